@@ -1,0 +1,177 @@
+"""Typed view of ``params.yaml``: one block per pipeline stage, an unknown key is an error."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+T = typing.TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """``params.yaml`` holds a key or a value that hilander does not know."""
+
+
+@dataclass(frozen=True)
+class DataParams:
+    """Where the labelled and the unseen classes come from."""
+
+    path: str = "data"  # file or folder, any format of hilander.data.read_dataset
+    format: str = "auto"
+    train_split: str = "train"
+    test_split: str = "test"
+    test_share: float = 0.3  # share of the classes held out where the data name no split
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class ValidateParams:
+    """Floors and ceilings that the raw data must keep before anything is trained on them."""
+
+    min_classes: int = 10
+    min_items_per_class: float = 2.0  # mean over the classes of the train split
+    max_near_empty_share: float = 0.01
+    max_duplicate_share: float = 0.05
+
+
+@dataclass(frozen=True)
+class EncoderParams:
+    """Supervised classifier whose encoder turns images into embeddings."""
+
+    name: str = "resnet"  # resnet | conv | onnx | huggingface | identity (embeddings are brought)
+    path: str = ""  # onnx: the .onnx file; huggingface: the model folder
+    image_size: int = 32
+    embedding_size: int = 128
+    width: int = 32
+    loss: str = "arcface"
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 0.003
+    rotate_classes: bool = False  # quarter turns of a class become classes of their own
+    held_out_share: float = 0.1  # share of the training classes kept for choosing the epoch
+    device: str = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EncodeParams:
+    """Images to embeddings."""
+
+    batch_size: int = 256
+
+
+@dataclass(frozen=True)
+class GraphParams:
+    """k-nearest-neighbour graph of level 0."""
+
+    n_neighbors: int = 10
+    method: str = "auto"  # auto | exact | ivf
+
+
+@dataclass(frozen=True)
+class LanderParams:
+    """Hi-LANDER meta-training and clustering."""
+
+    variant: str = "hilander"  # hilander | published
+    seed: int = 0
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class EvaluateParams:
+    """Which methods stand beside ours in the report."""
+
+    baselines: tuple[str, ...] = (
+        "kmeans",
+        "hac_average",
+        "hac_ward",
+        "dbscan",
+        "hdbscan",
+        "connected_components",
+        "chinese_whispers",
+        "finch",
+        "leiden",
+        "infomap",
+    )
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Params:
+    """All blocks of ``params.yaml``."""
+
+    data: DataParams = field(default_factory=DataParams)
+    validate: ValidateParams = field(default_factory=ValidateParams)
+    encoder: EncoderParams = field(default_factory=EncoderParams)
+    encode: EncodeParams = field(default_factory=EncodeParams)
+    graph: GraphParams = field(default_factory=GraphParams)
+    lander: LanderParams = field(default_factory=LanderParams)
+    evaluate: EvaluateParams = field(default_factory=EvaluateParams)
+
+
+def load_params(path: str | Path = "params.yaml") -> Params:
+    """Read and check ``params.yaml``; keys left out take their defaults.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such file.
+    ConfigError
+        The file is not YAML, a key is unknown, or a value has another type than its default.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected parameters in {path}, found no such file; run in the folder that holds it")
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    return from_mapping(Params, {} if raw is None else raw, where=str(path))
+
+
+def from_mapping(block: type[T], raw: object, where: str) -> T:
+    """Build the dataclass `block` from a mapping, checking keys and types on the way down.
+
+    Raises
+    ------
+    ConfigError
+        Not a mapping, a key that `block` lacks, or a value of another type.
+    """
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{where}: expected a block of keys, got {type(raw).__name__} {raw!r}")
+    hints = typing.get_type_hints(block)
+    values = {}
+    for key, value in raw.items():
+        if key not in hints:
+            close = difflib.get_close_matches(str(key), hints, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(hints)}"
+            raise ConfigError(f"{where}: unknown key '{key}'; {hint}")
+        values[key] = _checked(hints[key], value, f"{where}: {key}")
+    return block(**values)
+
+
+def _checked(expected: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(expected):
+        return from_mapping(typing.cast(type, expected), {} if value is None else value, where)
+    if typing.get_origin(expected) is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where}: expected a list, got {value!r}")
+        inner = typing.get_args(expected)[0]
+        return tuple(_checked(inner, item, f"{where}[{i}]") for i, item in enumerate(value))
+    if typing.get_origin(expected) is types.UnionType:  # `float | None`: null leaves the choice to the program
+        if value is None:
+            return None
+        expected = next(option for option in typing.get_args(expected) if option is not type(None))
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, expected) or (expected is not bool and isinstance(value, bool)):
+        raise ConfigError(f"{where}: expected {expected.__name__}, got {type(value).__name__} {value!r}")
+    return value

@@ -1,0 +1,117 @@
+"""What every entry point asks of embeddings and labels, with errors that say what to do."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_ROWS_PER_CHUNK = 65_536  # bounds the temporary of the row checks
+
+
+def check_embeddings(embeddings: ArrayLike, *, n_features: int | None = None, min_rows: int = 1) -> NDArray[np.float32]:
+    """Return `embeddings` as finite, non-zero, L2-normalised rows.
+
+    Parameters
+    ----------
+    embeddings : array-like of shape (n, d)
+        Any real dtype; never changed in place.
+    n_features : int, optional
+        The width d that is asked for.
+    min_rows : int
+        Fewest rows that make sense to the caller.
+
+    Returns
+    -------
+    ndarray of shape (n, d), float32
+        Rows of norm 1, C-contiguous, a fresh array.
+
+    Raises
+    ------
+    ValueError
+        Not two-dimensional, not numeric, complex, too few rows, another width, NaN or inf, or rows of norm zero.
+    """
+    array = _as_real_matrix(embeddings)
+    if array.shape[0] < min_rows:
+        raise ValueError(
+            f"embeddings must have at least {min_rows} row(s), n_samples = {array.shape[0]}; nothing to cluster"
+        )
+    if array.shape[1] == 0:
+        raise ValueError(
+            f"0 feature(s) (shape={array.shape}) while a minimum of 1 is required: embeddings must have at least one column"
+        )
+    if n_features is not None and array.shape[1] != n_features:
+        raise ValueError(
+            f"embeddings must have shape (n, {n_features}) to match the model; got {array.shape}. Encode with the "
+            "encoder that made the training embeddings, or train on these ones."
+        )
+    normalized = np.empty(array.shape, np.float32)
+    for start in range(0, len(array), _ROWS_PER_CHUNK):
+        rows = np.asarray(array[start : start + _ROWS_PER_CHUNK], dtype=np.float64)
+        finite = np.isfinite(rows).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"embeddings hold NaN or inf (infinity), for instance in rows {_some(np.flatnonzero(~finite) + start)}; "
+                "drop these rows or encode them again"
+            )
+        scale = np.abs(rows).max(axis=1, keepdims=True)  # guards the norm against under- and overflow
+        if not scale.all():
+            raise ValueError(
+                f"embeddings hold zero vectors, for instance in rows {_some(np.flatnonzero(scale[:, 0] == 0) + start)}; "
+                "a zero vector has no direction, so cosine similarity says nothing about it: drop these rows"
+            )
+        rows = rows / scale
+        normalized[start : start + len(rows)] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return normalized
+
+
+def check_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
+    """Return class labels as integers 0..C-1 in order of the sorted class names.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n,)
+        Integers or strings, one class per row.
+    n : int
+        Rows of the embeddings that the labels belong to.
+
+    Raises
+    ------
+    ValueError
+        Another length, not one-dimensional, or missing labels (None, NaN).
+    """
+    array = np.asarray(labels)
+    if array.ndim != 1 or len(array) != n:
+        raise ValueError(f"labels must have shape ({n},), one per embedding; got shape {array.shape}")
+    missing = np.array([value is None or value != value for value in array]) if array.dtype.kind in "fO" else None
+    if missing is not None and missing.any():
+        raise ValueError(
+            f"labels are missing (None or NaN) in rows {_some(np.flatnonzero(missing))}; leave unlabelled rows out of training"
+        )
+    return np.unique(array, return_inverse=True)[1].astype(np.int64)
+
+
+def _as_real_matrix(embeddings: ArrayLike) -> NDArray:
+    if hasattr(embeddings, "toarray"):
+        raise ValueError("sparse matrices are not supported: embeddings must be a dense array of shape (n, d)")
+    try:
+        array = np.asarray(embeddings)
+        if array.dtype.kind == "O":
+            array = array.astype(np.float64)
+    except TypeError as error:
+        raise TypeError(
+            f"embeddings must be numbers: argument must be a string or a number was broken by {error}"
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"embeddings must be one rectangular array of shape (n, d): {error}") from error
+    if array.dtype.kind == "c":
+        raise ValueError("Complex data not supported: embeddings must be real numbers")
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"embeddings must be numbers, got dtype {array.dtype}")
+    if array.ndim != 2:
+        raise ValueError(f"embeddings must have shape (n, d), got {array.shape}. Reshape your data: one row per item")
+    return array
+
+
+def _some(rows: NDArray) -> str:
+    shown = ", ".join(str(row) for row in rows[:5])
+    return shown if len(rows) <= 5 else f"{shown}, … ({len(rows)} in all)"
