@@ -1,0 +1,53 @@
+# hilander: `make help` lists what can be done.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+export GX_ANALYTICS_ENABLED := false
+ifneq ($(wildcard ../shared/data),)
+export HILANDER_BENCH_DATA ?= $(abspath ../shared/data)
+endif
+# uv does not read pip's own settings, so what the user set for pip is handed on.
+UV_SOURCES = $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $${PIP_INDEX_URL:+--index-url "$$PIP_INDEX_URL"} \
+	$${PIP_EXTRA_INDEX_URL:+--extra-index-url "$$PIP_EXTRA_INDEX_URL"}
+
+.PHONY: help install run test check lock bench-omniglot bench-foundation clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed  ## Create .venv and install hilander with everything it can use
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || python3.11 -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(UV_SOURCES) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+run: install  ## Pull the built-in glyphs, run every stage, print the metrics table and the report's path
+	dvc pull --quiet
+	dvc repro
+	hilander report
+
+test: install  ## Run the whole test suite
+	pytest
+
+check: install  ## Lint, check types and the direction of imports
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+lock: install  ## Write constraints.txt anew from what is installed
+	$(BIN)/uv pip freeze --quiet --python $(BIN)/python --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+
+bench-omniglot: install  ## Measure every method on Omniglot's unseen characters (about an hour)
+	python -m benchmarks.omniglot
+
+bench-foundation: install  ## Time installing, the pipeline, the tests and the import from a clean clone
+	python -m benchmarks.foundation
+
+clean:  ## Remove what the stages made (the data and .venv stay)
+	rm -rf artifacts reports

@@ -1,0 +1,1 @@
+"""What measures the figures that the project promises."""

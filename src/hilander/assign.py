@@ -1,0 +1,107 @@
+"""New points to clusters that exist already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilander.graph.knn import nearest_neighbors, search_neighbors
+from hilander.hierarchy.levels import LevelGraph
+from hilander.hierarchy.next_level import first_level
+from hilander.models.clustering_model import ClusteringModel
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Where new points belong.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_new,), int64
+        A cluster that exists, or -1: none of them.
+    probabilities : ndarray of shape (n_new,), float32
+        Mean linkage to the nearest members of that cluster; where the label is -1, 1 minus the likeliest link.
+    """
+
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+
+class Assigner:
+    """Assigns new points to the clusters of fitted ones by the votes of their neighbours.
+
+    New points join the graph of level 0 with edges from their nearest fitted points, and never from one another.
+    The model's linkages on these edges vote; the cluster with the highest sum wins if it holds one link above the
+    threshold. The fitted clusters do not change: the labels are not necessarily those that clustering all points
+    together would give.
+
+    Parameters
+    ----------
+    embeddings : ndarray of shape (n, d), float32
+        Fitted, distinct, L2-normalised.
+    labels : ndarray of shape (n,), int64
+        Their clusters.
+    model : ClusteringModel
+    n_neighbors : int
+        k.
+    threshold : float
+        p_τ.
+    """
+
+    def __init__(
+        self,
+        embeddings: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        model: ClusteringModel,
+        *,
+        n_neighbors: int,
+        threshold: float,
+    ) -> None:
+        self.embeddings, self.labels, self.model, self.threshold = embeddings, labels, model, threshold
+        self.n_neighbors = min(n_neighbors, max(len(embeddings) - 1, 1))
+
+    @cached_property
+    def _fitted_neighbors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Searched at the first assignment, since many clusterings are never added to."""
+        return nearest_neighbors(self.embeddings, self.n_neighbors)
+
+    def assign(self, embeddings: NDArray[np.float32]) -> Assignment:
+        """Assign new points, (n_new, d) float32, L2-normalised."""
+        point, fitted, linkage = self._link(embeddings)
+        n_new, n_clusters = len(embeddings), int(self.labels.max()) + 1
+        pairs, vote = np.unique(point * n_clusters + self.labels[fitted], return_inverse=True)
+        voter, cluster = pairs // n_clusters, pairs % n_clusters
+        total, count = np.bincount(vote, linkage), np.bincount(vote)
+        likeliest = np.zeros(len(pairs))
+        np.maximum.at(likeliest, vote, linkage)
+        order = np.lexsort((cluster, -total, voter))
+        winner = order[np.unique(voter[order], return_index=True)[1]]  # every new point has voters: k >= 1
+        likeliest_of_all = np.zeros(n_new)
+        np.maximum.at(likeliest_of_all, voter, likeliest)
+        assigned = likeliest[winner] > self.threshold
+        return Assignment(
+            labels=np.where(assigned, cluster[winner], -1),
+            probabilities=np.where(assigned, total[winner] / count[winner], 1 - likeliest_of_all).astype(np.float32),
+        )
+
+    def _link(
+        self, embeddings: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """New point, fitted point and linkage of every edge between the two kinds."""
+        n = len(self.embeddings)
+        neighbors, similarities = search_neighbors(embeddings, self.embeddings, self.n_neighbors)
+        if n == 1:  # a single fitted point has no graph of its own: similarity decides
+            return np.arange(len(embeddings)), neighbors[:, 0], np.maximum(similarities[:, 0], 0)
+        links = self.model.link(
+            LevelGraph(
+                first_level(np.concatenate([self.embeddings, embeddings])),
+                np.concatenate([self._fitted_neighbors[0], neighbors]),
+                np.concatenate([self._fitted_neighbors[1], similarities]),
+            )
+        )
+        high, low = np.maximum(links.source, links.target), np.minimum(links.source, links.target)
+        across = (high >= n) & (low < n)
+        return high[across] - n, low[across], links.linkage[across]

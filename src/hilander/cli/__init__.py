@@ -1,0 +1,37 @@
+"""The command line: ``hilander demo | train | cluster | assign | evaluate | import-data | report``."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated
+
+import typer
+
+from hilander.cli.assign import assign
+from hilander.cli.cluster import cluster
+from hilander.cli.demo import demo
+from hilander.cli.errors import SentenceGroup
+from hilander.cli.evaluate import evaluate
+from hilander.cli.import_data import import_data
+from hilander.cli.report import report
+from hilander.cli.train import train
+
+app = typer.Typer(
+    cls=SentenceGroup,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Learn from labelled classes how to cluster, then cluster classes never seen.",
+    epilog="Start with `hilander demo`, or with your own: `hilander cluster embeddings.npy`.",
+)
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every level and every choice.")] = False,
+) -> None:
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
+
+
+for command in (demo, train, cluster, assign, evaluate, import_data, report):
+    app.command()(command)

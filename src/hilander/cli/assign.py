@@ -1,0 +1,46 @@
+"""``hilander assign``: later embeddings to clusters that exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hilander.cli.inputs import DataArgument, EncoderOption, ModelOption, ThresholdOption, load_embeddings
+
+
+def assign(
+    data: DataArgument,
+    to: Annotated[Path, typer.Option(help="The embeddings (or images) that were clustered before.")],
+    clusters: Annotated[Path, typer.Option(help="Their clusters, as `hilander cluster` wrote them.")],
+    model: ModelOption = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to: .parquet, .csv or .npy.")] = Path(
+        "assigned.parquet"
+    ),
+    threshold: ThresholdOption = None,
+    encoder: EncoderOption = None,
+) -> None:
+    """Assign later embeddings to existing clusters; -1 is none of them. The clusters do not change.
+
+    Examples:
+
+        hilander assign new.npy --to embeddings.npy --clusters clusters.parquet --model models/faces
+    """
+    from hilander.estimator import HiLander
+    from hilander.label_files import Labels, align, check_suffix, read_labels, write_clusters
+
+    check_suffix(output)
+    clusterer = HiLander(linkage_threshold=threshold)
+    if model is not None:
+        clusterer = HiLander.load(model, linkage_threshold=threshold)
+    old, old_embeddings = load_embeddings(to, encoder)
+    labels = align(Labels(old.ids, old.ids), read_labels(clusters))
+    new, embeddings = load_embeddings(data, encoder)
+    assignment = clusterer.adopt(old_embeddings, labels).assign(embeddings)
+    write_clusters(output, new.ids, assignment.labels, assignment.probabilities)
+    known = int((assignment.labels >= 0).sum())
+    typer.echo(
+        f"{known:,} of {len(embeddings):,} belong to existing clusters, {len(embeddings) - known:,} to none (-1); "
+        f"written to {output}"
+    )

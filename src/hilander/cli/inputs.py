@@ -1,0 +1,51 @@
+"""What the commands read: embeddings, or images through an encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from hilander.data.dataset import Dataset
+
+DataArgument = Annotated[
+    Path,
+    typer.Argument(help="Embeddings (.npy, .npz, .parquet, .bin + .meta, official .pkl), or images with --encoder."),
+]
+EncoderOption = Annotated[
+    Path | None, typer.Option(help="Encoder folder that turns images into embeddings.", show_default=False)
+]
+ModelOption = Annotated[
+    Path | None, typer.Option("--model", "-m", help="Model folder made by `hilander train`.", show_default=False)
+]
+SeedOption = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(help="Linkage threshold, 0 to 1: higher gives finer clusters. The model's own by default."),
+]
+
+
+def load_embeddings(path: Path, encoder: Path | None) -> tuple[Dataset, NDArray[np.float32]]:
+    """Read a dataset and its embeddings, encoding images where there are some.
+
+    Raises
+    ------
+    ValueError
+        Images without an encoder, or embeddings with one.
+    """
+    from hilander.data.read import read_dataset
+
+    dataset = read_dataset(path)
+    if dataset.embeddings is not None:
+        if encoder is not None:
+            raise ValueError(f"{path} holds embeddings already; leave --encoder out")
+        return dataset, dataset.embeddings
+    if encoder is None:
+        raise ValueError(f"{path} holds images; name the encoder that turns them into embeddings with --encoder FOLDER")
+    from hilander.encoder import load_encoder
+
+    assert dataset.images is not None
+    return dataset, load_encoder(encoder).encode(dataset.images, show_progress=True)

@@ -1,0 +1,206 @@
+"""The scikit-learn face: fit, fit_predict, predict, save, load."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from hilander.assign import Assigner, Assignment
+from hilander.clustering import cluster_embeddings, distinct_rows
+from hilander.embeddings import check_embeddings
+from hilander.hierarchy.decoders import get_decoder
+from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
+from hilander.models.similarity import SimilarityModel
+from hilander.persistence import load_model, save_model
+
+UNTRAINED = ClusteringSettings(linkage_threshold=0.7, decode="average_linkage", search_features="cluster")
+
+
+class HiLander(ClusterMixin, BaseEstimator):
+    """Learned hierarchical clustering; the number of clusters is not given.
+
+    Parameters
+    ----------
+    model : ClusteringModel, optional
+        From `train_lander` or `HiLander.load`. Without one, cosine similarity stands in for the learned linkage:
+        a start, which a trained model beats by far.
+    linkage_threshold : float, optional
+        p_τ, within [0, 1]: higher gives more and finer clusters. The model's own, chosen in training, by default.
+    n_neighbors : int, optional
+        k of the neighbour graph; the model's own by default.
+    max_levels : int, optional
+        Most levels of the hierarchy (L); the model's own by default.
+    decode : {"tree", "average_linkage"}, optional
+        How links become clusters; the model's own by default.
+    random_state : int
+        Seed of the approximate neighbour search of large sets. The same seed gives the same labels.
+
+    Attributes
+    ----------
+    labels_ : ndarray of shape (n,), int64
+        Cluster of each row, 0..C-1 by decreasing size.
+    probabilities_ : ndarray of shape (n,), float32
+        How sure the model is of each row's cluster.
+    levels_ : list of LevelSummary
+        ``n_nodes``, ``n_edges``, ``n_clusters`` and ``labels`` of every level, finest first.
+    peaks_ : ndarray of shape (C,), int64
+        The row that represents each cluster.
+    n_features_in_ : int
+        Width of the embeddings.
+
+    References
+    ----------
+    Xing et al., *Learning Hierarchical Graph Neural Networks for Image Clustering*, ICCV 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hilander import HiLander
+    >>> angles = np.radians([0, 2, 4, 90, 91, 180])
+    >>> embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    >>> HiLander().fit_predict(embeddings)
+    array([0, 0, 0, 1, 1, 2])
+    """
+
+    def __init__(
+        self,
+        model: ClusteringModel | None = None,
+        *,
+        linkage_threshold: float | None = None,
+        n_neighbors: int | None = None,
+        max_levels: int | None = None,
+        decode: str | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.model = model
+        self.linkage_threshold = linkage_threshold
+        self.n_neighbors = n_neighbors
+        self.max_levels = max_levels
+        self.decode = decode
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: object = None) -> HiLander:
+        """Cluster embeddings.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Embeddings; normalised here, never changed in place.
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            Embeddings are not finite, non-zero rows of the model's width, or a parameter is out of its range.
+        """
+        model, settings = self._model_and_settings()
+        embeddings = self._checked(X, model)
+        clustering = cluster_embeddings(embeddings, model, settings, random_state=self.random_state)
+        self.labels_, self.probabilities_ = clustering.labels, clustering.probabilities
+        self.peaks_, self.levels_ = clustering.peaks, clustering.levels
+        self._assigner = _assigner(embeddings, self.labels_, model, settings)
+        return self
+
+    def adopt(self, X: ArrayLike, labels: ArrayLike) -> HiLander:
+        """Take over clusters that were made before, so that `predict` and `assign` can add to them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            The embeddings that were clustered.
+        labels : array-like of shape (n,)
+            Their clusters, integers from 0; items labelled -1 belong to none and are left out.
+
+        Raises
+        ------
+        ValueError
+            Labels are not integers, are of another length, or all are -1.
+        """
+        model, settings = self._model_and_settings()
+        embeddings = self._checked(X, model)
+        clusters = np.asarray(labels)
+        if clusters.shape != (len(embeddings),) or clusters.dtype.kind not in "iu":
+            raise ValueError(
+                f"clusters must be {len(embeddings)} integers, one per embedding; got {clusters.dtype} of shape "
+                f"{clusters.shape}"
+            )
+        kept = clusters >= 0
+        if not kept.any():
+            raise ValueError("every item is labelled -1, so there is no cluster to assign to")
+        self.labels_ = clusters[kept].astype(np.int64)
+        self._assigner = _assigner(embeddings[kept], self.labels_, model, settings)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Assign later embeddings to the clusters of `fit`; -1 is none of them.
+
+        Not necessarily the labels that clustering all rows together would give: the fitted clusters do not change.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_new, d)
+
+        Returns
+        -------
+        ndarray of shape (n_new,), int64
+        """
+        return self.assign(X).labels
+
+    def assign(self, X: ArrayLike) -> Assignment:
+        """Like `predict`, with probabilities; see `hilander.assign.Assigner`."""
+        check_is_fitted(self, "labels_")
+        embeddings = check_embeddings(X)
+        validate_data(self, X, reset=False, skip_check_array=True)
+        return self._assigner.assign(embeddings)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model, with the parameters set here, as a model folder; fitted clusters are not part of it."""
+        model, settings = self._model_and_settings()
+        return save_model(replace(model, settings=settings), folder)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "auto", **parameters: Any) -> HiLander:
+        """Return an estimator with the model of that folder; see `hilander.persistence.load_model`."""
+        return cls(load_model(folder, device=device), **parameters)
+
+    def _checked(self, X: ArrayLike, model: ClusteringModel) -> NDArray[np.float32]:
+        embeddings = check_embeddings(X, n_features=model.n_features)
+        validate_data(self, X, skip_check_array=True)  # takes note of the width and of a data frame's column names
+        return embeddings
+
+    def _model_and_settings(self) -> tuple[ClusteringModel, ClusteringSettings]:
+        model = SimilarityModel(settings=UNTRAINED) if self.model is None else self.model
+        if not isinstance(model, ClusteringModel):
+            raise ValueError(
+                f"model must come from train_lander or HiLander.load, got {type(model).__name__}; "
+                "a folder is read with HiLander.load(folder)"
+            )
+        names = ("linkage_threshold", "n_neighbors", "max_levels", "decode")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        settings = replace(model.settings, **given)
+        get_decoder(settings.decode)
+        if not 0 <= settings.linkage_threshold <= 1:
+            raise ValueError(f"linkage_threshold must lie within [0, 1], got {settings.linkage_threshold}")
+        for name in ("n_neighbors", "max_levels"):
+            if getattr(settings, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(settings, name)}")
+        return model, settings
+
+
+def _assigner(
+    embeddings: NDArray[np.float32], labels: NDArray[np.int64], model: ClusteringModel, settings: ClusteringSettings
+) -> Assigner:
+    first, _ = distinct_rows(embeddings)
+    return Assigner(
+        embeddings[first],
+        labels[first],
+        model,
+        n_neighbors=settings.n_neighbors,
+        threshold=settings.linkage_threshold,
+    )

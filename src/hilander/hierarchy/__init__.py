@@ -1,0 +1,1 @@
+"""From linkage and density to clusters, level by level."""

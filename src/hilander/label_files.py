@@ -1,0 +1,116 @@
+"""Clusters and labels in files that people open: Parquet, CSV, or .npy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hilander.atomic_write import atomic_file
+
+SUFFIXES = (".parquet", ".csv", ".npy")
+_LABEL_COLUMNS = ("cluster", "label", "labels", "class")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels of n items.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n,)
+        Integers or strings.
+    ids : ndarray of shape (n,), str, or None
+        Names of the items, where the file has them.
+    """
+
+    labels: NDArray
+    ids: NDArray[np.str_] | None = None
+
+
+def write_clusters(
+    path: str | Path,
+    ids: NDArray[np.str_],
+    clusters: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+) -> Path:
+    """Write one row per item: ``id``, ``cluster``, ``probability``; a ``.npy`` holds the clusters alone.
+
+    Raises
+    ------
+    ValueError
+        Another suffix.
+    """
+    path = check_suffix(path)
+    table = pd.DataFrame({"id": ids, "cluster": clusters, "probability": probabilities})
+    with atomic_file(path) as temporary:
+        if path.suffix == ".npy":
+            np.save(temporary, clusters)
+        elif path.suffix == ".csv":
+            table.to_csv(temporary, index=False, float_format="%.4f")
+        else:
+            table.to_parquet(temporary, index=False)
+    return path
+
+
+def read_labels(path: str | Path) -> Labels:
+    """Read labels or clusters: a column ``cluster``, ``label``, ``labels`` or ``class``, and ``id`` where there is one.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such file.
+    ValueError
+        Another suffix, no such column, or not one label per item.
+    """
+    path = check_suffix(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"expected labels in {path}, found no such file")
+    if path.suffix == ".npy":
+        labels = np.load(path, allow_pickle=False)
+        if labels.ndim != 1:
+            raise ValueError(f"{path} must hold one label per item, shape (n,); got {labels.shape}")
+        return Labels(labels)
+    table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    for column in _LABEL_COLUMNS:
+        if column in table:
+            ids = table["id"].astype(str).to_numpy() if "id" in table else None
+            return Labels(table[column].to_numpy(), ids)
+    raise ValueError(
+        f"{path} must have a column {' or '.join(_LABEL_COLUMNS)}; it has {', '.join(map(str, table.columns))}"
+    )
+
+
+def align(reference: Labels, other: Labels) -> NDArray:
+    """Return `other`'s labels in the order of `reference`: by id where both name their items, else as they stand.
+
+    Raises
+    ------
+    ValueError
+        Ids repeat or are missing, or the lengths differ.
+    """
+    if reference.ids is None or other.ids is None:
+        if len(reference.labels) != len(other.labels):
+            raise ValueError(
+                f"both files must label the same items: {len(reference.labels)} labels against {len(other.labels)}"
+            )
+        return other.labels
+    if len(np.unique(other.ids)) != len(other.ids):
+        raise ValueError("ids must be unique to be matched, but some occur twice")
+    by_id = pd.Series(np.arange(len(other.ids)), index=other.ids)
+    rows = by_id.reindex(reference.ids).to_numpy()
+    if np.isnan(rows).any():
+        missing = reference.ids[np.isnan(rows)]
+        raise ValueError(f"{len(missing)} of {len(reference.ids)} ids have no label in the other file: {missing[0]}, …")
+    return other.labels[rows.astype(np.int64)]
+
+
+def check_suffix(path: str | Path) -> Path:
+    """Return `path` if its suffix is one that labels are kept in, before any work is done."""
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"labels are kept in {', '.join(SUFFIXES)}; got {path.name}")
+    return path

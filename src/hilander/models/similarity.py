@@ -1,0 +1,31 @@
+"""Clustering without a learned model: similarity stands in for linkage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hilander.graph.targets import density_of
+from hilander.hierarchy.decode import Links
+from hilander.hierarchy.levels import LevelGraph
+from hilander.models.clustering_model import ClusteringModel
+
+
+@dataclass
+class SimilarityModel(ClusteringModel):
+    """Cosine similarity as linkage and the mean over the neighbours as density: a start, and a baseline."""
+
+    variant: ClassVar[str] = "similarity"
+
+    def link(self, graph: LevelGraph) -> Links:
+        """Take non-negative cosine similarity for the probability of a link."""
+        n, k = graph.neighbors.shape
+        linkage = np.maximum(graph.similarities, 0)
+        return Links(
+            source=graph.neighbors.ravel(),
+            target=np.repeat(np.arange(n), k),
+            linkage=linkage.ravel(),
+            density=density_of(graph.similarities, np.ones_like(linkage)),
+        )

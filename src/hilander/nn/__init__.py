@@ -1,0 +1,1 @@
+"""The graph neural networks: from nodes and edges to linkage and density."""

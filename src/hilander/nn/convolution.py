@@ -1,0 +1,73 @@
+"""One round of message passing: every node's features and those of its neighbours to hidden features."""
+
+from __future__ import annotations
+
+import torch
+from dgl.nn.pytorch import GATConv
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hilander.graph.build import InEdges
+
+
+def weighted_neighbor_sum(edges: InEdges, features: Tensor) -> Tensor:
+    """Return Σ_j ã_ij x_j for every destination i.
+
+    Equal to DGL's ``update_all(u_mul_e, sum)`` and several times faster on CPUs, since every destination's
+    edges lie together.
+
+    Parameters
+    ----------
+    edges : InEdges
+    features : Tensor of shape (n_sources, d), float32
+
+    Returns
+    -------
+    Tensor of shape (n_destinations, d), float32
+    """
+    return functional.embedding_bag(
+        edges.sources, features, edges.indptr, mode="sum", per_sample_weights=edges.weight, include_last_offset=True
+    )
+
+
+class MeanConvolution(nn.Module):
+    """Graph convolution with affinity weights: ``h_i = ReLU(W [x_i ; Σ_j ã_ij x_j] + b)``.
+
+    Source: Xing et al. 2021, equation 2, with the published depth of one layer.
+
+    **Shapes:** features (n_sources, in_features) → (n_destinations, out_features). The destinations are the
+    first sources, as in a DGL block.
+    """
+
+    def __init__(self, in_features: int, out_features: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2 * in_features, out_features)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, edges: InEdges, features: Tensor) -> Tensor:
+        """Convolve `features` over `edges`."""
+        own = features[: edges.n_destinations]
+        hidden = self.linear(torch.cat([own, weighted_neighbor_sum(edges, features)], dim=1))
+        return self.dropout(torch.relu(hidden))
+
+
+class AttentionConvolution(nn.Module):
+    """Graph attention (DGL's GATConv), averaged over its heads, with ReLU: the published iNaturalist setting.
+
+    **Shapes:** features (n_sources, in_features) → (n_destinations, out_features).
+    """
+
+    def __init__(self, in_features: int, out_features: int, dropout: float = 0.0, n_heads: int = 1) -> None:
+        super().__init__()
+        self.attention = GATConv(in_features, out_features, n_heads, allow_zero_in_degree=True)
+        self.bias = nn.Parameter(torch.zeros(n_heads, out_features))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, edges: InEdges, features: Tensor) -> Tensor:
+        """Attend over `edges`."""
+        own = features[: edges.n_destinations]
+        hidden = self.attention(edges.graph, (features, own)) + self.bias
+        return self.dropout(torch.relu(hidden.mean(dim=1)))
+
+
+CONVOLUTIONS = {"mean": MeanConvolution, "attention": AttentionConvolution}

@@ -1,0 +1,1 @@
+"""Meta-training: learn from labelled classes how to cluster."""

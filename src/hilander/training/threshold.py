@@ -1,0 +1,91 @@
+"""Choose the linkage threshold on labelled training classes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from hilander.clustering import distinct_rows, model_levels
+from hilander.graph.knn import nearest_neighbors
+from hilander.hierarchy.decode import Links
+from hilander.hierarchy.levels import LevelGraph
+from hilander.metrics import score
+from hilander.models.clustering_model import ClusteringModel
+
+logger = logging.getLogger(__name__)
+
+THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+
+
+@dataclass(frozen=True)
+class ThresholdChoice:
+    """The threshold with the highest F_P + F_B, and what every candidate gave.
+
+    Attributes
+    ----------
+    threshold : float
+    table : list of dict
+        Per candidate: ``threshold``, ``f_pairwise``, ``f_bcubed``, ``clusters``.
+    """
+
+    threshold: float
+    table: list[dict[str, float]]
+
+
+def choose_threshold(
+    model: ClusteringModel,
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    thresholds: Sequence[float] = THRESHOLDS,
+    random_state: int = 0,
+    show_progress: bool = False,
+) -> ThresholdChoice:
+    """Cluster training embeddings with every candidate threshold and keep the best.
+
+    Neighbours and links of level 0, which no threshold changes, are computed once.
+
+    Parameters
+    ----------
+    model : ClusteringModel
+    embeddings : ndarray of shape (n, d), float32
+        L2-normalised, of training classes.
+    labels : ndarray of shape (n,), int64
+    thresholds : sequence of float
+    random_state : int
+    show_progress : bool
+    """
+    settings = model.settings
+    first, inverse = distinct_rows(embeddings)
+    distinct = embeddings[first]
+    nearest = nearest_neighbors(distinct, settings.n_neighbors, random_state=random_state)
+    level_0: list[Links] = []
+
+    def link(graph: LevelGraph) -> Links:
+        if graph.below is not None:
+            return model.link(graph)
+        if not level_0:
+            level_0.append(model.link(graph))
+        return level_0[0]
+
+    table = []
+    for threshold in tqdm(thresholds, desc="threshold", disable=not show_progress):
+        candidate = replace(settings, linkage_threshold=threshold)
+        levels = model_levels(distinct, model, candidate, link=link, neighbors=nearest, random_state=random_state)
+        *_, final = levels
+        scores = score(labels, final.merged.members[inverse])
+        reported = {name: scores[name] for name in ("f_pairwise", "f_bcubed", "clusters")}
+        table.append({"threshold": threshold, **reported})
+        logger.info("threshold %.2f: F_P %.3f, F_B %.3f", threshold, scores["f_pairwise"], scores["f_bcubed"])
+    best = max(table, key=lambda row: row["f_pairwise"] + row["f_bcubed"])
+    return ThresholdChoice(best["threshold"], table)
+
+
+def with_threshold(model: ClusteringModel, choice: ThresholdChoice) -> ClusteringModel:
+    """Return the model with that threshold in its settings."""
+    return replace(model, settings=replace(model.settings, linkage_threshold=choice.threshold))

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from hilander.embeddings import check_embeddings
+from hilander.graph.targets import density_of, true_linkage
+from hilander.hierarchy.decode import Links, tree_parents
+from hilander.hierarchy.levels import build_levels
+from hilander.hierarchy.next_level import first_level, next_level
+
+
+def blobs(n_classes=6, size=15, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(n_classes), size)
+    return check_embeddings(rng.normal(size=(n_classes, 16))[labels] + 0.3 * rng.normal(size=(len(labels), 16))), labels
+
+
+def oracle(labels):
+    def link(graph):
+        node_labels = labels[graph.nodes.peaks]
+        linkage = true_linkage(graph.neighbors, node_labels)
+        n, k = graph.neighbors.shape
+        return Links(
+            graph.neighbors.ravel(),
+            np.repeat(np.arange(n), k),
+            linkage.ravel(),
+            density_of(graph.similarities, linkage),
+        )
+
+    return link
+
+
+def test_true_links_give_the_true_classes():
+    embeddings, labels = blobs()
+    levels = list(build_levels(embeddings, oracle(labels), lambda links: tree_parents(links, 0.5), n_neighbors=4))
+    found = levels[-1].merged.members
+    assert len(np.unique(found)) == 6
+    assert all(len(np.unique(labels[found == c])) == 1 for c in range(6))
+    assert levels[-1].n_edges == 0  # it stopped since nothing was left to join
+    assert [level.n_nodes for level in levels[1:]] == [level.n_clusters for level in levels[:-1]]
+
+
+def test_no_link_stops_after_one_level():
+    embeddings, _ = blobs()
+    levels = list(
+        build_levels(embeddings, oracle(np.arange(90)), lambda links: tree_parents(links, 0.5), n_neighbors=4)
+    )
+    assert len(levels) == 1
+    assert levels[0].n_clusters == 90
+
+
+def test_max_levels_and_the_early_stop_end_the_loop():
+    embeddings, labels = blobs()
+
+    def run(**stop):
+        return list(build_levels(embeddings, oracle(labels), lambda links: tree_parents(links, 0.5), **stop))
+
+    full = run(n_neighbors=2)
+    assert len(full) > 2
+    assert len(run(n_neighbors=2, max_levels=2)) == 2
+    # k − 1 = 1: stop as soon as a level adds more edges than the one before, which merging never does
+    assert len(run(n_neighbors=2, early_stop=True)) == len(full)
+    assert len(run(n_neighbors=40, early_stop=True)) <= 2
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_tiny_inputs_need_no_special_treatment(n):
+    embeddings, labels = blobs(1, n)
+    levels = list(build_levels(embeddings, oracle(labels), lambda links: tree_parents(links, 0.5), n_neighbors=10))
+    assert len(levels) == (0 if n == 1 else 2 if n > 2 else 1) or levels[-1].n_clusters == 1
+
+
+def test_next_level_keeps_the_peaks_identity_and_the_members_mean():
+    embeddings, _ = blobs(2, 2)
+    merged = next_level(first_level(embeddings), np.array([0, 0, 3, 3]), embeddings)
+    assert merged.peaks.tolist() == [0, 3]
+    assert merged.members.tolist() == [0, 0, 1, 1]
+    assert merged.sizes.tolist() == [2, 2]
+    np.testing.assert_array_equal(merged.features, embeddings[[0, 3]])
+    np.testing.assert_allclose(merged.cluster_features, [embeddings[:2].mean(0), embeddings[2:].mean(0)], atol=1e-6)
+    again = next_level(merged, np.array([1, 1]), embeddings)
+    np.testing.assert_allclose(again.cluster_features[0], embeddings.mean(0), atol=1e-6)
+    assert again.peaks.tolist() == [3]

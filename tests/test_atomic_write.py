@@ -1,0 +1,51 @@
+import pytest
+
+from hilander.atomic_write import atomic_file, atomic_folder
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
+    target = tmp_path / "labels.csv"
+    target.write_text("old")
+
+    def fail():
+        with atomic_file(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError, match="disk full"):
+        fail()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_appears_whole_in_new_folders(tmp_path):
+    with atomic_file(tmp_path / "a" / "b.txt") as temporary:
+        assert temporary.suffix == ".txt"
+        temporary.write_text("new")
+    assert (tmp_path / "a" / "b.txt").read_text() == "new"
+
+
+def test_a_failed_folder_leaves_the_old_one(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("old")
+
+    def fail():
+        with atomic_folder(folder) as temporary:
+            (temporary / "config.json").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert (folder / "config.json").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_new_folder_replaces_the_old_one_whole(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "stale.txt").write_text("old")
+    with atomic_folder(folder) as temporary:
+        (temporary / "config.json").write_text("new")
+    assert [path.name for path in folder.iterdir()] == ["config.json"]
+    assert list(tmp_path.iterdir()) == [folder]

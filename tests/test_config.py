@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+
+from hilander.config import ConfigError, Params, load_params
+
+
+def write(folder, text):
+    path = folder / "params.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_repository_file_is_valid():
+    assert load_params(Path(__file__).parents[1] / "params.yaml").encoder.epochs > 0
+
+
+def test_keys_left_out_take_their_defaults(tmp_path):
+    params = load_params(write(tmp_path, "encoder:\n  epochs: 3\n"))
+    assert params.encoder.epochs == 3
+    assert params.graph == Params().graph
+    assert load_params(write(tmp_path, "")) == Params()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("encoder:\n  epoch: 3\n", "unknown key 'epoch'; did you mean 'epochs'"),
+        ("enkoder: {}\n", "unknown key 'enkoder'; did you mean 'encoder'"),
+        ("encoder:\n  epochs: many\n", "epochs: expected int, got str 'many'"),
+        ("encoder:\n  epochs: true\n", "expected int, got bool"),
+        ("encoder: 3\n", "expected a block of keys"),
+        ("evaluate:\n  baselines: kmeans\n", "expected a list"),
+        ("evaluate:\n  baselines: [1]\n", r"baselines\[0\]: expected str"),
+        ("a: [\n", "not valid YAML"),
+    ],
+)
+def test_errors_name_the_key_and_the_remedy(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
+        load_params(write(tmp_path, text))
+
+
+def test_an_integer_is_a_number(tmp_path):
+    assert load_params(write(tmp_path, "data:\n  test_share: 1\n")).data.test_share == 1.0
+
+
+def test_missing_file_says_where_it_was_looked_for(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"params\.yaml"):
+        load_params(tmp_path / "params.yaml")

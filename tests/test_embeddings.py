@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
+
+from hilander.embeddings import check_embeddings, check_labels
+
+RAW = np.random.default_rng(0).normal(size=(10, 4))
+
+
+def test_rows_are_normalised_copies():
+    raw = RAW.copy()
+    checked = check_embeddings(raw)
+    assert checked.dtype == np.float32
+    assert checked.flags.c_contiguous
+    np.testing.assert_allclose(np.linalg.norm(checked, axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(raw, RAW)
+
+
+@given(arrays(np.float64, (1,), elements={"min_value": 1e-300, "max_value": 1e300}))
+def test_scale_changes_nothing_even_at_the_ends_of_the_range(scale):
+    np.testing.assert_allclose(check_embeddings(np.array([[3.0, 4.0]]) * scale), [[0.6, 0.8]], atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int8, np.uint8])
+def test_any_real_dtype_will_do(dtype):
+    assert check_embeddings(np.array([[1, 2], [3, 4]], dtype=dtype)).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.where(np.arange(40).reshape(10, 4) == 13, np.nan, RAW), r"NaN or inf .* rows 3"),
+        (np.where(np.arange(40).reshape(10, 4) == 13, np.inf, RAW), r"NaN or inf .* rows 3"),
+        (RAW * (np.arange(10) < 2)[:, None], r"zero vectors.* rows 2, 3, 4, 5, 6, … \(8 in all\)"),
+        (RAW[0], r"shape \(n, d\), got \(4,\)"),
+        (RAW[:, :0], "at least one column"),
+        (RAW[:0], "at least 1 row"),
+        (RAW.astype(complex), "Complex data not supported"),
+        (np.array([["a", "b"]]), "must be numbers"),
+        ([[1.0, 2.0], [3.0]], "rectangular"),
+    ],
+)
+def test_bad_embeddings_get_a_sentence(value, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        check_embeddings(value)
+
+
+def test_another_width_names_both_and_the_remedy():
+    with pytest.raises(ValueError, match=r"\(n, 8\) to match the model; got \(10, 4\)\. Encode"):
+        check_embeddings(RAW, n_features=8)
+
+
+def test_labels_become_integers_in_sorted_order():
+    assert check_labels(["b", "a", "b"], 3).tolist() == [1, 0, 1]
+    assert check_labels([7, 3, 7], 3).tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [(["a"], r"shape \(2,\), one per embedding; got shape \(1,\)"), ([["a", "b"]], "shape"),
+     (["a", None], "rows 1"), ([1.0, np.nan], "rows 1")],
+)  # fmt: skip
+def test_bad_labels_get_a_sentence(labels, message):
+    with pytest.raises(ValueError, match=message):
+        check_labels(labels, 2)

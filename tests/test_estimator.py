@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from hilander import HiLander, train_lander
+from hilander.config import PublishedParams
+from hilander.metrics import score
+
+QUICK = PublishedParams(hidden_features=32, epochs=10, learning_rate=0.01)
+
+
+def blobs(n_classes=12, size=12, d=16, noise=0.25, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(n_classes), size)
+    return rng.normal(size=(n_classes, d))[labels] + noise * rng.normal(size=(len(labels), d)), labels
+
+
+def same_partition(a, b):
+    return score(a, b)["f_pairwise"] == 1 == score(a, b)["f_bcubed"]
+
+
+@pytest.fixture(scope="module")
+def published():
+    return train_lander(*blobs(60), variant="published", params=QUICK)
+
+
+@pytest.fixture(params=["untrained", "published"])
+def clusterer(request):
+    return HiLander() if request.param == "untrained" else HiLander(request.getfixturevalue("published"))
+
+
+@parametrize_with_checks(
+    [HiLander()],
+    expected_failed_checks=lambda estimator: {
+        "check_estimators_dtypes": "rounding its data to integers leaves a zero vector, which has no direction",
+    },
+)
+def test_scikit_learn_conventions(estimator, check):
+    check(estimator)
+
+
+def test_unseen_classes_are_found_without_their_number(clusterer):
+    # The published network learns the classes themselves, of which 60 say little about others; untrained
+    # similarity suits blobs by their making. What the methods are worth is measured in benchmarks.
+    floor = 0.9 if clusterer.model is None else 0.5
+    embeddings, labels = blobs(seed=1)
+    found = clusterer.fit(embeddings)
+    assert score(labels, found.labels_)["f_bcubed"] > floor
+    assert found.labels_.shape == found.probabilities_.shape == (len(labels),)
+    assert_array_equal(np.unique(found.labels_), np.arange(len(found.peaks_)))
+    assert_array_equal(found.labels_[found.peaks_], np.arange(len(found.peaks_)))
+    assert ((found.probabilities_ >= 0) & (found.probabilities_ <= 1)).all()
+    assert found.levels_[-1].n_clusters == len(found.peaks_)
+    assert_array_equal(np.bincount(found.labels_), sorted(np.bincount(found.labels_), reverse=True))
+
+
+def test_input_in_any_order_gives_the_same_partition(clusterer):
+    embeddings, _ = blobs(noise=0.6, seed=2)
+    order = np.random.default_rng(0).permutation(len(embeddings))
+    straight = clusterer.fit_predict(embeddings)
+    assert same_partition(straight[order], clusterer.fit_predict(embeddings[order]))
+
+
+def test_duplicates_share_a_cluster_and_change_nothing(clusterer):
+    embeddings, _ = blobs(noise=0.6, seed=3)
+    labels = clusterer.fit_predict(embeddings)
+    doubled = clusterer.fit_predict(np.concatenate([embeddings, embeddings, embeddings[:5]]))
+    assert_array_equal(doubled[: len(labels)], doubled[len(labels) : 2 * len(labels)])
+    assert same_partition(labels, doubled[: len(labels)])
+
+
+def test_scale_changes_nothing_and_the_same_seed_gives_the_same_labels(clusterer):
+    embeddings, _ = blobs(noise=0.6, seed=4)
+    labels = clusterer.fit_predict(embeddings)
+    assert_array_equal(labels, clusterer.fit_predict(embeddings))
+    assert same_partition(labels, clusterer.fit_predict(embeddings * 8))
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_fewer_rows_than_neighbors(clusterer, n):
+    embeddings, _ = blobs()
+    assert clusterer.fit_predict(embeddings[:n]).shape == (n,)
+    assert clusterer.predict(embeddings[:n]).shape == (n,)
+
+
+def test_identical_rows_are_one_cluster(clusterer):
+    embeddings = np.repeat(blobs()[0][:1], 50, axis=0)
+    assert (clusterer.fit_predict(embeddings) == 0).all()
+    assert clusterer.peaks_.tolist() == [0]
+
+
+def test_an_isolated_row_stays_alone():
+    embeddings, _ = blobs(3, 20, noise=0.1)
+    opposite = -embeddings.mean(axis=0, keepdims=True)
+    labels = HiLander().fit_predict(np.concatenate([embeddings, opposite]))
+    assert (labels == labels[-1]).sum() == 1
+
+
+def test_later_rows_join_their_clusters_or_none():
+    embeddings, classes = blobs(noise=0.15, seed=5)
+    clusterer = HiLander()
+    labels = clusterer.fit_predict(embeddings[::2])
+    found = clusterer.predict(embeddings[1::2])
+    assert_array_equal(found, labels)  # rows alternate, so each later one follows one of its class
+    assert clusterer.predict(-embeddings.mean(axis=0, keepdims=True) + 0.01).tolist() == [-1]
+
+
+def test_saved_and_loaded_gives_the_same_labels(published, tmp_path):
+    embeddings, _ = blobs(noise=0.5, seed=6)
+    expected = HiLander(published, linkage_threshold=0.4).fit(embeddings)
+    expected.save(tmp_path / "model")
+    loaded = HiLander.load(tmp_path / "model")
+    assert_array_equal(loaded.fit_predict(embeddings), expected.labels_)
+    assert loaded.model.settings.linkage_threshold == 0.4
+
+
+def test_a_later_row_is_assigned_alike_whatever_comes_with_it(clusterer):
+    embeddings, _ = blobs(noise=0.5, seed=8)
+    clusterer.fit(embeddings[::2])
+    together = clusterer.predict(embeddings[1::2])
+    assert_array_equal(together[:5], clusterer.predict(embeddings[1:10:2]))
+
+
+def test_earlier_clusters_can_be_taken_over():
+    embeddings, classes = blobs(noise=0.15, seed=5)
+    clusterer = HiLander().adopt(embeddings[::2], classes[::2] + 100)
+    assert_array_equal(clusterer.predict(embeddings[1::2]), classes[1::2] + 100)
+    with pytest.raises(ValueError, match="no cluster to assign to"):
+        HiLander().adopt(embeddings, np.full(len(embeddings), -1))
+    with pytest.raises(ValueError, match="one per embedding; got int64 of shape"):
+        HiLander().adopt(embeddings, classes[:3])
+
+
+def test_the_threshold_goes_from_coarse_to_fine():
+    embeddings, _ = blobs(noise=0.8, seed=7)
+    clusters = [len(HiLander(linkage_threshold=t).fit(embeddings).peaks_) for t in (0.1, 0.3, 0.5, 0.7, 0.9)]
+    assert clusters == sorted(clusters)
+    assert clusters[0] < clusters[-1]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"linkage_threshold": 2}, "within"),
+        ({"n_neighbors": 0}, "n_neighbors must be at least 1"),
+        ({"decode": "magic"}, "tree, average_linkage"),
+        ({"model": "models/faces"}, r"HiLander\.load"),
+    ],
+)
+def test_bad_parameters_get_a_sentence(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        HiLander(**parameters).fit(blobs()[0])
+
+
+def test_another_width_than_the_model_says_both(published):
+    with pytest.raises(ValueError, match=r"\(n, 16\) to match the model; got \(144, 8\)"):
+        HiLander(published).fit(blobs(d=8)[0])

@@ -1,0 +1,90 @@
+import json
+
+import pytest
+import torch
+
+from hilander.models.clustering_model import ClusteringSettings
+from hilander.models.published import PublishedModel
+from hilander.models.similarity import SimilarityModel
+from hilander.nn.lander import Lander
+from hilander.persistence import ModelFolderError, load_model
+
+
+def published_model(**changes):
+    torch.manual_seed(0)
+    arguments = {"n_features": 12, "hidden_features": 8, "convolution": "attention", "n_heads": 2}
+    values = {
+        "settings": ClusteringSettings(n_neighbors=7, linkage_threshold=0.3, early_stop=True),
+        "n_features": 6,
+        "provenance": {"trained_on": {"items": 1200, "classes": 30}},
+        "lander": Lander(**arguments),
+        "lander_arguments": arguments,
+    }
+    return PublishedModel(**values | changes)
+
+
+def test_a_loaded_model_equals_the_saved_one(tmp_path):
+    saved = published_model()
+    saved.save(tmp_path / "model")
+    loaded = load_model(tmp_path / "model", device="cpu")
+    assert loaded.settings == saved.settings
+    assert loaded.provenance == saved.provenance
+    assert (loaded.n_features, loaded.variant) == (6, "published")
+    weights = loaded.network().state_dict()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in saved.network().state_dict().items())
+    assert not loaded.network().training
+
+
+def test_a_model_without_weights_is_kept_too(tmp_path):
+    SimilarityModel(settings=ClusteringSettings(linkage_threshold=0.6)).save(tmp_path / "model")
+    assert load_model(tmp_path / "model").settings.linkage_threshold == 0.6
+
+
+def test_the_card_says_what_it_was_trained_on(tmp_path):
+    card = (published_model().save(tmp_path / "model") / "README.md").read_text()
+    assert "1,200 items, 30 classes" in card
+    assert "6 columns wide" in card
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_missing_file_is_named(tmp_path, name):
+    folder = published_model().save(tmp_path / "model")
+    (folder / name).unlink()
+    with pytest.raises(ModelFolderError, match=f"lacks {name}"):
+        load_model(folder)
+
+
+def test_altered_weights_are_refused(tmp_path):
+    folder = published_model().save(tmp_path / "model")
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    with pytest.raises(ModelFolderError, match="altered or damaged"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "other"}, "not the configuration of a hilander model"),
+        ({"format_version": 99}, "format version 99"),
+        ({"variant": "magic"}, "variant 'magic'"),
+        ({"settings": {"n_neighbours": 3}}, "did you mean 'n_neighbors'"),
+        ({"architecture": {"n_features": 12}}, "does not fit together"),
+    ],
+)
+def test_an_altered_configuration_is_refused(tmp_path, change, message):
+    folder = published_model().save(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | change))
+    with pytest.raises(ModelFolderError, match=message):
+        load_model(folder)
+
+
+def test_other_folders_are_neither_read_nor_replaced(tmp_path):
+    with pytest.raises(FileNotFoundError, match="train one"):
+        load_model(tmp_path / "none")
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ModelFolderError, match="holds files but no model"):
+        published_model().save(tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
