@@ -112,7 +112,8 @@ class PublishedParams:
 class LanderParams:
     """Hi-LANDER meta-training and clustering."""
 
-    variant: str = "hilander"  # hilander | published
+    variant: str = "hilander"  # hilander | published: the model that is put into service
+    compare_with: tuple[str, ...] = ()  # variants that are trained beside it, for the report
     seed: int = 0
     device: str = "auto"
     published: PublishedParams = field(default_factory=PublishedParams)

@@ -17,7 +17,7 @@ from hilander.embeddings import check_embeddings
 from hilander.hierarchy.decoders import get_decoder
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.models.similarity import SimilarityModel
-from hilander.persistence import load_model, save_model
+from hilander.models.persistence import load_model, save_model
 
 UNTRAINED = ClusteringSettings(linkage_threshold=0.7, decode="average_linkage", search_features="cluster")
 
@@ -166,7 +166,7 @@ class HiLander(ClusterMixin, BaseEstimator):
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto", **parameters: Any) -> HiLander:
-        """Return an estimator with the model of that folder; see `hilander.persistence.load_model`."""
+        """Return an estimator with the model of that folder; see `hilander.models.persistence.load_model`."""
         return cls(load_model(folder, device=device), **parameters)
 
     def _checked(self, X: ArrayLike, model: ClusteringModel) -> NDArray[np.float32]:

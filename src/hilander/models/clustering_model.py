@@ -78,7 +78,7 @@ class ClusteringModel(ABC):
         return {}
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model folder: config.json, model.safetensors, README.md. See `hilander.persistence`."""
-        from hilander.persistence import save_model  # persistence builds models, so it imports this module
+        """Write the model folder: config.json, model.safetensors, README.md. See `hilander.models.persistence`."""
+        from hilander.models.persistence import save_model  # which itself builds models
 
         return save_model(self, folder)

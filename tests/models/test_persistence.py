@@ -7,7 +7,7 @@ from hilander.models.clustering_model import ClusteringSettings
 from hilander.models.published import PublishedModel
 from hilander.models.similarity import SimilarityModel
 from hilander.nn.lander import Lander
-from hilander.persistence import ModelFolderError, load_model
+from hilander.models.persistence import ModelFolderError, load_model
 
 
 def published_model(**changes):

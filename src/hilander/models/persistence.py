@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from hilander.atomic_write import atomic_folder
 from hilander.config import ConfigError, from_mapping
-from hilander.model_card import write_card
+from hilander.models.model_card import write_card
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.models.registry import MODELS
 

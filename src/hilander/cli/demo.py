@@ -1,0 +1,56 @@
+"""``hilander demo``: the whole path in about a minute, on letters drawn on the spot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hilander.cli.inputs import SeedOption
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Folder for the model and the report.")] = Path("hilander-demo"),
+    seed: SeedOption = 0,
+) -> None:
+    """Learn from worn Latin letters how to cluster, then cluster Greek and Armenian ones, never seen.
+
+    Examples:
+
+        hilander demo
+    """
+    from hilander.config import DataParams, EncoderParams
+    from hilander.data import read_dataset, train_test
+    from hilander.data.glyphs import write_glyphs
+    from hilander.encoder import train_encoder
+    from hilander.estimator import HiLander
+    from hilander.evaluation import Prediction, evaluate, format_table, write_report
+    from hilander.training.train_lander import train_lander
+
+    typer.echo("1/4 drawing letters …")
+    glyphs = write_glyphs(
+        folder, seed, show_progress=True, train_scripts={"LATIN": 160}, test_scripts={"GREEK": 40, "ARMENIAN": 40}
+    )
+    train, test = train_test(read_dataset(glyphs), DataParams())
+    assert train.images is not None
+    assert test.images is not None
+    typer.echo(f"2/4 training an encoder on {len(train):,} images of {len(train.classes)} Latin letters …")
+    params = EncoderParams(name="conv", image_size=24, epochs=8, seed=seed)
+    encoder, _ = train_encoder(train.images, train.labels, params, show_progress=True)
+    train_embeddings, test_embeddings = encoder.encode(train.images), encoder.encode(test.images)
+    typer.echo("3/4 learning from them how to cluster …")
+    model = train_lander(train_embeddings, train.labels, random_state=seed, show_progress=True)
+    encoder.save(folder / "encoder")
+    model.save(folder / "model")
+    typer.echo(f"4/4 clustering {len(test):,} images of {len(test.classes)} letters of other alphabets …\n")
+    clusterer = HiLander(model).fit(test_embeddings)
+    ours = Prediction("hilander", clusterer.labels_, clusterer.probabilities_, clusterer.levels_)
+    untrained = Prediction("without a model", HiLander().fit_predict(test_embeddings))
+    evaluation = evaluate(
+        [ours, untrained], train_embeddings, train.labels, test_embeddings, test.labels, baselines=("kmeans",), seed=seed
+    )
+    write_report(folder / "report.html", evaluation, images=test.images)
+    typer.echo(format_table(evaluation.results, evaluation.n_classes))
+    typer.echo(f"\nreport: {(folder / 'report.html').resolve()}")
+    typer.echo(f"model:  {folder / 'model'} — `hilander cluster your.npy --model …` with one trained on your own classes")

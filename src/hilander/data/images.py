@@ -1,0 +1,73 @@
+"""Images that stay encoded (files on disk, or bytes in memory) until one is asked for."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from hilander.data.errors import DataError
+
+
+class Images:
+    """A lazy sequence of images.
+
+    Parameters
+    ----------
+    sources : sequence of Path or bytes, length n
+        Where each encoded image (PNG, JPEG, …) is: a file, or its content.
+    ids : (n,) str
+        What an error calls them.
+    """
+
+    def __init__(self, sources: Sequence[Path | bytes] | NDArray[np.object_], ids: NDArray[np.str_]) -> None:
+        self._sources = np.empty(len(sources), dtype=object)
+        self._sources[:] = sources
+        self._ids = np.asarray(ids)
+        if len(self._ids) != len(self._sources):
+            raise DataError(f"expected one id per image, got {len(self._ids)} ids for {len(self._sources)} images")
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __repr__(self) -> str:
+        return f"Images(n={len(self)})"
+
+    def read_bytes(self, i: int) -> bytes:
+        """Return the encoded image `i`, as it lies on disk or in the table."""
+        source = self._sources[i]
+        if isinstance(source, bytes):
+            return source
+        try:
+            return source.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"image {self._ids[i]} cannot be read: {error}; put the file back or leave it out"
+            ) from error
+
+    def __getitem__(self, i: int) -> Image.Image:
+        """Decode image `i` whole.
+
+        Raises
+        ------
+        DataError
+            The bytes are no image, or end too early; the message names the id.
+        """
+        content = self.read_bytes(i)
+        try:
+            image = Image.open(io.BytesIO(content))
+            image.load()
+        except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            raise DataError(
+                f"image {self._ids[i]} is damaged or cut short ({len(content)} bytes: {error}); "
+                "replace it or leave it out"
+            ) from error
+        return image
+
+    def take(self, rows: NDArray | slice) -> Images:
+        """Return the images at `rows`, in that order; nothing is read."""
+        return Images(self._sources[rows], self._ids[rows])

@@ -1,0 +1,42 @@
+"""Learn-to-cluster's form: raw float32 features in ``.bin``, one label per line in ``.meta``.
+
+The form of the face benchmarks that came with Yang et al., *Learning to Cluster Faces on an Affinity Graph*, CVPR 2019.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from hilander.data.dataset import Dataset, row_ids
+from hilander.data.errors import DataError
+
+
+def read_learn_to_cluster(path: str | Path) -> Dataset:
+    """Read ``<name>.bin`` (memory-mapped) with ``<name>.meta`` beside it, or ``features/…`` with ``labels/…``.
+
+    The width of the features is inferred: number of floats over number of labels.
+
+    Raises
+    ------
+    DataError
+        No ``.meta`` file, or the floats do not divide evenly among its labels.
+    """
+    path = Path(path)
+    meta = path.with_suffix(".meta")
+    if not meta.is_file():
+        meta = path.parent.parent / "labels" / meta.name
+    if not meta.is_file():
+        raise DataError(
+            f"{path}: expected its labels, one per line, in {path.with_suffix('.meta').name}; found no such file"
+        )
+    labels = np.array(meta.read_text(encoding="utf-8").split())
+    size = path.stat().st_size
+    if not len(labels) or not size or size % (4 * len(labels)):
+        raise DataError(
+            f"{path} holds {size} bytes, which is no whole number of float32 for each of the {len(labels)} labels "
+            f"in {meta}"
+        )
+    features = np.memmap(path, dtype="<f4", mode="r", shape=(len(labels), size // 4 // len(labels)))
+    return Dataset(ids=row_ids(len(labels)), labels=labels, embeddings=features)

@@ -1,0 +1,92 @@
+"""One door for every format: look at what lies at a path and read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hilander.data.arrays import read_npy, read_npz
+from hilander.data.concatenate import concatenate
+from hilander.data.dataset import Dataset
+from hilander.data.errors import DataError, some
+from hilander.data.image_folder import list_images, read_image_folder
+from hilander.data.learn_to_cluster import read_learn_to_cluster
+from hilander.data.official_pickle import read_official_pickle
+from hilander.data.parquet import read_parquet
+
+_READERS: dict[str, Callable[[str | Path], Dataset]] = {
+    "parquet": read_parquet,
+    "npy": read_npy,
+    "npz": read_npz,
+    "learn_to_cluster": read_learn_to_cluster,
+    "official_pickle": read_official_pickle,
+    "image_folder": read_image_folder,
+}
+_SUFFIXES = {
+    ".parquet": "parquet",
+    ".npy": "npy",
+    ".npz": "npz",
+    ".bin": "learn_to_cluster",
+    ".pkl": "official_pickle",
+    ".pickle": "official_pickle",
+}
+FORMATS = ("auto", *_READERS)
+
+
+def read_dataset(path: str | Path, format: str = "auto") -> Dataset:
+    """Read labelled or unlabelled images or embeddings.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, or a folder. In a folder of ``.npy``, ``.npz``, ``.bin`` or pickle files each file is one split, named
+        by its stem (``train.npy``, ``test.npy``), unless it is the only one.
+    format : str
+        One of `FORMATS`; ``auto`` goes by the suffixes found.
+
+    Raises
+    ------
+    DataError
+        Nothing readable at `path`, or several formats side by side, or as the reader of the format says.
+    """
+    path = Path(path)
+    if format not in FORMATS:
+        raise DataError(f"unknown format '{format}'; known: {', '.join(FORMATS)}")
+    if not path.exists():
+        raise DataError(f"expected data in {path}, found no such file or folder; see docs/data.md, or run `dvc pull`")
+    if path.is_file():
+        return _READERS[_format_of_file(path) if format == "auto" else format](path)
+    if format == "auto":
+        format = _format_of_folder(path)
+    if format in ("parquet", "image_folder"):
+        return _READERS[format](path)
+    parts = {file.stem: file for file in _files(path, format)}
+    if not parts:
+        raise DataError(f"expected {format} files in {path}, found none")
+    if len(parts) == 1:
+        return _READERS[format](next(iter(parts.values())))
+    return concatenate({name: _READERS[format](file) for name, file in parts.items()})
+
+
+def _format_of_file(path: Path) -> str:
+    if path.suffix.lower() not in _SUFFIXES:
+        raise DataError(f"cannot tell the format of {path}; known suffixes: {', '.join(_SUFFIXES)}. Or name the format")
+    return _SUFFIXES[path.suffix.lower()]
+
+
+def _format_of_folder(path: Path) -> str:
+    found = [format for format in dict.fromkeys(_SUFFIXES.values()) if _files(path, format)]
+    if not found and list_images(path):
+        return "image_folder"
+    if len(found) != 1:
+        what = f"found {some(found)} side by side; name the format" if found else "found nothing of the kind"
+        raise DataError(f"expected images, Parquet or embeddings of one format in {path}; {what}, see docs/data.md")
+    return found[0]
+
+
+def _files(folder: Path, format: str) -> list[Path]:
+    """Return the files of `format` in `folder`, labels that lie beside embeddings left out."""
+    suffixes = tuple(suffix for suffix, name in _SUFFIXES.items() if name == format)
+    places = (folder, folder / "features") if format == "learn_to_cluster" else (folder,)
+    files = sorted(file for place in places if place.is_dir() for file in place.iterdir() if file.is_file())
+    return [f for f in files if f.name.lower().endswith(suffixes) and not f.stem.endswith("labels")]

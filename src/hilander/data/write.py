@@ -1,0 +1,45 @@
+"""Write a dataset in the two forms that keep everything: Parquet, and ``.npz`` for embeddings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hilander.data.arrays import write_npz
+from hilander.data.dataset import Dataset
+from hilander.data.errors import DataError
+from hilander.data.parquet import write_parquet
+from hilander.data.read import read_dataset
+
+
+def write_dataset(dataset: Dataset, path: str | Path) -> None:
+    """Write `dataset` to `path`, atomically: ``.parquet``, or ``.npz`` for embeddings.
+
+    Raises
+    ------
+    DataError
+        Another suffix, or images to ``.npz``.
+    """
+    writers = {".parquet": write_parquet, ".npz": write_npz}
+    suffix = Path(path).suffix.lower()
+    if suffix not in writers:
+        raise DataError(f"cannot write {path}; expected the suffix {' or '.join(writers)}")
+    writers[suffix](dataset, path)
+
+
+def import_dataset(source: str | Path, target: str | Path, format: str = "auto") -> Dataset:
+    """Bring data of any readable format into the pipeline: read `source`, write `target`, and return what was read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/mine.npy", np.eye(3, dtype="float32"))
+    ...     import_dataset(f"{folder}/mine.npy", f"{folder}/data/mine.parquet")
+    ...     read_dataset(f"{folder}/data")
+    Dataset(n=3, embeddings=(3, 3))
+    Dataset(n=3, embeddings=(3, 3))
+    """
+    dataset = read_dataset(source, format)
+    write_dataset(dataset, target)
+    return dataset

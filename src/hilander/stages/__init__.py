@@ -1,0 +1,1 @@
+"""One short module per DVC stage: read parameters and files, call the library, write files."""

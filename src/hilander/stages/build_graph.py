@@ -1,0 +1,33 @@
+"""Stage ``build_graph``: the k nearest neighbours of both splits' embeddings."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from hilander.atomic_write import atomic_folder
+from hilander.config import load_params
+from hilander.graph.knn import nearest_neighbors
+
+EMBEDDINGS, GRAPH = Path("artifacts/embeddings"), Path("artifacts/graph")
+
+
+def main() -> None:
+    """Write ``neighbors.npy`` (n, k) and ``similarities.npy`` (n, k) of each split."""
+    params = load_params().graph
+    with atomic_folder(GRAPH) as folder:
+        for split in ("train", "test"):
+            embeddings = np.load(EMBEDDINGS / split / "embeddings.npy")
+            neighbors, similarities = nearest_neighbors(embeddings, params.n_neighbors, method=params.method)
+            (folder / split).mkdir()
+            np.save(folder / split / "neighbors.npy", neighbors)
+            np.save(folder / split / "similarities.npy", similarities)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"build_graph: {error}")

@@ -1,0 +1,138 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hilander.data import DataError, Dataset, Images, import_dataset, read_dataset, write_dataset
+
+EMBEDDINGS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+LABELS = ["cat", "cat", "dog", "dog", "emu", "emu"]
+SPLITS = ["train"] * 4 + ["test"] * 2
+
+
+def png(grey: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (4, 4), grey).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def embeddings() -> Dataset:
+    return Dataset([f"item{i}" for i in range(6)], LABELS, SPLITS, embeddings=EMBEDDINGS)
+
+
+def images() -> Dataset:
+    ids = np.array([f"item{i}" for i in range(6)])
+    return Dataset(ids, LABELS, SPLITS, images=Images([png(i) for i in range(6)], ids))
+
+
+def assert_equal(read: Dataset, expected: Dataset) -> None:
+    for name in ("ids", "labels", "splits", "embeddings"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(expected, name))
+    if expected.images is not None:
+        assert [read.images.read_bytes(i) for i in range(len(read))] == [
+            expected.images.read_bytes(i) for i in range(len(expected))
+        ]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name"), [(embeddings(), "a.parquet"), (images(), "a.parquet"), (embeddings(), "a.npz")], ids=str
+)
+def test_what_is_written_is_read_back_from_the_file_and_from_its_folder(tmp_path, dataset, name):
+    write_dataset(dataset, tmp_path / "data" / name)
+    assert_equal(read_dataset(tmp_path / "data" / name), dataset)
+    assert_equal(read_dataset(tmp_path / "data"), dataset)
+
+
+def test_image_folders_name_class_and_split(tmp_path):
+    for i, (label, split) in enumerate(zip(LABELS, SPLITS, strict=True)):
+        path = tmp_path / "all" / split / label / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(i))
+    (tmp_path / "all" / "README.md").write_text("not an image")
+    (tmp_path / "all" / ".hidden.png").write_bytes(b"")
+    whole = read_dataset(tmp_path / "all")
+    assert whole.ids.tolist()[0] == "test/emu/4.png"
+    assert dict(zip(whole.labels, whole.splits, strict=True)) == {"cat": "train", "dog": "train", "emu": "test"}
+    one_split = read_dataset(tmp_path / "all" / "train")
+    assert (one_split.labels.tolist(), one_split.splits) == (["cat", "cat", "dog", "dog"], None)
+    one_class = read_dataset(tmp_path / "all" / "train" / "cat")
+    assert (len(one_class), one_class.labels) == (2, None)
+    (tmp_path / "all" / "stray.png").write_bytes(png(0))
+    with pytest.raises(DataError, match="one depth"):
+        read_dataset(tmp_path / "all")
+
+
+def test_npy_takes_the_labels_beside_it_and_stays_on_disk(tmp_path):
+    np.save(tmp_path / "mine.npy", EMBEDDINGS)
+    assert read_dataset(tmp_path / "mine.npy").labels is None
+    np.save(tmp_path / "labels.npy", np.arange(6))
+    assert read_dataset(tmp_path).labels.tolist() == list("012345")
+    np.save(tmp_path / "mine_labels.npy", np.array(LABELS))
+    dataset = read_dataset(tmp_path)
+    assert dataset.labels.tolist() == LABELS
+    assert isinstance(dataset.embeddings, np.memmap)
+
+
+def test_one_file_per_split(tmp_path):
+    for name, rows in (("train", slice(0, 4)), ("test", slice(4, 6))):
+        np.save(tmp_path / f"{name}.npy", EMBEDDINGS[rows])
+        np.save(tmp_path / f"{name}_labels.npy", np.array(LABELS[rows]))
+    dataset = read_dataset(tmp_path)
+    np.testing.assert_array_equal(dataset.split("train").embeddings, EMBEDDINGS[:4])
+    assert dataset.split("test").labels.tolist() == ["emu", "emu"]
+
+
+def test_numbered_classes_of_two_files_are_not_the_same_classes(tmp_path):
+    # Files of the face benchmarks each count their people from zero; read as one, test and train seemed to share them.
+    np.savez(tmp_path / "a.npz", one=EMBEDDINGS[:3], one_labels=[0, 0, 1], two=EMBEDDINGS[3:], two_labels=[0, 1, 1])
+    assert read_dataset(tmp_path / "a.npz").classes.tolist() == ["one/0", "one/1", "two/0", "two/1"]
+
+
+def test_learn_to_cluster_infers_the_width(tmp_path):
+    for folder in ("features", "labels"):
+        (tmp_path / folder).mkdir()
+    EMBEDDINGS.tofile(tmp_path / "features" / "part0.bin")
+    (tmp_path / "labels" / "part0.meta").write_text("3\n3\n1\n1\n4\n4\n")
+    dataset = read_dataset(tmp_path)
+    np.testing.assert_array_equal(dataset.embeddings, EMBEDDINGS)
+    assert dataset.labels.tolist() == list("331144")
+    (tmp_path / "labels" / "part0.meta").write_text("3\n3\n1\n1\n4\n")
+    with pytest.raises(DataError, match="no whole number of float32 for each of the 5 labels"):
+        read_dataset(tmp_path)
+
+
+def test_import_brings_any_format_into_the_pipeline(tmp_path):
+    np.save(tmp_path / "mine.npy", EMBEDDINGS)
+    import_dataset(tmp_path / "mine.npy", tmp_path / "data" / "mine.parquet")
+    np.testing.assert_array_equal(read_dataset(tmp_path / "data").embeddings, EMBEDDINGS)
+
+
+def test_a_failed_import_leaves_the_old_file(tmp_path):
+    write_dataset(embeddings(), tmp_path / "out.parquet")
+    broken = images()
+    broken.images._sources[3] = tmp_path / "gone.png"
+    with pytest.raises(DataError, match="item3 cannot be read"):
+        write_dataset(broken, tmp_path / "out.parquet")
+    assert_equal(read_dataset(tmp_path), embeddings())
+
+
+def test_what_cannot_be_read_says_why(tmp_path):
+    with pytest.raises(DataError, match="found no such file or folder"):
+        read_dataset(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="found nothing of the kind"):
+        read_dataset(tmp_path)
+    with pytest.raises(DataError, match="unknown format 'csv'"):
+        read_dataset(tmp_path, "csv")
+    np.save(tmp_path / "a.npy", EMBEDDINGS)
+    write_dataset(embeddings(), tmp_path / "b.parquet")
+    with pytest.raises(DataError, match="parquet, npy side by side"):
+        read_dataset(tmp_path)
+    assert len(read_dataset(tmp_path, "npy")) == 6
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(DataError, match="cannot tell the format"):
+        read_dataset(tmp_path / "a.txt")
+    with pytest.raises(DataError, match=r"images; write \.parquet"):
+        write_dataset(images(), tmp_path / "a.npz")
+    with pytest.raises(DataError, match="expected the suffix"):
+        write_dataset(images(), tmp_path / "a.csv")
