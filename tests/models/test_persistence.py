@@ -3,11 +3,12 @@ import json
 import pytest
 import torch
 
+from hilander.model_folder import ModelFolderError
 from hilander.models.clustering_model import ClusteringSettings
 from hilander.models.published import PublishedModel
 from hilander.models.similarity import SimilarityModel
 from hilander.nn.lander import Lander
-from hilander.models.persistence import ModelFolderError, load_model
+from hilander.models.persistence import load_model
 
 
 def published_model(**changes):
@@ -66,8 +67,8 @@ def test_altered_weights_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": "other"}, "not the configuration of a hilander model"),
-        ({"format_version": 99}, "format version 99"),
+        ({"format": "other"}, "must be of format 'hilander-model/1'"),
+        ({"files": {"../secret": "0"}}, "outside the folder"),
         ({"variant": "magic"}, "variant 'magic'"),
         ({"settings": {"n_neighbours": 3}}, "did you mean 'n_neighbors'"),
         ({"architecture": {"n_features": 12}}, "does not fit together"),

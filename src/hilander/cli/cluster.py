@@ -26,7 +26,7 @@ def cluster(
 
         hilander cluster embeddings.npy
 
-        hilander cluster photos/ --encoder artifacts/encoder --model artifacts/lander -o clusters.csv
+        hilander cluster photos/ --encoder artifacts/encoder --model artifacts/lander/hilander -o clusters.csv
     """
     import numpy as np
 

@@ -33,8 +33,8 @@ def demo(
         folder, seed, show_progress=True, train_scripts={"LATIN": 160}, test_scripts={"GREEK": 40, "ARMENIAN": 40}
     )
     train, test = train_test(read_dataset(glyphs), DataParams())
-    assert train.images is not None
-    assert test.images is not None
+    if train.images is None or test.images is None or train.labels is None or test.labels is None:
+        raise ValueError(f"{glyphs} lacks images or labels; delete it and run the demo again")
     typer.echo(f"2/4 training an encoder on {len(train):,} images of {len(train.classes)} Latin letters …")
     params = EncoderParams(name="conv", image_size=24, epochs=8, seed=seed)
     encoder, _ = train_encoder(train.images, train.labels, params, show_progress=True)
@@ -48,9 +48,17 @@ def demo(
     ours = Prediction("hilander", clusterer.labels_, clusterer.probabilities_, clusterer.levels_)
     untrained = Prediction("without a model", HiLander().fit_predict(test_embeddings))
     evaluation = evaluate(
-        [ours, untrained], train_embeddings, train.labels, test_embeddings, test.labels, baselines=("kmeans",), seed=seed
+        [ours, untrained],
+        train_embeddings,
+        train.labels,
+        test_embeddings,
+        test.labels,
+        baselines=("kmeans",),
+        seed=seed,
     )
     write_report(folder / "report.html", evaluation, images=test.images)
     typer.echo(format_table(evaluation.results, evaluation.n_classes))
     typer.echo(f"\nreport: {(folder / 'report.html').resolve()}")
-    typer.echo(f"model:  {folder / 'model'} — `hilander cluster your.npy --model …` with one trained on your own classes")
+    typer.echo(
+        f"model:  {folder / 'model'} — `hilander cluster your.npy --model …` with one trained on your own classes"
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 
 import faiss
@@ -115,7 +117,8 @@ def _search_inverted_lists(
     index.train(embeddings[np.sort(rng.choice(n, min(n, 64 * n_lists), replace=False))])
     index.add(embeddings)
     index.nprobe = _calibrate_probes(index, embeddings, k, rng)
-    similarities, neighbors = big_batch_search(index, embeddings, k)
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints a line for every list, whatever its verbosity
+        similarities, neighbors = big_batch_search(index, embeddings, k)
     return similarities, _fill_missing(neighbors, similarities)
 
 

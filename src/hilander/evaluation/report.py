@@ -1,0 +1,126 @@
+"""One HTML file that shows a person how good the clusters are; nothing in it is loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from hilander.atomic_write import atomic_file
+from hilander.evaluation import plotting
+from hilander.evaluation.evaluate import Evaluation
+from hilander.evaluation.examples import Example, pick_examples
+from hilander.evaluation.result import MethodResult
+from hilander.evaluation.table import COLUMNS, best_values, is_best
+from hilander.evaluation.thumbnails import COLOURS, ImageSource, draw_strip
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_TEMPLATE = "report.html.j2"
+
+
+def write_report(
+    path: str | Path,
+    evaluation: Evaluation,
+    *,
+    images: ImageSource | None = None,
+    facts: Mapping[str, str] | None = None,
+    histories: Mapping[str, pd.DataFrame] | None = None,
+) -> Path:
+    """Render the evaluation as a self-contained HTML file.
+
+    Parameters
+    ----------
+    path : path
+        Where to; replaced whole or not at all.
+    evaluation : Evaluation
+        From `hilander.evaluation.evaluate`.
+    images : ImageSource, optional
+        Image of each test item, for the examples; without it they are listed in words.
+    facts : mapping of str to str, optional
+        What was trained on what: heading → text, shown as a list.
+    histories : mapping of str to DataFrame, optional
+        Training curves: title → columns over the first one.
+
+    Raises
+    ------
+    ImportError
+        Matplotlib or Jinja2 is not installed.
+    """
+    try:
+        import jinja2
+    except ImportError as error:
+        raise ImportError("jinja2 is not installed; pip install 'hilander[report]'") from error
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hilander.evaluation", "."),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = _inline_figure
+    ours = evaluation.ours
+    examples = pick_examples(evaluation.labels, ours.labels) if ours.labels is not None else {}
+    html = environment.get_template(_TEMPLATE).render(
+        evaluation=evaluation,
+        ours=ours,
+        rival=evaluation.baselines[0] if evaluation.baselines else None,
+        ceiling=next(result for result in evaluation.results if result.is_ceiling),
+        columns=COLUMNS,
+        rows=[_row(result, best_values(evaluation.results)) for result in evaluation.results],
+        facts=dict(facts or {}),
+        precision_recall=plotting.plot_precision_recall(evaluation.results, ours.name),
+        sizes=plotting.plot_sizes(evaluation.sizes),
+        reliability=plotting.plot_reliability(evaluation.reliability) if len(evaluation.reliability) else None,
+        histories=[plotting.plot_history(frame, title) for title, frame in (histories or {}).items() if len(frame)],
+        examples={kind: [_with_strip(example, images) for example in found] for kind, found in examples.items()},
+        colours=COLOURS,
+        tuning=[_tuning(result) for result in evaluation.baselines if result.tuning],
+    )
+    path = Path(path)
+    with atomic_file(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return path
+
+
+def _row(result: MethodResult, best: Mapping[str, float]) -> dict[str, object]:
+    cells = []
+    for metric in COLUMNS if result.metrics else ():
+        value = result.metrics[metric]
+        text = f"{value:,.0f}" if metric == "clusters" else f"{value:.3f}".removeprefix("0")
+        cells.append({"text": text, "best": is_best(result, metric, best)})
+    return {"result": result, "cells": cells}
+
+
+def _tuning(result: MethodResult) -> dict[str, object]:
+    """What was tried and what was taken, per parameter."""
+    parameters = []
+    for name, chosen in result.parameters.items():
+        tried = list(dict.fromkeys(row[name] for row in result.tuning))
+        numbers = all(isinstance(value, int | float) for value in tried)
+        span = f"{tried[0]:g} … {tried[-1]:g}" if numbers else ", ".join(map(str, tried))
+        parameters.append({"name": name, "chosen": f"{chosen:g}" if numbers else chosen, "tried": span})
+    best = max(result.tuning, key=lambda row: float(row["f_pairwise"]) + float(row["f_bcubed"]))
+    return {"result": result, "parameters": parameters, "settings": len(result.tuning), "train": best}
+
+
+def _with_strip(example: Example, images: ImageSource | None) -> dict[str, object]:
+    if images is None:
+        return {"example": example, "strip": None}
+    content = io.BytesIO()
+    strip = draw_strip(example, images)
+    strip.save(content, "PNG", optimize=True)
+    return {"example": example, "strip": _data_url(content.getvalue(), "image/png"), "width": strip.width // 2}
+
+
+def _inline_figure(figure: Figure) -> str:
+    return _data_url(plotting.to_svg(figure), "image/svg+xml")
+
+
+def _data_url(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,110 @@
+"""The folder that a trained model is kept in: ``config.json``, weights checked by digest, ``README.md``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hilander.atomic_write import atomic_folder
+
+CONFIG, CARD = "config.json", "README.md"
+
+
+class ModelFolderError(ValueError):
+    """A model folder is incomplete, altered, or of another kind; the message names the file and the remedy."""
+
+
+def write_model_folder(
+    folder: str | Path,
+    kind: str,
+    config: Mapping[str, Any],
+    write_weights: Callable[[Path], None],
+    card: str,
+) -> Path:
+    """Write a model folder so that `folder` is either the old one or the whole new one.
+
+    Parameters
+    ----------
+    folder : str or Path
+    kind : str
+        What the folder holds and in which format, as ``hilander-encoder/1``.
+    config : mapping
+        All that must be known beside the weights, as JSON.
+    write_weights : callable
+        Writes the weights into the folder that it is given.
+    card : str
+        Markdown of README.md.
+
+    Raises
+    ------
+    ModelFolderError
+        The folder holds files but no model: they are not overwritten.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / CONFIG).exists())):
+        raise ModelFolderError(f"{folder} holds files but no model; choose a new or empty folder")
+    with atomic_folder(folder) as temporary:
+        write_weights(temporary)
+        files = sorted(path for path in temporary.rglob("*") if path.is_file())
+        digests = {path.relative_to(temporary).as_posix(): _digest(path) for path in files}
+        text = json.dumps({"format": kind, **config, "files": digests}, indent=2)
+        (temporary / CONFIG).write_text(text + "\n", encoding="utf-8")
+        (temporary / CARD).write_text(card, encoding="utf-8")
+    return folder
+
+
+def read_model_folder(folder: str | Path, kind: str, keys: set[str]) -> dict[str, Any]:
+    """Return a model folder's configuration after checking every file of weights against its digest.
+
+    Parameters
+    ----------
+    folder : str or Path
+    kind : str
+        The format that is expected.
+    keys : set of str
+        What the configuration must hold.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such folder.
+    ModelFolderError
+        A file is missing, altered or not JSON, or the format is another one.
+    """
+    folder = Path(folder)
+    path = folder / CONFIG
+    if not folder.is_dir():
+        raise FileNotFoundError(f"expected a model folder ({kind}) at {folder}, found none; train one, or name another")
+    if not path.is_file():
+        raise ModelFolderError(f"model folder {folder} lacks {CONFIG}; copy the whole folder again, or train again")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelFolderError(f"{path} is not valid JSON ({error}); copy the folder again, or train again") from error
+    if not isinstance(config, dict) or config.get("format") != kind:
+        found = config.get("format") if isinstance(config, dict) else None
+        raise ModelFolderError(
+            f"{path} must be of format {kind!r}, which this version of hilander reads; got {found!r}"
+        )
+    missing = (keys | {"files"}) - config.keys()
+    if missing:
+        raise ModelFolderError(f"{path} lacks {', '.join(sorted(missing))}; copy the folder again, or train again")
+    for name, digest in config["files"].items():
+        file = folder / name
+        if not file.resolve().is_relative_to(folder.resolve()):
+            raise ModelFolderError(f"{path} names {name!r}, which lies outside the folder; it was altered")
+        if not file.is_file():
+            raise ModelFolderError(f"model folder {folder} lacks {name}; copy the whole folder again, or train again")
+        if _digest(file) != digest:
+            raise ModelFolderError(
+                f"{file} was altered or damaged: its SHA-256 is not the one in {CONFIG}; copy it again, or train again"
+            )
+    return config
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

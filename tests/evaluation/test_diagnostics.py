@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from hilander.clustering import LevelSummary
+from hilander.evaluation.diagnostics import agreement, cluster_sizes, level_scores, reliability
+
+
+def test_agreement_is_the_share_of_like_cluster_mates():
+    true, pred = np.array([0, 0, 1, 1, 2, 3, 3]), np.array([5, 5, 5, 6, 7, -1, -1])
+    expected = [1 / 2, 1 / 2, 0, 0, 1, 0, 0]  # alone in class and cluster is right, alone in the cluster only is not
+    assert agreement(true, pred).tolist() == expected
+
+
+def test_reliability_weighs_each_bin_by_its_items():
+    true, pred = np.array([0, 0, 1, 2]), np.array([0, 0, 1, 1])
+    table, error = reliability(true, pred, np.array([0.95, 0.95, 0.32, 0.38]))
+    assert table["items"].tolist() == [2, 2]
+    assert table["agreement"].tolist() == [0, 1]
+    assert table["probability"].tolist() == pytest.approx([0.35, 0.95])
+    assert error == pytest.approx((0.35 + 0.05) / 2)
+
+
+def test_a_probability_of_one_is_in_the_last_bin():
+    table, error = reliability([0, 0], [0, 0], np.ones(2))
+    assert len(table) == 1
+    assert error == 0
+
+
+def test_every_class_and_cluster_is_in_one_size_bin():
+    rng = np.random.default_rng(0)
+    true, pred = rng.zipf(1.6, 3000) % 200, rng.integers(0, 900, 3000)
+    table = cluster_sizes(true, pred)
+    assert table["classes"].sum() == len(np.unique(true))
+    assert table["clusters"].sum() == len(np.unique(pred))
+    assert table["items"].is_unique
+
+
+def test_levels_bear_the_score_of_stopping_there():
+    true = np.array([0, 0, 1, 1])
+    levels = [LevelSummary(4, 1, 3, np.array([0, 0, 1, 2])), LevelSummary(3, 1, 2, np.array([0, 0, 1, 1]))]
+    table = level_scores(true, levels)
+    assert table["clusters"].tolist() == [3, 2]
+    assert table["f_pairwise"].tolist() == pytest.approx([2 / 3, 1])
+    assert len(level_scores(true, [])) == 0

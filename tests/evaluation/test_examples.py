@@ -1,0 +1,37 @@
+import numpy as np
+
+from hilander.evaluation.examples import pick_examples
+
+#               a is whole        b and c merged     d split in three
+TRUE = np.array([*"aaaa", *"bbb", "c", *"dddddd"])
+PRED = np.array([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4])
+
+
+def test_examples_name_what_happened():
+    found = pick_examples(TRUE, PRED)
+    assert [example.title for example in found["whole"]] == ["a is found whole"]
+    assert [example.title for example in found["merged"]] == ["cluster 1 merges 2 classes"]
+    assert [example.title for example in found["split"]] == ["d is split over 3 clusters"]
+    assert found["merged"][0].caption == "4 items: 3 of b, 1 of c"
+    assert found["split"][0].caption == "6 items: 3 in cluster 2, 2 in cluster 3, 1 in cluster 4"
+
+
+def test_rows_belong_to_their_group():
+    for example in pick_examples(TRUE, PRED)["merged"]:
+        for group in example.groups:
+            assert set(TRUE[group.rows]) == {group.name}
+            assert set(PRED[group.rows]) == {1}
+
+
+def test_a_huge_cluster_shows_a_bounded_share_of_every_group():
+    true, pred = np.repeat(np.arange(50), np.arange(50, 0, -1)), np.zeros(1275, np.int64)
+    example = pick_examples(true, pred, max_items=18)["merged"][0]
+    assert sum(len(group.rows) for group in example.groups) == 18
+    assert example.caption.endswith("of 44 more")
+    assert example.groups[0].size == 50
+
+
+def test_perfect_clusters_have_no_bad_examples():
+    found = pick_examples(TRUE, np.unique(TRUE, return_inverse=True)[1])
+    assert found["merged"] == found["split"] == []
+    assert len(found["whole"]) == 3  # the class of one item is no feat
