@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 WORK = ROOT / "benchmarks" / ".work" / "omniglot"
 METRICS = tuple(COLUMNS)
 SEEDS = (0, 1, 2)
-ENCODER = EncoderParams(image_size=48, rotate_classes=True, epochs=20)
+ENCODER = EncoderParams(image_size=40, width=48, loss="arcface", margin=20.0, rotate_classes=True, epochs=45)
 PUBLISHED = PublishedParams(epochs=60, batch_size=20_000)  # whole graphs: as many looks at each edge, fewer steps
 
 Bed = tuple[NDArray[np.float32], NDArray, NDArray[np.float32], NDArray]

@@ -34,7 +34,7 @@ def test_any_real_dtype_will_do(dtype):
         (np.where(np.arange(40).reshape(10, 4) == 13, np.inf, RAW), r"NaN or inf .* rows 3"),
         (RAW * (np.arange(10) < 2)[:, None], r"zero vectors.* rows 2, 3, 4, 5, 6, … \(8 in all\)"),
         (RAW[0], r"shape \(n, d\), got \(4,\)"),
-        (RAW[:, :0], "at least one column"),
+        (RAW[:, :0], "must have a column"),
         (RAW[:0], "at least 1 row"),
         (RAW.astype(complex), "Complex data not supported"),
         (np.array([["a", "b"]]), "must be numbers"),

@@ -105,10 +105,15 @@ def model_levels(
 ) -> Iterator[Level]:
     """Run the level loop as a model's settings say; see `hilander.hierarchy.levels.build_levels`."""
     decoder = get_decoder(settings.decode)
+
+    def decode(links: Links, graph: LevelGraph) -> NDArray[np.int64]:
+        floor = settings.first_threshold if graph.below is None else 0.0
+        return decoder(links, max(settings.linkage_threshold, floor), graph.nodes.sizes)
+
     return build_levels(
         embeddings,
         link or model.link,
-        lambda links: decoder(links, settings.linkage_threshold),
+        decode,
         n_neighbors=settings.n_neighbors,
         max_levels=settings.max_levels,
         early_stop=settings.early_stop,

@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 
-
 T = typing.TypeVar("T")
 
 
@@ -109,6 +108,48 @@ class PublishedParams:
 
 
 @dataclass(frozen=True)
+class RelationalParams:
+    """Settings of the training of variant ``hilander``; see `hilander.training.relational`.
+
+    Attributes
+    ----------
+    hidden, n_rounds : int
+        Size of each network.
+    n_item_steps, n_cluster_steps : int
+        Optimiser steps of the networks that link items and clusters, one connected part of a graph each.
+    n_starter_steps : int
+        Steps of a throw-away network whose linkage makes the second training graph of items.
+    n_cores, core_size : int
+        At most so many parts are cut out of each graph, of so many nodes without the halo of their neighbours.
+    learning_rate : float
+        Peak of the one-cycle schedule of AdamW.
+    weight_decay, dropout : float
+        Of the network that links items.
+    cluster_weight_decay, cluster_dropout : float
+        Of the one that links clusters, which has fewer of them to learn from.
+    early_round_weight : float
+        Weight of the linkage loss of the rounds before the last.
+    density_weight : float
+        Weight of the squared error of the density.
+    """
+
+    hidden: int = 24
+    n_rounds: int = 2
+    n_item_steps: int = 300
+    n_cluster_steps: int = 120
+    n_starter_steps: int = 100
+    n_cores: int = 24
+    core_size: int = 900
+    learning_rate: float = 5e-3
+    weight_decay: float = 1e-3
+    dropout: float = 0.0
+    cluster_weight_decay: float = 1e-2
+    cluster_dropout: float = 0.1
+    early_round_weight: float = 0.3
+    density_weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class LanderParams:
     """Hi-LANDER meta-training and clustering."""
 
@@ -116,7 +157,21 @@ class LanderParams:
     compare_with: tuple[str, ...] = ()  # variants that are trained beside it, for the report
     seed: int = 0
     device: str = "auto"
+    hilander: RelationalParams = field(default_factory=RelationalParams)
     published: PublishedParams = field(default_factory=PublishedParams)
+
+    def params_of(self, variant: str) -> RelationalParams | PublishedParams:
+        """Training settings of that variant.
+
+        Raises
+        ------
+        ConfigError
+            Unknown variant.
+        """
+        blocks: dict[str, RelationalParams | PublishedParams] = {"hilander": self.hilander, "published": self.published}
+        if variant not in blocks:
+            raise ConfigError(f"variant must be one of {', '.join(blocks)}; got {variant!r}")
+        return blocks[variant]
 
 
 @dataclass(frozen=True)

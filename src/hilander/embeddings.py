@@ -37,7 +37,7 @@ def check_embeddings(embeddings: ArrayLike, *, n_features: int | None = None, mi
         )
     if array.shape[1] == 0:
         raise ValueError(
-            f"0 feature(s) (shape={array.shape}) while a minimum of 1 is required: embeddings must have at least one column"
+            f"0 feature(s) (shape={array.shape}) while a minimum of 1 is required: embeddings must have a column"
         )
     if n_features is not None and array.shape[1] != n_features:
         raise ValueError(
@@ -50,16 +50,16 @@ def check_embeddings(embeddings: ArrayLike, *, n_features: int | None = None, mi
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():
             raise ValueError(
-                f"embeddings hold NaN or inf (infinity), for instance in rows {_some(np.flatnonzero(~finite) + start)}; "
-                "drop these rows or encode them again"
+                f"embeddings hold NaN or inf (infinity), for instance in rows "
+                f"{_some(np.flatnonzero(~finite) + start)}; drop these rows or encode them again"
             )
-        scale = np.abs(rows).max(axis=1, keepdims=True)  # guards the norm against under- and overflow
+        scale = np.abs(rows).max(axis=1)  # guards the norm against under- and overflow
         if not scale.all():
             raise ValueError(
-                f"embeddings hold zero vectors, for instance in rows {_some(np.flatnonzero(scale[:, 0] == 0) + start)}; "
+                f"embeddings hold zero vectors, for instance in rows {_some(np.flatnonzero(scale == 0) + start)}; "
                 "a zero vector has no direction, so cosine similarity says nothing about it: drop these rows"
             )
-        rows = rows / scale
+        rows = rows / scale[:, None]
         normalized[start : start + len(rows)] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return normalized
 
@@ -85,7 +85,8 @@ def check_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
     missing = np.array([value is None or value != value for value in array]) if array.dtype.kind in "fO" else None
     if missing is not None and missing.any():
         raise ValueError(
-            f"labels are missing (None or NaN) in rows {_some(np.flatnonzero(missing))}; leave unlabelled rows out of training"
+            f"labels are missing (None or NaN) in rows {_some(np.flatnonzero(missing))}; "
+            "leave unlabelled rows out of training"
         )
     return np.unique(array, return_inverse=True)[1].astype(np.int64)
 

@@ -16,8 +16,8 @@ from hilander.clustering import cluster_embeddings, distinct_rows
 from hilander.embeddings import check_embeddings
 from hilander.hierarchy.decoders import get_decoder
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
-from hilander.models.similarity import SimilarityModel
 from hilander.models.persistence import load_model, save_model
+from hilander.models.similarity import SimilarityModel
 
 UNTRAINED = ClusteringSettings(linkage_threshold=0.7, decode="average_linkage", search_features="cluster")
 

@@ -22,7 +22,7 @@ def write_model_folder(
     kind: str,
     config: Mapping[str, Any],
     write_weights: Callable[[Path], None],
-    card: str,
+    card: Callable[[list[str]], str],
 ) -> Path:
     """Write a model folder so that `folder` is either the old one or the whole new one.
 
@@ -35,8 +35,8 @@ def write_model_folder(
         All that must be known beside the weights, as JSON.
     write_weights : callable
         Writes the weights into the folder that it is given.
-    card : str
-        Markdown of README.md.
+    card : callable
+        From the names of the weights' files to the Markdown of README.md.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def write_model_folder(
         digests = {path.relative_to(temporary).as_posix(): _digest(path) for path in files}
         text = json.dumps({"format": kind, **config, "files": digests}, indent=2)
         (temporary / CONFIG).write_text(text + "\n", encoding="utf-8")
-        (temporary / CARD).write_text(card, encoding="utf-8")
+        (temporary / CARD).write_text(card(list(digests)), encoding="utf-8")
     return folder
 
 

@@ -5,10 +5,10 @@ import torch
 
 from hilander.model_folder import ModelFolderError
 from hilander.models.clustering_model import ClusteringSettings
+from hilander.models.persistence import load_model
 from hilander.models.published import PublishedModel
 from hilander.models.similarity import SimilarityModel
 from hilander.nn.lander import Lander
-from hilander.models.persistence import load_model
 
 
 def published_model(**changes):

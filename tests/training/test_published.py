@@ -17,14 +17,20 @@ def blobs(n_classes=20, size=10, d=8, seed=0):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"batch_size": 64}, {"convolution": "attention"}, {"optimizer": "sgd", "learning_rate": 0.1, "focal_gamma": 2.0, "dropout": 0.1},
-     {"batch_size": 64, "n_convolutions": 2, "use_cluster_features": False}],
-)  # fmt: skip
+    [
+        {},
+        {"batch_size": 64},
+        {"convolution": "attention"},
+        {"optimizer": "sgd", "learning_rate": 0.1, "focal_gamma": 2.0, "dropout": 0.1},
+        {"batch_size": 64, "n_convolutions": 2, "use_cluster_features": False},
+    ],
+)
 def test_loss_falls(changes):
     params = PublishedParams(**{"hidden_features": 32, "epochs": 8, "learning_rate": 0.01} | changes)
     model, history = fit_published(*blobs(), params, device="cpu")
     assert history[-1]["loss_linkage"] < history[0]["loss_linkage"]
-    assert [row["epoch"] for row in history] == list(range(8))
+    assert len(history) == 8
+    assert history[-1]["step"] > history[0]["step"]
     assert not model.lander.training
 
 

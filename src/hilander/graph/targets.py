@@ -42,4 +42,5 @@ def density_of(similarities: NDArray[np.float32], linkage: NDArray[np.float32]) 
     """
     if similarities.shape[1] == 0:
         return np.zeros(len(similarities), np.float32)
-    return np.mean(np.maximum(similarities, 0) * (2 * linkage - 1), axis=1, dtype=np.float64).astype(np.float32)
+    signed = np.maximum(similarities, 0) * (2 * linkage - 1)
+    return signed.mean(axis=1).astype(np.float32)

@@ -10,11 +10,18 @@ from numpy.typing import NDArray
 from hilander.hierarchy.average_linkage import average_linkage
 from hilander.hierarchy.decode import Links, parents_from_labels, tree_parents
 
-Decoder = Callable[[Links, float], NDArray[np.int64]]
+Decoder = Callable[[Links, float, NDArray[np.int64]], NDArray[np.int64]]
+
+_LEAST_THRESHOLD = 1e-9  # average linkage asks for some evidence
 
 
-def average_linkage_parents(links: Links, threshold: float) -> NDArray[np.int64]:
-    """Merge clusters while the mean linkage between them, absent pairs counting 0, exceeds `threshold`.
+def tree(links: Links, threshold: float, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Keep each node's likeliest edge from a denser one, as published; `sizes` do not matter."""
+    return tree_parents(links, threshold)
+
+
+def average(links: Links, threshold: float, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Merge nodes while the mean linkage between all pairs of their items, absent pairs counting 0, is high enough.
 
     One wrong edge of a tree joins two clusters; here it is outvoted by the pairs that speak against it. A
     pair that stands in both directions counts with its mean.
@@ -22,12 +29,13 @@ def average_linkage_parents(links: Links, threshold: float) -> NDArray[np.int64]
     low, high = np.minimum(links.source, links.target), np.maximum(links.source, links.target)
     n = len(links.density)
     pairs, inverse, counts = np.unique(low * n + high, return_inverse=True, return_counts=True)
-    linkage = (np.bincount(inverse, links.linkage) / counts).astype(np.float32)
+    linkage = np.bincount(inverse, links.linkage) / counts
     edges = np.stack([pairs // n, pairs % n], axis=1)
-    return parents_from_labels(average_linkage(edges, linkage, n, threshold), links.density)
+    labels = average_linkage(edges, linkage, n, max(threshold, _LEAST_THRESHOLD), sizes)
+    return parents_from_labels(labels, links.density)
 
 
-DECODERS: dict[str, Decoder] = {"tree": tree_parents, "average_linkage": average_linkage_parents}
+DECODERS: dict[str, Decoder] = {"tree": tree, "average_linkage": average}
 
 
 def get_decoder(name: str) -> Decoder:

@@ -75,7 +75,7 @@ class Level:
 def build_levels(
     embeddings: NDArray[np.float32],
     link: Callable[[LevelGraph], Links],
-    decode: Callable[[Links], NDArray[np.int64]],
+    decode: Callable[[Links, LevelGraph], NDArray[np.int64]],
     *,
     n_neighbors: int,
     max_levels: int = MAX_LEVELS,
@@ -95,7 +95,7 @@ def build_levels(
     link : callable
         From a level's graph to its links.
     decode : callable
-        From links to parents (n_nodes,).
+        From links and the level's graph to parents (n_nodes,).
     n_neighbors : int
         Neighbours per node (k) at every level.
     max_levels : int
@@ -104,9 +104,9 @@ def build_levels(
         The published rule: also stop where (edges of the last level) / (edges of this one) < k − 1.
     neighbors : tuple of ndarrays of shape (n, >= k), optional
         Neighbours and similarities of level 0, where they are known already.
-    search_features : {"identity", "cluster"}
-        What the neighbours of levels above 0 are searched by: the peaks' features, as published, or the
-        normalised mean features.
+    search_features : {"identity", "cluster", "none"}
+        What the neighbours of levels above 0 are searched by: the peaks' features, as published, the normalised
+        mean features, or nothing, where the model finds its candidates itself.
     random_state : int
         Seed of the approximate neighbour search.
     """
@@ -116,11 +116,13 @@ def build_levels(
             return
         if number == 0 and neighbors is not None:
             found = neighbors[0][:, :n_neighbors], neighbors[1][:, :n_neighbors]
+        elif number > 0 and search_features == "none":
+            found = np.empty((len(nodes), 0), np.int64), np.empty((len(nodes), 0), np.float32)
         else:
             found = nearest_neighbors(_searched(nodes, search_features), n_neighbors, random_state=random_state)
         graph = LevelGraph(nodes, *found, below=below)
         links = link(graph)
-        parents = decode(links)
+        parents = decode(links, graph)
         level = Level(graph, links, parents, next_level(nodes, parents, embeddings))
         logger.info("level %d: %d nodes, %d edges, %d clusters", number, len(nodes), level.n_edges, level.n_clusters)
         yield level
@@ -130,7 +132,7 @@ def build_levels(
 
 
 def _searched(nodes: Nodes, search_features: str) -> NDArray[np.float32]:
-    if search_features == "identity":
+    if search_features != "cluster":
         return nodes.features
     norms = np.linalg.norm(nodes.cluster_features, axis=1, keepdims=True)
     # Members that cancel out leave a mean of zero, which has no direction; the peak's own stands in for it.

@@ -73,9 +73,7 @@ def next_level(nodes: Nodes, parents: NDArray[np.int64], embeddings: NDArray[np.
     )
 
 
-def mean_features(
-    embeddings: NDArray[np.float32], members: NDArray[np.int64], n_nodes: int
-) -> NDArray[np.float32]:
+def mean_features(embeddings: NDArray[np.float32], members: NDArray[np.int64], n_nodes: int) -> NDArray[np.float32]:
     """Return the mean embedding of each node's items, (n_nodes, d) float32."""
     n = len(members)
     sizes = np.bincount(members, minlength=n_nodes).astype(np.float32)

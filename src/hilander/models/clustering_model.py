@@ -30,7 +30,10 @@ class ClusteringSettings:
     early_stop : bool
         The published third stop rule.
     search_features : str
-        What the neighbours of upper levels are searched by, "identity" or "cluster".
+        What the neighbours of upper levels are searched by: "identity", "cluster" or "none".
+    first_threshold : float
+        Level 0 merges no further than this, also where p_τ is lower: what is less certain is left to the levels
+        above, which see whole clusters.
     """
 
     n_neighbors: int = 10
@@ -39,6 +42,7 @@ class ClusteringSettings:
     max_levels: int = MAX_LEVELS
     early_stop: bool = False
     search_features: str = "identity"
+    first_threshold: float = 0.0
 
 
 @dataclass

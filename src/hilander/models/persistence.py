@@ -47,7 +47,7 @@ def save_model(model: ClusteringModel, folder: str | Path) -> Path:
         "provenance": model.provenance,
     }
     return write_model_folder(
-        folder, FORMAT, config, lambda path: save_file(tensors, path / WEIGHTS), write_card(config)
+        folder, FORMAT, config, lambda path: save_file(tensors, path / WEIGHTS), lambda files: write_card(config)
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hilander.models.clustering_model import ClusteringModel
 from hilander.models.published import PublishedModel
+from hilander.models.relational import RelationalModel
 from hilander.models.similarity import SimilarityModel
 
-MODELS: dict[str, type[ClusteringModel]] = {model.variant: model for model in (SimilarityModel, PublishedModel)}
+_KINDS: tuple[type[ClusteringModel], ...] = (SimilarityModel, PublishedModel, RelationalModel)
+MODELS = {kind.variant: kind for kind in _KINDS}

@@ -36,6 +36,7 @@ def fit_published(
     random_state: int = 0,
     device: str = "auto",
     show_progress: bool = False,
+    neighbors: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
 ) -> tuple[PublishedModel, list[dict[str, float]]]:
     """Train a LANDER; the linkage threshold is left at its default, see `choose_threshold`.
 
@@ -49,12 +50,14 @@ def fit_published(
         The same seed gives the same weights on the same machine.
     device : str
     show_progress : bool
+    neighbors : tuple of ndarrays of shape (n, >= max(params.n_neighbors)), optional
+        Neighbours and similarities, where they are known already.
 
     Returns
     -------
     model : PublishedModel
     history : list of dict
-        Per epoch: ``epoch``, ``loss_linkage``, ``loss_density``.
+        Per epoch: ``step``, the steps so far, ``loss_linkage``, ``loss_density``.
 
     Raises
     ------
@@ -63,7 +66,13 @@ def fit_published(
     """
     params = params or PublishedParams()
     graphs = build_training_graphs(
-        embeddings, labels, params.n_neighbors, params.n_levels, params.use_cluster_features, random_state
+        embeddings,
+        labels,
+        params.n_neighbors,
+        params.n_levels,
+        params.use_cluster_features,
+        random_state,
+        neighbors=neighbors,
     )
     if not graphs:
         raise ValueError(f"training needs at least 2 embeddings, got {len(embeddings)}")
@@ -99,7 +108,7 @@ def _fit(
     batches = [_batches(graph, params, device) for graph in graphs]
     history = []
     with tqdm(total=total_steps, desc="LANDER", unit="step", disable=not show_progress) as bar:
-        for epoch in range(params.epochs):
+        for _ in range(params.epochs):
             losses = []
             for source in batches * steps_per_epoch:  # every graph takes as many steps as the first, as published
                 batch = next(source)
@@ -116,7 +125,7 @@ def _fit(
                 bar.update()
             mean_linkage, mean_density = np.mean(losses, axis=0)
             bar.set_postfix(linkage=f"{mean_linkage:.3f}", density=f"{mean_density:.4f}")
-            history.append({"epoch": epoch, "loss_linkage": float(mean_linkage), "loss_density": float(mean_density)})
+            history.append({"step": bar.n, "loss_linkage": float(mean_linkage), "loss_density": float(mean_density)})
     return history
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from hilander.models.clustering_model import ClusteringModel
 
 logger = logging.getLogger(__name__)
 
-THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def choose_threshold(
 ) -> ThresholdChoice:
     """Cluster training embeddings with every candidate threshold and keep the best.
 
-    Neighbours and links of level 0, which no threshold changes, are computed once.
+    What several candidates have in common, as the links of level 0, is computed once.
 
     Parameters
     ----------
@@ -64,14 +65,14 @@ def choose_threshold(
     first, inverse = distinct_rows(embeddings)
     distinct = embeddings[first]
     nearest = nearest_neighbors(distinct, settings.n_neighbors, random_state=random_state)
-    level_0: list[Links] = []
+    linked: dict[bytes, Links] = {}
 
     def link(graph: LevelGraph) -> Links:
-        if graph.below is not None:
-            return model.link(graph)
-        if not level_0:
-            level_0.append(model.link(graph))
-        return level_0[0]
+        """Predict each set of nodes once: level 0 is the same for all candidates, and often level 1 is."""
+        key = hashlib.sha256(graph.nodes.members.tobytes()).digest()
+        if key not in linked:
+            linked[key] = model.link(graph)
+        return linked[key]
 
     table = []
     for threshold in tqdm(thresholds, desc="threshold", disable=not show_progress):

@@ -2,41 +2,98 @@
 
 from __future__ import annotations
 
-from numpy.typing import ArrayLike
+from typing import Any
 
-from hilander.config import PublishedParams
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hilander.config import LanderParams, PublishedParams, RelationalParams
 from hilander.embeddings import check_embeddings, check_labels
 from hilander.models.clustering_model import ClusteringModel
 from hilander.training.published import fit_published
+from hilander.training.relational import fit_relational
 from hilander.training.threshold import choose_threshold, with_threshold
-
-VARIANTS = ("hilander", "published")
 
 
 def train_lander(
     embeddings: ArrayLike,
     labels: ArrayLike,
     *,
-    variant: str = "published",
-    params: PublishedParams | None = None,
+    variant: str = "hilander",
+    params: RelationalParams | PublishedParams | None = None,
+    neighbors: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
     random_state: int = 0,
     device: str = "auto",
     show_progress: bool = False,
 ) -> ClusteringModel:
-    """Train on labelled classes a model that clusters classes it has never seen.
+    """Train a model on labelled classes that clusters classes it has never seen.
+
+    The linkage threshold is then chosen on the same classes, by the sum of pairwise and BCubed F.
 
     Parameters
     ----------
     embeddings : array-like of shape (n, d)
-        Finite, non-zero rows; normalised here.
+        Finite, non-zero rows; normalised here, never changed in place.
     labels : array-like of shape (n,)
-        Integers or strings; at least two classes, one of them with two items.
+        Integers or strings; at least one class with two items and two classes.
+    variant : {"hilander", "published"}
+        Our own relational network, which takes embeddings of any width, or the network of the paper.
+    params : RelationalParams or PublishedParams, optional
+        Settings of the training, of the kind that belongs to the variant.
+    neighbors : tuple of ndarrays of shape (n, k), optional
+        Neighbours and similarities from `hilander.graph.knn.nearest_neighbors`, where they are known already.
+    random_state : int
+        The same seed gives the same model on the same machine.
+    device : str
+        "auto", "cpu" or "cuda".
+    show_progress : bool
+
+    Returns
+    -------
+    ClusteringModel
+        With ``provenance``: the parameters, the loss by step, and what every threshold gave.
+
+    Raises
+    ------
+    ValueError
+        Embeddings or labels do not fit (see `check_embeddings`, `check_labels`), no two items share a class, all
+        share one, or the variant is unknown.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> classes = np.repeat(np.arange(30), 10)
+    >>> embeddings = rng.normal(size=(30, 16))[classes] + 0.3 * rng.normal(size=(300, 16))
+    >>> model = train_lander(embeddings, classes, params=RelationalParams(n_item_steps=20, n_cluster_steps=5))
+    >>> model.variant, model.n_features  # any width will do
+    ('hilander', None)
     """
+    params = params or LanderParams().params_of(variant)
     checked = check_embeddings(embeddings, min_rows=2)
     classes = check_labels(labels, len(checked))
-    model, history = fit_published(
-        checked, classes, params, random_state=random_state, device=device, show_progress=show_progress
-    )
+    n_classes = int(classes.max()) + 1
+    if n_classes == len(checked) or n_classes == 1:
+        raise ValueError(
+            "training needs several classes with several items, to see what belongs together and what does not; got "
+            f"{len(checked)} items of {n_classes} class(es)"
+        )
+    common: dict[str, Any] = {
+        "neighbors": neighbors,
+        "random_state": random_state,
+        "device": device,
+        "show_progress": show_progress,
+    }
+    model: ClusteringModel
+    if variant == "published" and isinstance(params, PublishedParams):
+        model, history = fit_published(checked, classes, params, **common)
+    elif variant == "hilander" and isinstance(params, RelationalParams):
+        model, history = fit_relational(checked, classes, params, **common)
+    else:
+        raise ValueError(f"params of variant {variant!r} expected, got {type(params).__name__}")
     choice = choose_threshold(model, checked, classes, random_state=random_state, show_progress=show_progress)
-    model.provenance |= {"history": history, "thresholds": choice.table}
+    model.provenance |= {
+        "trained_on": {"items": len(checked), "classes": n_classes},
+        "history": history,
+        "thresholds": choice.table,
+    }
     return with_threshold(model, choice)

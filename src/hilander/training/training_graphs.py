@@ -46,6 +46,7 @@ def build_training_graphs(
     n_levels: Sequence[int] = (2, 3, 4),
     use_cluster_features: bool = True,
     random_state: int = 0,
+    neighbors: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
 ) -> list[TrainingGraph]:
     """Return the graphs of every (k, levels) pair, so that the network sees every level (Xing et al. 2021, section 4).
 
@@ -61,8 +62,12 @@ def build_training_graphs(
         k, and how many levels are built with it.
     use_cluster_features : bool
     random_state : int
+    neighbors : tuple of ndarrays of shape (n, >= max(n_neighbors)), optional
+        Neighbours and similarities, where they are known already.
     """
-    nearest = nearest_neighbors(embeddings, max(n_neighbors), random_state=random_state)
+    nearest = neighbors
+    if nearest is None or nearest[0].shape[1] < min(max(n_neighbors), len(embeddings) - 1):
+        nearest = nearest_neighbors(embeddings, max(n_neighbors), random_state=random_state)
     graphs = []
 
     def link(graph: LevelGraph) -> Links:
@@ -81,7 +86,7 @@ def build_training_graphs(
 
     for k, levels in zip(n_neighbors, n_levels, strict=True):
         for _ in build_levels(
-            embeddings, link, lambda links: tree_parents(links, 0.0),
+            embeddings, link, lambda links, _: tree_parents(links, 0.0),
             n_neighbors=k, max_levels=levels, neighbors=nearest, random_state=random_state,
         ):  # fmt: skip
             pass

@@ -1,0 +1,78 @@
+"""Random views of prepared images, drawn anew in every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def build_augmentation(strength: float) -> Callable[[Tensor], Tensor]:
+    """Return the map from a batch of images to randomly distorted ones.
+
+    Each is turned by up to 10°, shifted by up to a tenth of its size, scaled by 0.8 to 1.2 and sheared by up to 10°;
+    half of them are also bent like a rubber sheet (Simard et al., *Best Practices for Convolutional Neural Networks
+    Applied to Visual Document Analysis*, ICDAR 2003). Random numbers come from torch's global generator.
+
+    Parameters
+    ----------
+    strength : float
+        Factor on all of these amounts; 0 leaves images as they are.
+
+    Returns
+    -------
+    callable
+        (b, 1, height, width) float32, ground 0 -> the same shape.
+
+    Raises
+    ------
+    ImportError
+        kornia is not installed.
+    """
+    if strength == 0:
+        return lambda images: images
+    try:
+        import kornia.augmentation as K
+    except ImportError as error:
+        raise ImportError("training an encoder needs kornia: pip install 'hilander[encoder]'") from error
+    angle, shift, zoom = 10 * strength, 0.1 * strength, 0.2 * strength
+    return torch.nn.Sequential(
+        K.RandomAffine(
+            degrees=angle,
+            translate=(shift, shift),
+            scale=(1 - zoom, 1 + zoom),
+            shear=torch.tensor([[-angle, angle], [-angle, angle]]),
+            p=1.0,
+        ),
+        # Noise blurred over 5 pixels has a standard deviation of about .03 half image sizes.
+        K.RandomElasticTransform(kernel_size=(25, 25), sigma=(5.0, 5.0), alpha=(strength, strength), p=0.5),
+    )
+
+
+def random_quarter_turns(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn each image by 0, 90, 180 or 270 degrees, and make each turn of a class a class of its own.
+
+    A character on its side is a shape as new as another character: four times the classes from the same drawings
+    (Santoro et al., *Meta-Learning with Memory-Augmented Neural Networks*, ICML 2016, section 4.1).
+
+    Parameters
+    ----------
+    images : (b, 1, size, size)
+        Square.
+    labels : (b,) int64
+        Classes 0..C-1.
+
+    Returns
+    -------
+    images : (b, 1, size, size)
+        A fresh tensor.
+    labels : (b,) int64
+        Classes 0..4C-1: four times the class, plus the number of quarter turns.
+    """
+    turns = torch.randint(4, labels.shape).to(labels.device)
+    turned = images.clone()
+    for quarter in (1, 2, 3):
+        chosen = turns == quarter
+        turned[chosen] = torch.rot90(images[chosen], quarter, (2, 3))
+    return turned, 4 * labels + turns

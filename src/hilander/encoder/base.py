@@ -1,0 +1,84 @@
+"""What every encoder is: images in, L2-normalised embeddings out, kept as a model folder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from hilander.embeddings import check_embeddings
+from hilander.encoder.encoder_folder import write_encoder_folder
+from hilander.encoder.images import ImageSequence
+
+
+class Encoder(ABC):
+    """Maps images to embeddings; subclasses say how one batch is mapped and what is written to disk.
+
+    Attributes
+    ----------
+    name : str
+        Kind of encoder, as in ``params.yaml``.
+    embedding_size : int
+        Width d of the embeddings.
+    """
+
+    name: ClassVar[str]
+    embedding_size: int
+
+    def encode(self, images: ImageSequence, batch_size: int = 256, show_progress: bool = False) -> NDArray[np.float32]:
+        """Return one embedding per image.
+
+        Parameters
+        ----------
+        images : sequence of PIL.Image.Image, length n
+            Any mode and size; read batch by batch, so that a lazy sequence costs little memory.
+        batch_size : int
+            Images mapped at once.
+        show_progress : bool
+            Draw a progress bar.
+
+        Returns
+        -------
+        (n, embedding_size) float32
+            Rows of norm 1.
+
+        Raises
+        ------
+        ValueError
+            There are no images, or the encoder made NaN, inf or a zero vector of one.
+        """
+        if not len(images):
+            raise ValueError("expected images to encode, got none")
+        embeddings = np.empty((len(images), self.embedding_size), dtype=np.float32)
+        with tqdm(total=len(images), desc="encoding", unit="image", disable=not show_progress) as progress:
+            for start in range(0, len(images), batch_size):
+                batch = [images[i] for i in range(start, min(start + batch_size, len(images)))]
+                embeddings[start : start + len(batch)] = self._encode_batch(batch)
+                progress.update(len(batch))
+        return check_embeddings(embeddings)
+
+    def save(self, folder: str | Path) -> None:
+        """Write a model folder that `hilander.encoder.load_encoder` reads; an older one is replaced whole."""
+        write_encoder_folder(folder, self.name, self.embedding_size, self._settings(), self._write_weights)
+
+    def __repr__(self) -> str:
+        settings = "".join(f", {key}={value!r}" for key, value in self._settings().items())
+        return f"{type(self).__name__}(embedding_size={self.embedding_size}{settings})"
+
+    @abstractmethod
+    def _encode_batch(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Return (b, embedding_size), not necessarily normalised."""
+
+    @abstractmethod
+    def _settings(self) -> dict[str, Any]:
+        """Return what must be known beside the weights, as JSON."""
+
+    @abstractmethod
+    def _write_weights(self, folder: Path) -> None:
+        """Write the weights into `folder`."""

@@ -1,0 +1,91 @@
+"""The graph of clusters that RelationalLander reads: whether two belong together, on the evidence of their items."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from hilander.graph.knn import nearest_neighbors
+from hilander.graph.relational_graph import RelationalGraph, assemble, cluster_features
+from hilander.graph.relations import N_CONTEXT, relational_features, sorted_pairs, undirected_edges
+
+_N_CANDIDATES = 10  # nearest clusters, by either feature, that become edges
+_LEAST_EVIDENCE = 0.02  # linkage per item of the smaller cluster that makes an edge
+
+
+def super_graph(
+    embeddings: NDArray[np.float32],
+    edges: NDArray[np.int64],
+    linkage: NDArray[np.float32],
+    members: NDArray[np.int64],
+    *,
+    random_state: int = 0,
+) -> RelationalGraph:
+    """Join and describe clusters by their mean features and by the linkage between their items.
+
+    Parameters
+    ----------
+    embeddings : ndarray of shape (n, d), float32
+        Of the items, rows of norm 1.
+    edges : ndarray of shape (m, 2), int64
+        Pairs of items.
+    linkage : ndarray of shape (m,), float32
+        Predicted for them.
+    members : ndarray of shape (n,), int64
+        Cluster of each item, 0..C-1, none empty.
+    random_state : int
+        Seed of the approximate neighbour search.
+
+    Returns
+    -------
+    RelationalGraph
+        Of C nodes; C >= 2.
+    """
+    sizes = np.bincount(members)
+    n = len(sizes)
+    belongs = sp.csr_array((np.ones(len(members), np.float32), (members, np.arange(len(members)))))
+    identity = _unit_rows(belongs @ embeddings)
+    cluster = _unit_rows(belongs @ cluster_features(embeddings, edges, linkage))
+    nearest = [nearest_neighbors(features, N_CONTEXT, random_state=random_state) for features in (identity, cluster)]
+
+    ends = members[edges]
+    apart = ends[:, 0] != ends[:, 1]
+    low, high = ends[apart].min(axis=1), ends[apart].max(axis=1)
+    pairs, position = np.unique(low * n + high, return_inverse=True)
+    total, count = np.bincount(position, linkage[apart], len(pairs)), np.bincount(position, minlength=len(pairs))
+    largest = np.zeros(len(pairs))
+    np.maximum.at(largest, position, linkage[apart])
+    smaller = np.minimum(sizes[pairs // n], sizes[pairs % n])
+    evident = pairs[total > _LEAST_EVIDENCE * smaller]
+
+    near = [undirected_edges(neighbors, _N_CANDIDATES) for neighbors, _ in nearest]
+    candidates = np.concatenate([*near, np.stack([evident // n, evident % n], axis=1)])
+    found = sorted_pairs(candidates[:, 0], candidates[:, 1], n)
+    i, j = found.T
+    n_pairs = sizes[i] * sizes[j]
+    total, count, largest = _look_up(pairs, (total, count, largest), i * n + j)
+    within = np.bincount(ends[~apart, 0], linkage[~apart], n)
+    cohesion = np.where(sizes > 1, within / np.maximum(sizes * (sizes - 1) / 2, 1), 1.0)
+    columns = [total / n_pairs, count / n_pairs, largest]
+    for per_node in (np.log(sizes), cohesion):
+        columns += [np.minimum(per_node[i], per_node[j]), np.maximum(per_node[i], per_node[j])]
+    features = [
+        relational_features(identity, *nearest[0], found),
+        relational_features(cluster, *nearest[1], found),
+        np.stack(columns, axis=1).astype(np.float32),
+    ]
+    return assemble(found, np.concatenate(features, axis=1), sizes)
+
+
+def _unit_rows(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+
+
+def _look_up(keys: NDArray[np.int64], values: tuple[NDArray, ...], wanted: NDArray[np.int64]) -> list[NDArray]:
+    """Values of the wanted keys, 0 where absent."""
+    if len(keys) == 0:
+        return [np.zeros(len(wanted)) for _ in values]
+    position = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    present = keys[position] == wanted
+    return [np.where(present, value[position], 0) for value in values]

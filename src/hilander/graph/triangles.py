@@ -1,0 +1,52 @@
+"""Triangles of an undirected graph, as triples of edges."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+def triangles(edges: NDArray[np.int64], n_nodes: int) -> NDArray[np.int32]:
+    """List every triangle i < j < m once.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (m, 2), int64
+        Each pair once, ``edges[:, 0] < edges[:, 1]``, sorted.
+    n_nodes : int
+        Number of nodes.
+
+    Returns
+    -------
+    ndarray of shape (t, 3), int32
+        Row numbers in `edges` of the three sides (i, j), (i, m), (j, m).
+    """
+    starts = np.searchsorted(edges[:, 0], np.arange(n_nodes + 1))
+    edge_at = np.full(n_nodes, -1, np.int32)
+    count = _list_triangles(edges, starts, edge_at, np.empty((0, 3), np.int32))
+    found = np.empty((count, 3), np.int32)
+    _list_triangles(edges, starts, edge_at, found)
+    return found
+
+
+@njit(cache=True)
+def _list_triangles(edges, starts, edge_at, found):
+    """Count the triangles, writing them where `found` has room; `edge_at` comes and goes filled with -1."""
+    count = 0
+    for i in range(len(starts) - 1):
+        for e in range(starts[i], starts[i + 1]):
+            edge_at[edges[e, 1]] = e
+        for e in range(starts[i], starts[i + 1]):
+            j = edges[e, 1]
+            for f in range(starts[j], starts[j + 1]):
+                opposite = edge_at[edges[f, 1]]
+                if opposite >= 0:
+                    if len(found) > 0:
+                        found[count, 0] = e
+                        found[count, 1] = opposite
+                        found[count, 2] = f
+                    count += 1
+        for e in range(starts[i], starts[i + 1]):
+            edge_at[edges[e, 1]] = -1
+    return count

@@ -1,0 +1,105 @@
+"""Agglomeration by average linkage: two clusters merge on the evidence of all pairs between their members."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from numba import njit
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+
+
+def average_linkage(
+    edges: NDArray[np.int64],
+    linkage: NDArray[np.floating],
+    n_nodes: int,
+    threshold: float,
+    sizes: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]:
+    """Merge the two clusters of largest mean linkage, as long as that is at least the threshold.
+
+    One wrong edge cannot join two clusters, as it does in a tree: the mean runs over all pairs of members, and a pair
+    without an edge counts 0. A higher threshold gives a refinement of a lower one's clusters. Pairs that are each
+    other's best merge at once: average linkage is reducible (Bruynooghe, 1977), so the result is that of merging one
+    pair after the other.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (m, 2), int64
+        Pairs of nodes, each once.
+    linkage : ndarray of shape (m,), float
+        Probability that the ends belong together; where nodes stand for several items, its mean over all their pairs.
+    n_nodes : int
+        Number of nodes.
+    threshold : float
+        Granularity, in (0, 1]: higher is finer.
+    sizes : ndarray of shape (n_nodes,), int64, optional
+        Items that each node stands for, 1 by default.
+
+    Returns
+    -------
+    ndarray of shape (n_nodes,), int64
+        Clusters 0..K-1, numbered by their first node.
+
+    Raises
+    ------
+    ValueError
+        The threshold is not in (0, 1].
+    """
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold must lie in (0, 1], got {threshold}")
+    weight = np.ones(n_nodes) if sizes is None else sizes.astype(np.float64)
+    linkage = np.asarray(linkage, np.float64)
+    strong = edges[linkage >= threshold]
+    reach = _components(strong, n_nodes)  # clusters with a mean above the threshold have an edge above it
+    inside = (reach[edges[:, 0]] == reach[edges[:, 1]]) & (linkage > 0)
+    pairs = np.sort(edges[inside], axis=1)
+    totals = linkage[inside] * weight[pairs[:, 0]] * weight[pairs[:, 1]]
+
+    owner = np.arange(n_nodes, dtype=np.int64)
+    while True:
+        merged_into = _best_partners(pairs, totals, weight, threshold)
+        changed = merged_into != np.arange(n_nodes)
+        if not changed.any():
+            return np.unique(owner, return_inverse=True)[1].astype(np.int64)
+        np.add.at(weight, merged_into[changed], weight[changed])
+        owner = merged_into[owner]
+        pairs, totals = _merge_parallel(merged_into[pairs], totals, n_nodes)
+
+
+def _components(edges: NDArray[np.int64], n_nodes: int) -> NDArray[np.int32]:
+    graph = sp.coo_array((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), shape=(n_nodes, n_nodes))
+    return connected_components(graph, directed=False)[1]
+
+
+def _merge_parallel(
+    pairs: NDArray[np.int64], totals: NDArray[np.float64], n_nodes: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Add up the linkage of pairs that have become one, and drop those that have become loops."""
+    apart = pairs[:, 0] != pairs[:, 1]
+    pairs, totals = pairs[apart], totals[apart]
+    keys = pairs.min(axis=1) * n_nodes + pairs.max(axis=1)
+    unique, position = np.unique(keys, return_inverse=True)
+    summed = np.bincount(position, totals, len(unique)).astype(np.float64)
+    return np.stack([unique // n_nodes, unique % n_nodes], axis=1), summed
+
+
+@njit(cache=True)
+def _best_partners(pairs, totals, weight, threshold):
+    """Map each node to itself or, where two are each other's best, both to the smaller one."""
+    n = len(weight)
+    best = np.full(n, -1)
+    best_mean = np.zeros(n)
+    for e in range(len(pairs)):  # in the order of pairs, so that equal means have one winner everywhere
+        mean = totals[e] / (weight[pairs[e, 0]] * weight[pairs[e, 1]])
+        if mean >= threshold:
+            for end in range(2):
+                node = pairs[e, end]
+                if mean > best_mean[node]:
+                    best[node], best_mean[node] = e, mean
+    target = np.arange(n)
+    for e in range(len(pairs)):
+        i, j = pairs[e, 0], pairs[e, 1]
+        if best[i] == e and best[j] == e:
+            target[j] = i
+    return target

@@ -1,0 +1,165 @@
+"""hilander's own model: relations between items, and then between clusters of items, into two RelationalLanders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from hilander.graph.relational_graph import RelationalGraph, first_graph, next_graph
+from hilander.graph.super_graph import super_graph
+from hilander.hierarchy.decode import Links
+from hilander.hierarchy.levels import LevelGraph
+from hilander.models.clustering_model import ClusteringModel
+from hilander.nn.device import resolve_device
+from hilander.nn.relational_lander import RelationalLander
+
+
+class RelationalLanders(nn.Module):
+    """The two networks of a trained model.
+
+    Parameters
+    ----------
+    items : RelationalLander
+        Links items, in both passes.
+    clusters : RelationalLander
+        Links clusters of items.
+    """
+
+    def __init__(self, items: RelationalLander, clusters: RelationalLander):
+        super().__init__()
+        self.items = items
+        self.clusters = clusters
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of one graph.
+
+    Attributes
+    ----------
+    graph : RelationalGraph
+    linkage : ndarray of shape (m,), float32
+        Probability of each edge that its ends are of one class.
+    density : ndarray of shape (n,), float32
+        Of each node.
+    """
+
+    graph: RelationalGraph
+    linkage: NDArray[np.float32]
+    density: NDArray[np.float32]
+
+
+def link_items(
+    network: RelationalLander,
+    embeddings: NDArray[np.float32],
+    neighbors: NDArray[np.int64],
+    similarities: NDArray[np.float32],
+) -> Prediction:
+    """Link nearest neighbours, rebuild the graph with what was found, and link that.
+
+    Parameters
+    ----------
+    network : RelationalLander
+        The one for items.
+    embeddings : ndarray of shape (n, d), float32
+        Rows of norm 1, n >= 2.
+    neighbors, similarities : ndarray of shape (n, k), int64 and float32
+        From `hilander.graph.knn.nearest_neighbors`, k = 40 where n allows.
+    """
+    first = predict(network, first_graph(embeddings, neighbors, similarities))
+    return predict(network, next_graph(embeddings, neighbors, similarities, first.graph, first.linkage))
+
+
+def link_clusters(
+    network: RelationalLander,
+    embeddings: NDArray[np.float32],
+    edges: NDArray[np.int64],
+    linkage: NDArray[np.float32],
+    members: NDArray[np.int64],
+) -> Prediction:
+    """Link clusters on the evidence of their items.
+
+    Parameters
+    ----------
+    network : RelationalLander
+        The one for clusters.
+    embeddings : ndarray of shape (n, d), float32
+        Of the items.
+    edges, linkage : ndarray of shape (m, 2) and (m,)
+        The items' graph and the linkage on it, from `link_items`.
+    members : ndarray of shape (n,), int64
+        Cluster of each item, 0..C-1, C >= 2.
+    """
+    return predict(network, super_graph(embeddings, edges, linkage, members))
+
+
+def predict(network: RelationalLander, graph: RelationalGraph) -> Prediction:
+    """Return linkage and density on one graph."""
+    with torch.inference_mode():
+        logits, density = network.eval()(*graph_tensors(graph, network.feature_mean.device))
+    return Prediction(graph, logits[-1].sigmoid().cpu().numpy(), density.cpu().numpy())
+
+
+def graph_tensors(graph: RelationalGraph, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return a graph as the arguments of `RelationalLander.forward`."""
+    arrays = graph.features, graph.edges, graph.triangles, graph.degrees
+    features, edges, triangles, degrees = (torch.from_numpy(array).to(device) for array in arrays)
+    return features, edges, triangles, degrees
+
+
+@dataclass
+class RelationalModel(ClusteringModel):
+    """Links items by their relations, and clusters by those of their items; no raw coordinate of an embedding enters.
+
+    So a model does not depend on the width of the embeddings.
+
+    Attributes
+    ----------
+    landers : RelationalLanders
+    device : str
+        "auto", "cpu" or "cuda".
+    """
+
+    landers: RelationalLanders = field(kw_only=True)
+    device: str = "auto"
+
+    variant: ClassVar[str] = "hilander"
+
+    @classmethod
+    def build(cls, architecture: dict[str, Any], *, device: str = "auto", **common: Any) -> RelationalModel:
+        """Make an untrained model from its `architecture`."""
+        items, clusters = (RelationalLander(**architecture[name]) for name in ("items", "clusters"))
+        return cls(**common, landers=RelationalLanders(items, clusters), device=device)
+
+    def link(self, graph: LevelGraph) -> Links:
+        """Link items at level 0, in two passes, and above it clusters, on the evidence of their items' links."""
+        landers = self.landers.to(resolve_device(self.device))
+        embeddings = graph.nodes.features
+        if graph.below is None:
+            return _from_denser(link_items(landers.items, embeddings, graph.neighbors, graph.similarities))
+        bottom = graph.below
+        while bottom.graph.below is not None:
+            bottom = bottom.graph.below
+        edges = np.stack([bottom.links.source, bottom.links.target], axis=1)
+        embeddings, members = bottom.graph.nodes.features, graph.nodes.members
+        return _from_denser(link_clusters(landers.clusters, embeddings, edges, bottom.links.linkage, members))
+
+    def network(self) -> RelationalLanders:
+        """Both networks."""
+        return self.landers
+
+    def architecture(self) -> dict[str, Any]:
+        """Arguments of both networks."""
+        return {"items": self.landers.items.settings, "clusters": self.landers.clusters.settings}
+
+
+def _from_denser(prediction: Prediction) -> Links:
+    """Every pair once, directed from its denser end, as tree decoding wants it."""
+    i, j = prediction.graph.edges.T
+    falling = prediction.density[i] >= prediction.density[j]
+    return Links(np.where(falling, i, j), np.where(falling, j, i), prediction.linkage, prediction.density)

@@ -1,0 +1,170 @@
+"""LANDER on relational edge features: one network that predicts linkage and, from the same linkages, density."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hilander.nn.scatter import sum_at_ends, sum_of_triangle_products, take_at_ends
+
+_EDGES_PER_CHUNK = 1 << 18  # bounds the widest temporary, (edges, 92) float32, to 100 MB
+_LARGEST_INPUT = 6.0  # standard deviations
+_CONSTANT = 1e-4  # a feature that deviates less in training says nothing about how much it will elsewhere
+_TYPICAL_DEGREE = 20.0
+
+
+class RelationalLander(nn.Module):
+    """Predict, for each edge, the probability that its ends are of one class, and each node's density.
+
+    Edge states start from relational features and are refined in rounds of message passing over nodes and triangles
+    (`MessageRound`). Every round reads out a linkage; the density is the last one's (Hi-LANDER, ICCV 2021, eq. 3)::
+
+        density_i = mean over edges e = {i, j} of  max(similarity_e, 0) · (2 linkage_e − 1)
+
+    Parameters
+    ----------
+    n_features : int
+        Width of the edge features; the first one is the cosine similarity.
+    hidden : int
+        Width of the edge states.
+    n_rounds : int
+        Rounds of message passing.
+    n_channels : int
+        Learned triangle channels beside the linkage itself.
+    width : int
+        Width of the hidden layer of each perceptron.
+    dropout : float
+        Share of hidden units dropped in training.
+    """
+
+    feature_mean: Tensor
+    feature_std: Tensor
+
+    def __init__(
+        self,
+        n_features: int,
+        *,
+        hidden: int = 24,
+        n_rounds: int = 2,
+        n_channels: int = 4,
+        width: int = 64,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.settings = {
+            "n_features": n_features,
+            "hidden": hidden,
+            "n_rounds": n_rounds,
+            "n_channels": n_channels,
+            "width": width,
+            "dropout": dropout,
+        }
+        self.register_buffer("feature_mean", torch.zeros(n_features))
+        self.register_buffer("feature_std", torch.ones(n_features))
+        self.encode = nn.Sequential(
+            nn.Linear(n_features, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, hidden)
+        )
+        self.rounds = nn.ModuleList(MessageRound(hidden, n_channels, width, dropout) for _ in range(n_rounds))
+        self.readouts = nn.ModuleList(nn.Linear(hidden, 1) for _ in range(n_rounds + 1))
+
+    def set_standardization(self, features: Tensor) -> None:
+        """Take mean and deviation of the training features; they are saved with the weights."""
+        self.feature_mean.copy_(features.mean(dim=0))
+        deviation = features.std(dim=0, correction=0)
+        self.feature_std.copy_(torch.where(deviation > _CONSTANT, deviation, 1.0))
+
+    def forward(
+        self, features: Tensor, edges: Tensor, triangles: Tensor, degrees: Tensor
+    ) -> tuple[list[Tensor], Tensor]:
+        """Return the linkage logits of every round, the last one final, and the densities.
+
+        Parameters
+        ----------
+        features : Tensor of shape (m, n_features), float32
+            Relational features, not standardised.
+        edges : Tensor of shape (m, 2), int64
+            The pairs of nodes that they describe.
+        triangles : Tensor of shape (t, 3), int32
+            Rows of `edges` that form triangles.
+        degrees : Tensor of shape (n,), float32
+            Edges at each node; on a part of a graph those in the whole.
+
+        Returns
+        -------
+        list of n_rounds + 1 Tensors of shape (m,), and Tensor of shape (n,), float32
+        """
+        states = torch.cat([self.encode(self._standardize(chunk)) for chunk in features.split(_EDGES_PER_CHUNK)])
+        logits = [self.readouts[0](states)[:, 0]]
+        for message_round, readout in zip(self.rounds, list(self.readouts)[1:], strict=True):
+            states = message_round(states, logits[-1].sigmoid(), edges, triangles, degrees)
+            logits.append(readout(states)[:, 0])
+        affinity = features[:, 0].clamp(min=0)
+        signed = affinity * (2 * logits[-1].sigmoid() - 1)
+        density = sum_at_ends(signed[:, None], edges, len(degrees))[:, 0] / degrees.clamp(min=1)
+        return logits, density
+
+    def _standardize(self, features: Tensor) -> Tensor:
+        scaled = (features - self.feature_mean) / self.feature_std
+        return scaled.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
+
+
+class MessageRound(nn.Module):
+    """One residual update of the edge states h from the nodes and the triangles that they belong to.
+
+    With p the linkage so far and S_i the sum over the edges at node i::
+
+        node      n_i = ReLU(W [S_i relu(h) / degree_i ; S_i p·relu(h) / (S_i p + .1) ; S_i p / 20 ; log(degree_i) / 3])
+        channels  q   = [p ; σ(Q h)],  T_ij = Σ_m q_im q_mj,  s_i = S_i q
+        update    h  += MLP(LayerNorm[h ; n_i + n_j ; |n_i − n_j| ; log(1 + T) ; T / (min(s_i, s_j) − q + .3) ;
+                                      T / (s_i + s_j − 2q − T + .3) ; q])
+
+    The two ratios are the overlap and the Jaccard coefficient of the ends' likely class mates.
+    """
+
+    def __init__(self, hidden: int, n_channels: int, width: int, dropout: float):
+        super().__init__()
+        self.to_channels = nn.Linear(hidden, n_channels)
+        self.to_node = nn.Linear(2 * hidden + 2, hidden)
+        n_inputs = 3 * hidden + 4 * (n_channels + 1)
+        self.update = nn.Sequential(
+            nn.LayerNorm(n_inputs), nn.Linear(n_inputs, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, hidden)
+        )
+
+    def forward(self, states: Tensor, linkage: Tensor, edges: Tensor, triangles: Tensor, degrees: Tensor) -> Tensor:
+        """Return the next states (m, hidden) from `states` (m, hidden) and `linkage` (m,)."""
+        nodes = self._nodes(states, linkage[:, None], edges, degrees[:, None].clamp(min=1))
+        channels = torch.cat([linkage[:, None], self.to_channels(states).sigmoid()], dim=1)
+        paths = sum_of_triangle_products(channels, triangles)
+        strength = sum_at_ends(channels, edges, len(degrees))
+        next_states = []
+        for start in range(0, max(len(states), 1), _EDGES_PER_CHUNK):
+            rows = slice(start, start + _EDGES_PER_CHUNK)
+            next_states.append(
+                self._next_states(states[rows], edges[rows], channels[rows], paths[rows], nodes, strength)
+            )
+        return torch.cat(next_states)
+
+    def _nodes(self, states: Tensor, linkage: Tensor, edges: Tensor, degrees: Tensor) -> Tensor:
+        active = states.relu()
+        sums = sum_at_ends(torch.cat([active, active * linkage, linkage], dim=1), edges, len(degrees))
+        plain, weighted, mass = sums.split([states.shape[1], states.shape[1], 1], dim=1)
+        summary = [plain / degrees, weighted / (mass + 0.1), mass / _TYPICAL_DEGREE, degrees.log() / 3]
+        return self.to_node(torch.cat(summary, dim=1)).relu()
+
+    def _next_states(
+        self, states: Tensor, edges: Tensor, channels: Tensor, paths: Tensor, nodes: Tensor, strength: Tensor
+    ) -> Tensor:
+        first, second = take_at_ends(nodes, edges)
+        strength_first, strength_second = take_at_ends(strength, edges)
+        smaller = torch.minimum(strength_first, strength_second) - channels
+        union = strength_first + strength_second - 2 * channels - paths
+        inputs = [
+            states,
+            first + second,
+            (first - second).abs(),
+            paths.log1p(),
+            paths / (smaller + 0.3),
+            paths / (union + 0.3),
+            channels,
+        ]
+        return states + self.update(torch.cat(inputs, dim=1))

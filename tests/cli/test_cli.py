@@ -1,0 +1,100 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from hilander.cli import app
+
+COMMANDS = ("demo", "train", "cluster", "assign", "evaluate", "import-data", "report")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def blobs(n_classes=20, size=12, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(n_classes), size)
+    return rng.normal(size=(n_classes, 16))[labels] + 0.25 * rng.normal(size=(len(labels), 16)), labels
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Labelled embeddings, unlabelled ones of other classes, and the labels of these."""
+    monkeypatch.chdir(tmp_path)
+    embeddings, labels = blobs()
+    np.savez("labelled.npz", embeddings=embeddings, labels=labels)
+    others, other_labels = blobs(seed=1)
+    np.save("others.npy", others)
+    np.save("true.npy", other_labels)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command):
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert f"hilander {command}" in result.output
+
+
+def test_clustering_works_at_the_first_try_and_says_what_a_model_would_add(files):
+    result = run("cluster", "others.npy")
+    assert result.exit_code == 0, result.output
+    assert "hilander train" in result.output
+    table = pd.read_parquet("clusters.parquet")
+    assert list(table.columns) == ["id", "cluster", "probability"]
+    scored = run("evaluate", "clusters.parquet", "true.npy", "--json")
+    assert json.loads(scored.output)["f_bcubed"] > 0.9
+
+
+def test_train_cluster_assign(files):
+    trained = run("train", "labelled.npz", "-o", "model")
+    assert trained.exit_code == 0, trained.output
+    assert (files / "model" / "README.md").exists()
+    clustered = run("cluster", "others.npy", "--model", "model", "-o", "clusters.csv")
+    assert clustered.exit_code == 0, clustered.output
+    assert "No model was given" not in clustered.output
+    np.save("later.npy", np.load("others.npy")[::7] * 2)
+    assigned = run(
+        "assign", "later.npy", "--to", "others.npy", "--clusters", "clusters.csv", "--model", "model", "-o", "a.csv"
+    )
+    assert assigned.exit_code == 0, assigned.output
+    expected = pd.read_csv("clusters.csv")["cluster"][::7].to_numpy()
+    agreed = pd.read_csv("a.csv")["cluster"].to_numpy() == expected
+    assert agreed.mean() > 0.9  # the same points again, in other units
+
+
+def test_labels_from_a_file_of_their_own(files):
+    with np.load("labelled.npz") as arrays:
+        np.save("bare.npy", arrays["embeddings"])
+        pd.DataFrame({"label": arrays["labels"]}).to_csv("labels.csv")
+    assert "holds no labels" in run("train", "bare.npy").output
+    assert run("train", "bare.npy", "--labels", "labels.csv").exit_code == 0
+
+
+def test_import_data(files):
+    result = run("import-data", "labelled.npz", "data/mine.parquet")
+    assert result.exit_code == 0, result.output
+    assert len(pd.read_parquet("data/mine.parquet")) == 240
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("cluster", "none.npy"), "none.npy"),
+        (("cluster", "others.npy", "-o", "x.xlsx"), "labels are kept in"),
+        (("cluster", "others.npy", "--model", "nowhere"), "expected a model folder"),
+        (("cluster", "others.npy", "--threshold", "3"), "within [0, 1]"),
+        (("train", "labelled.npz", "--variant", "magic"), "hilander, published"),
+        (("evaluate", "true.npy", "true.txt"), "labels are kept in"),
+        (("report", "nowhere"), "dvc repro"),
+    ],
+)
+def test_bad_input_ends_in_one_sentence(files, arguments, message):
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert message in result.output
+    assert "Traceback" not in result.output
+    assert not list(files.glob("*.xlsx"))

@@ -1,0 +1,98 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+import hilander.encoder.training as training
+from hilander.config import EncoderParams
+from hilander.data import split_classes
+from hilander.encoder import train_encoder
+from hilander.encoder.torch_encoder import TorchEncoder
+from hilander.metrics import one_nn_accuracy
+
+PARAMS = EncoderParams(
+    image_size=24, width=16, embedding_size=32, epochs=8, batch_size=32, learning_rate=0.01, augmentation=0.5
+)
+SHORT = dataclasses.replace(PARAMS, width=8, epochs=4, held_out_share=0.25)
+
+
+def same_weights(one, other):
+    weights, others = one.network.state_dict(), other.network.state_dict()
+    return all(torch.equal(weights[key], others[key]) for key in weights)
+
+
+def test_unseen_classes_are_told_apart_better_than_by_an_untrained_network(drawings):
+    images, labels = drawings
+    unseen = split_classes(labels, 0.4, seed=1)
+    encoder, history = train_encoder([images[i] for i in np.flatnonzero(~unseen)], labels[~unseen], PARAMS)
+    assert [record.epoch for record in history] == list(range(1, 9))
+    assert history[-1].loss < 0.5 * history[0].loss
+    torch.manual_seed(0)
+    untrained = TorchEncoder("resnet", 24, 16, 32)
+    new = [images[i] for i in np.flatnonzero(unseen)]
+    before, after = (one_nn_accuracy(e.encode(new), labels[unseen]) for e in (untrained, encoder))
+    assert after > before + 0.1
+
+
+@pytest.mark.parametrize("rotate_classes", [False, True])
+def test_an_interrupted_run_carries_on_to_the_same_weights(drawings, tmp_path, monkeypatch, rotate_classes):
+    params = dataclasses.replace(SHORT, rotate_classes=rotate_classes)
+    whole, history = train_encoder(*drawings, params)
+
+    def pull_the_plug(embeddings, labels):  # in the second epoch, when the first is on disk
+        if any(tmp_path.iterdir()):
+            raise KeyboardInterrupt
+        return one_nn_accuracy(embeddings, labels)
+
+    monkeypatch.setattr(training, "one_nn_accuracy", pull_the_plug)
+    with pytest.raises(KeyboardInterrupt):
+        train_encoder(*drawings, params, checkpoint_folder=tmp_path)
+    monkeypatch.undo()
+    torch.manual_seed(123)  # whatever the caller drew meanwhile
+    resumed, resumed_history = train_encoder(*drawings, params, checkpoint_folder=tmp_path)
+    assert same_weights(resumed, whole)
+    assert [dataclasses.replace(record, seconds=0) for record in resumed_history] == [
+        dataclasses.replace(record, seconds=0) for record in history
+    ]
+
+
+def test_the_state_of_other_data_or_parameters_is_not_picked_up(drawings, tmp_path):
+    images, labels = drawings
+    train_encoder(images, labels, SHORT, checkpoint_folder=tmp_path)
+    other = dataclasses.replace(SHORT, seed=1)
+    resumed, _ = train_encoder(images, labels, other, checkpoint_folder=tmp_path)
+    assert same_weights(resumed, train_encoder(images, labels, other)[0])
+    (tmp_path / "checkpoint.pt").write_bytes(b"half a file")
+    restarted, _ = train_encoder(images, labels, other, checkpoint_folder=tmp_path)
+    assert same_weights(restarted, resumed)
+
+
+def test_the_best_epoch_is_kept_and_random_numbers_of_the_caller_are_not_touched(drawings, monkeypatch):
+    scores = iter([0.5, 0.9, 0.9, 0.1])
+    kept = []
+    monkeypatch.setattr(training, "one_nn_accuracy", lambda embeddings, _: kept.append(embeddings) or next(scores))
+    state = torch.get_rng_state()
+    encoder, _ = train_encoder(*drawings, SHORT)
+    assert torch.equal(torch.get_rng_state(), state)
+    held_out = split_classes(drawings[1], SHORT.held_out_share, SHORT.seed)
+    embeddings = encoder.encode([drawings[0][i] for i in np.flatnonzero(held_out)])
+    assert np.allclose(embeddings, kept[2], atol=1e-5)
+    assert not np.allclose(embeddings, kept[3], atol=1e-3)
+
+
+def test_without_held_out_classes_the_last_epoch_is_taken(drawings):
+    params = dataclasses.replace(SHORT, held_out_share=0.0, epochs=1, name="conv", loss="cosface")
+    encoder, history = train_encoder(*drawings, params)
+    assert np.isnan(history[0].held_out_one_nn)
+    assert encoder.encode(drawings[0][:2]).shape == (2, 32)
+
+
+def test_too_few_classes_and_wrong_labels_are_refused(drawings):
+    images, labels = drawings
+    with pytest.raises(ValueError, match="at least 2 classes"):
+        train_encoder(images[:16], labels[:16], SHORT)
+    with pytest.raises(ValueError, match="labels must have shape"):
+        train_encoder(images, labels[:-1], SHORT)
+    with pytest.raises(ValueError, match=r"encoder\.batch_size of at least 2"):
+        train_encoder(images, labels, dataclasses.replace(SHORT, batch_size=1))

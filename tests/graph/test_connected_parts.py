@@ -1,0 +1,44 @@
+import numpy as np
+
+from hilander.graph.connected_parts import connected_core, with_halo
+from hilander.graph.knn import nearest_neighbors
+from hilander.graph.relational_graph import first_graph
+
+
+def neighbor_graph(n, seed=0):
+    points = np.random.default_rng(seed).normal(size=(n, 8)).astype(np.float32)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    return first_graph(points, *nearest_neighbors(points, 5))
+
+
+def test_a_core_is_made_of_connected_fragments():
+    graph = neighbor_graph(600)
+    core = connected_core(graph, 150, np.random.default_rng(0))
+    inside = set(core.tolist())
+    reached, waiting = {int(core[0])}, [int(core[0])]
+    while waiting:
+        node = waiting.pop()
+        around = set(graph.adjacency[[node]].indices.tolist()) & inside
+        waiting += around - reached
+        reached |= around
+    assert reached == inside
+
+
+def test_a_core_never_exceeds_the_graph():
+    assert sorted(connected_core(neighbor_graph(7), 900, np.random.default_rng(0)).tolist()) == list(range(7))
+
+
+def test_a_part_holds_the_core_with_all_its_edges():
+    whole = neighbor_graph(360)
+    core = connected_core(whole, 50, np.random.default_rng(0))
+    assert len(np.unique(core)) == 50
+    part, nodes, edge_rows = with_halo(whole, core)
+    np.testing.assert_array_equal(nodes[part.edges], whole.edges[edge_rows])
+    np.testing.assert_array_equal(part.features, whole.features[edge_rows])
+    np.testing.assert_array_equal(part.degrees, whole.degrees[nodes])
+    touching = np.flatnonzero(np.isin(whole.edges, core).any(axis=1))
+    assert np.isin(touching, edge_rows).all()
+    a, b, c = (set(map(tuple, part.edges[side].tolist())) for side in part.triangles.T)
+    assert a | b | c <= set(map(tuple, part.edges.tolist()))
+    kept = np.isin(whole.triangles, edge_rows).all(axis=1)
+    np.testing.assert_array_equal(edge_rows[part.triangles], whole.triangles[kept])

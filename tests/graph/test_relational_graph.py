@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from hilander.graph.knn import nearest_neighbors
+from hilander.graph.relational_graph import (
+    EDGE_FEATURES,
+    cluster_features,
+    first_graph,
+    next_graph,
+)
+
+
+def blobs(n_classes=30, size=12, spread=0.35, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(n_classes), size)
+    points = rng.normal(size=(n_classes, 16))[labels] + spread * rng.normal(size=(len(labels), 16))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    return points.astype(np.float32), labels
+
+
+def graphs(embeddings, labels):
+    """The first graph and, with the true linkage on it, the next one."""
+    nearest = nearest_neighbors(embeddings, 40)
+    first = first_graph(embeddings, *nearest)
+    linked = (labels[first.edges[:, 0]] == labels[first.edges[:, 1]]).astype(np.float32)
+    return first, next_graph(embeddings, *nearest, first, linked), linked
+
+
+def test_first_graph_knows_one_feature_per_node():
+    first, _, _ = graphs(*blobs())
+    width = (len(EDGE_FEATURES) - 7) // 2
+    assert first.features.shape == (len(first.edges), len(EDGE_FEATURES))
+    np.testing.assert_array_equal(first.features[:, :width], first.features[:, width : 2 * width])
+    assert (first.features[:, 2 * width :] == [0, 0, 0, 0, 0, 1, 1]).all()
+
+
+def test_next_graph_finds_class_mates_that_were_no_neighbors():
+    embeddings, labels = blobs(size=40, spread=0.9)
+    first, following, linked = graphs(embeddings, labels)
+    found = (labels[following.edges[:, 0]] == labels[following.edges[:, 1]]).sum()
+    assert found > 1.2 * linked.sum()
+    before = dict(zip(map(tuple, first.edges.tolist()), linked.tolist(), strict=True))
+    for pair, (linkage, was_edge) in zip(following.edges.tolist(), following.features[:, -7:-5].tolist(), strict=True):
+        assert (linkage, bool(was_edge)) == (before.get(tuple(pair), 0), tuple(pair) in before)
+
+
+def test_cluster_features_are_soft_means():
+    embeddings = np.eye(4, dtype=np.float32)
+    features = cluster_features(embeddings, np.array([[0, 1], [1, 2]]), np.array([1.0, 0.05], np.float32))
+    np.testing.assert_allclose(features[:2], np.full((2, 2), np.sqrt(0.5)) @ embeddings[:2], atol=1e-6)
+    np.testing.assert_array_equal(features[2:], embeddings[2:])  # a linkage of .05 carries nothing
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_few_nodes(n):
+    embeddings, labels = blobs()
+    first, following, _ = graphs(embeddings[:n], labels[:n])
+    assert len(first.edges) == len(following.edges) == n * (n - 1) // 2
+    assert np.isfinite(following.features).all()

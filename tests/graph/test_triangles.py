@@ -1,0 +1,31 @@
+from itertools import combinations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hilander.graph.triangles import triangles
+
+N_NODES = 9
+pairs = st.lists(st.sampled_from(list(combinations(range(N_NODES), 2))), unique=True).map(sorted)
+
+
+@settings(deadline=None)  # the first call compiles
+@given(pairs)
+def test_finds_each_triangle_of_a_random_graph_once(chosen):
+    edges = np.array(chosen, np.int64).reshape(-1, 2)
+    row = {pair: e for e, pair in enumerate(chosen)}
+    expected = {
+        (row[i, j], row[i, m], row[j, m])
+        for i, j, m in combinations(range(N_NODES), 3)
+        if {(i, j), (i, m), (j, m)} <= row.keys()
+    }
+    found = triangles(edges, N_NODES)
+    assert found.shape == (len(expected), 3)
+    assert found.dtype == np.int32
+    assert set(map(tuple, found.tolist())) == expected
+
+
+def test_complete_graph_has_n_choose_3():
+    edges = np.array(list(combinations(range(12), 2)), np.int64)
+    assert len(triangles(edges, 12)) == 12 * 11 * 10 // 6

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+
+from hilander.config import RelationalParams
+from hilander.graph.knn import nearest_neighbors
+from hilander.hierarchy.average_linkage import average_linkage
+from hilander.metrics import score
+from hilander.models.relational import link_clusters, link_items
+from hilander.training.relational import fit_relational
+
+FAST = RelationalParams(n_item_steps=60, n_cluster_steps=60, n_starter_steps=20, core_size=250)
+BRIEF = RelationalParams(n_item_steps=2, n_cluster_steps=1, n_starter_steps=1)
+
+
+def blobs(n_classes, size, seed, d=16, spread=0.6):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(n_classes), size)
+    points = rng.normal(size=(n_classes, d))[labels] + spread * rng.normal(size=(len(labels), d))
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    return points.astype(np.float32), labels
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return fit_relational(*blobs(50, 12, seed=0), FAST)
+
+
+@pytest.mark.parametrize("network", [0, 1])
+@pytest.mark.parametrize("name", ["loss_linkage", "loss_density"])
+def test_losses_fall(trained, network, name):
+    _, history = trained
+    losses = [step[name] for step in history if step["network"] == network]
+    assert len(losses) == 60
+    assert np.mean(losses[-5:]) < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("d", [16, 40])
+def test_clusters_unseen_classes_of_any_width(trained, d):
+    landers = trained[0].landers
+    embeddings, labels = blobs(40, 12, seed=1, d=d)
+    items = link_items(landers.items, embeddings, *nearest_neighbors(embeddings, 40))
+    members = average_linkage(items.graph.edges, items.linkage, len(labels), 0.5)
+    clusters = link_clusters(landers.clusters, embeddings, items.graph.edges, items.linkage, members)
+    merged = average_linkage(clusters.graph.edges, clusters.linkage, len(clusters.density), 0.3, clusters.graph.sizes)
+    assert score(labels, members)["f_bcubed"] > 0.75
+    assert score(labels, merged[members])["f_bcubed"] > 0.8
+
+
+def test_density_is_the_mean_signed_affinity(trained):
+    landers = trained[0].landers
+    embeddings, _ = blobs(20, 12, seed=2)
+    items = link_items(landers.items, embeddings, *nearest_neighbors(embeddings, 40))
+    similarity = (embeddings[items.graph.edges[:, 0]] * embeddings[items.graph.edges[:, 1]]).sum(axis=1)
+    signed = np.maximum(similarity, 0) * (2 * items.linkage - 1)
+    at_first_node = (items.graph.edges == 0).any(axis=1)
+    assert items.density[0] == pytest.approx(signed[at_first_node].mean(), abs=1e-5)
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_alone():
+    data = blobs(10, 20, seed=0)
+    before = torch.random.get_rng_state()
+    first, second, other = (fit_relational(*data, BRIEF, random_state=seed)[0].landers for seed in (3, 3, 4))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    for name, weight in first.state_dict().items():
+        assert torch.equal(weight, second.state_dict()[name])
+    assert not torch.equal(first.items.encode[0].weight, other.items.encode[0].weight)
+
+
+@pytest.mark.parametrize("labels", [[0, 0], [0, 1], [0, 0, 0, 1, 2], [0] * 50 + [1] * 50])
+@pytest.mark.parametrize("duplicates", [False, True])
+def test_few_items_and_duplicates(labels, duplicates):
+    embeddings = blobs(2, 50, seed=0)[0][: len(labels)]
+    if duplicates:
+        embeddings = np.repeat(embeddings[:1], len(labels), axis=0)
+    landers = fit_relational(embeddings, np.array(labels), BRIEF)[0].landers
+    items = link_items(landers.items, embeddings, *nearest_neighbors(embeddings, 40))
+    members = np.arange(len(labels))
+    clusters = link_clusters(landers.clusters, embeddings, items.graph.edges, items.linkage, members)
+    for prediction in (items, clusters):
+        assert np.isfinite(prediction.linkage).all()
+        assert np.isfinite(prediction.density).all()
