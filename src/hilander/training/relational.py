@@ -33,7 +33,7 @@ CONFIDENT = 0.5  # items are merged while their mean linkage is at least this; b
 SETTINGS = ClusteringSettings(
     n_neighbors=N_CONTEXT,
     decode="average_linkage",
-    max_levels=2,  # on held-out training classes a second merging of clusters did not pay
+    max_levels=2,  # items, then their clusters: the cluster network has seen no level above
     search_features="none",
     first_threshold=CONFIDENT,
 )
