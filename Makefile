@@ -27,12 +27,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 run: install  ## Pull the built-in glyphs, run every stage, print the metrics table and the report's path
-	dvc pull --quiet
+	dvc pull --quiet data
 	dvc repro
 	hilander report
 
 test: install  ## Run the whole test suite
-	pytest
+	pytest -n 2 --dist loadfile
 
 check: install  ## Lint, check types and the direction of imports
 	ruff check .

@@ -20,7 +20,7 @@ def main() -> None:
         clone = Path(folder) / "hilander"
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         figures = {"install_s": _seconds(clone, "make", "install")}
-        _seconds(clone, ".venv/bin/dvc", "pull")
+        _seconds(clone, ".venv/bin/dvc", "pull", "data")
         figures["repro_s"] = _seconds(clone, ".venv/bin/dvc", "repro")
         figures["repro_noop_s"] = _seconds(clone, ".venv/bin/dvc", "repro")
         figures["import_s"] = min(_seconds(clone, ".venv/bin/python", "-c", _IMPORT) for _ in range(3))

@@ -24,7 +24,7 @@ EMBEDDINGS, GRAPH = Path("artifacts/embeddings"), Path("artifacts/graph")
 MODELS = Path("artifacts/lander")
 CLUSTERS = Path("artifacts/clusters/test.parquet")
 METRICS, PLOTS, REPORT = Path("reports/metrics.json"), Path("reports/plots"), Path("reports/report.html")
-HISTORIES = {"Encoder": Path("reports/encoder_training.csv"), "LANDER": Path("reports/lander_training.csv")}
+ENCODER_HISTORY, LANDER_HISTORY = Path("reports/encoder_training.csv"), Path("reports/lander_training.csv")
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
         evaluation,
         images=dataset.images if _in_order(dataset, test_items) else None,
         facts=_facts(params, clusterers[params.lander.variant]),
-        histories={title: pd.read_csv(path) for title, path in HISTORIES.items() if path.is_file()},
+        histories=_histories(params.lander.variant),
     )
     print(format_table(evaluation.results, evaluation.n_classes))
     print(f"\nreport: {REPORT.resolve()}")
@@ -91,6 +91,20 @@ def _write_tables(evaluation: Evaluation, items: pd.DataFrame, ours: Prediction)
 def _in_order(dataset: Dataset, items: pd.DataFrame) -> bool:
     """True where the dataset holds images and its rows are those that were embedded."""
     return dataset.images is not None and np.array_equal(dataset.ids, items["id"].to_numpy(dtype=str))
+
+
+def _histories(variant: str) -> dict[str, pd.DataFrame]:
+    """Curves of the encoder's training and of each network of our model, by title."""
+    histories = {"Encoder": pd.read_csv(ENCODER_HISTORY)} if ENCODER_HISTORY.is_file() else {}
+    if LANDER_HISTORY.is_file():
+        steps = pd.read_csv(LANDER_HISTORY)
+        ours = steps[steps["variant"] == variant].dropna(axis=1, how="all").drop(columns="variant")
+        if "network" in ours:
+            for number, title in enumerate(("LANDER of items", "LANDER of clusters")):
+                histories[title] = ours[ours["network"] == number].drop(columns="network")
+        else:
+            histories["LANDER"] = ours
+    return histories
 
 
 def _facts(params: Params, clusterer: HiLander) -> dict[str, str]:
