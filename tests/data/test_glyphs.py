@@ -18,11 +18,9 @@ from hilander.data.glyph_wear import wear
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """Draw a small form of the dataset once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(glyphs, "TRAIN_SCRIPTS", {"HEBREW": 12})
-        patch.setattr(glyphs, "TEST_SCRIPTS", {"GEORGIAN": 8})
-        folder = tmp_path_factory.mktemp("glyphs")
-        return [glyphs.write_glyphs(folder / name) for name in ("one", "two")]
+    scripts = {"train_scripts": {"HEBREW": 12}, "test_scripts": {"GEORGIAN": 8}}
+    folder = tmp_path_factory.mktemp("glyphs")
+    return [glyphs.write_glyphs(folder / name, **scripts) for name in ("one", "two")]
 
 
 def test_the_same_seed_gives_the_same_file(written):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from hilander.embeddings import check_embeddings
+from hilander.graph import knn
 from hilander.graph.knn import nearest_neighbors
 
 
@@ -32,6 +33,13 @@ def test_inverted_lists_reach_the_promised_recall():
     found, _ = nearest_neighbors(embeddings, 10, method="ivf")
     recall = np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(exact, found, strict=True)])
     assert recall >= 0.99
+
+
+def test_auto_compares_all_pairs_where_inverted_lists_do_not_pay(monkeypatch):
+    monkeypatch.setattr(knn, "EXACT_UP_TO", 1000)
+    embeddings = random_embeddings(3000, d=64)  # without structure, nearly every list must be probed
+    exact, _ = nearest_neighbors(embeddings, 5, method="exact")
+    assert (nearest_neighbors(embeddings, 5)[0] == exact).all()
 
 
 @pytest.mark.parametrize("method", ["exact", "ivf"])

@@ -53,7 +53,9 @@ def read_dataset(path: str | Path, format: str = "auto") -> Dataset:
     if format not in FORMATS:
         raise DataError(f"unknown format '{format}'; known: {', '.join(FORMATS)}")
     if not path.exists():
-        raise DataError(f"expected data in {path}, found no such file or folder; see docs/data.md, or run `dvc pull data`")
+        raise DataError(
+            f"expected data in {path}, found no such file or folder; see docs/data.md, or run `dvc pull data`"
+        )
     if path.is_file():
         return _READERS[_format_of_file(path) if format == "auto" else format](path)
     if format == "auto":

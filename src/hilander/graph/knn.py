@@ -17,6 +17,7 @@ METHODS = ("auto", "exact", "ivf")
 EXACT_UP_TO = 20_000  # rows; above it inverted lists are the quicker way on two cores
 TARGET_RECALL = 0.997  # a recall of .98 already changes labels
 _CALIBRATION_QUERIES = 512
+_WORTHWHILE_SHARE = 0.15  # of the lists; measured: probing two thirds of them takes three times the exact search
 
 
 def nearest_neighbors(
@@ -35,7 +36,8 @@ def nearest_neighbors(
         Neighbours per row (k), at least 1.
     method : {"auto", "exact", "ivf"}
         ``exact`` compares all pairs. ``ivf`` compares rows within the nearest of many inverted lists, as many
-        of them as give a recall of .997 on a sample. ``auto`` is exact up to 20,000 rows.
+        of them as give a recall of .997 on a sample. ``auto`` is exact up to 20,000 rows, and beyond where so
+        many lists would have to be probed that comparing all pairs is quicker.
     random_state : int
         Seed of the inverted lists' k-means and of the calibration sample.
 
@@ -69,10 +71,12 @@ def nearest_neighbors(
     if k < 1:
         return np.empty((n, 0), np.int64), np.empty((n, 0), np.float32)
     embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
-    if method == "exact" or (method == "auto" and n <= EXACT_UP_TO):
-        similarities, neighbors = faiss.knn(embeddings, embeddings, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
-    else:
-        similarities, neighbors = _search_inverted_lists(embeddings, k + 1, random_state)
+    found = None
+    if method == "ivf" or (method == "auto" and n > EXACT_UP_TO):
+        found = _search_inverted_lists(embeddings, k + 1, random_state, _WORTHWHILE_SHARE if method == "auto" else 1.0)
+    if found is None:
+        found = faiss.knn(embeddings, embeddings, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
+    similarities, neighbors = found
     return _without_self(neighbors, similarities)
 
 
@@ -105,9 +109,12 @@ def search_neighbors(
 
 
 def _search_inverted_lists(
-    embeddings: NDArray[np.float32], k: int, random_state: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """A self-join over inverted lists: each list is one matrix product with all rows that probe it."""
+    embeddings: NDArray[np.float32], k: int, random_state: int, most_share: float
+) -> tuple[NDArray[np.float32], NDArray[np.int64]] | None:
+    """A self-join over inverted lists: each list is one matrix product with all rows that probe it.
+
+    None where more than `most_share` of the lists would have to be probed.
+    """
     n, d = embeddings.shape
     n_lists = int(np.clip(2 * np.sqrt(n), 1, max(1, n // 39)))  # faiss asks for 39 training rows per list
     index = faiss.IndexIVFFlat(faiss.IndexFlatIP(d), d, n_lists, faiss.METRIC_INNER_PRODUCT)
@@ -117,6 +124,9 @@ def _search_inverted_lists(
     index.train(embeddings[np.sort(rng.choice(n, min(n, 64 * n_lists), replace=False))])
     index.add(embeddings)
     index.nprobe = _calibrate_probes(index, embeddings, k, rng)
+    if index.nprobe > most_share * n_lists:
+        logger.info("%d of %d inverted lists would be probed: comparing all pairs instead", index.nprobe, n_lists)
+        return None
     with contextlib.redirect_stdout(io.StringIO()):  # it prints a line for every list, whatever its verbosity
         similarities, neighbors = big_batch_search(index, embeddings, k)
     return similarities, _fill_missing(neighbors, similarities)

@@ -108,7 +108,7 @@ def _fit(
     batches = [_batches(graph, params, device) for graph in graphs]
     history = []
     with tqdm(total=total_steps, desc="LANDER", unit="step", disable=not show_progress) as bar:
-        for _ in range(params.epochs):
+        for epoch in range(params.epochs):
             losses = []
             for source in batches * steps_per_epoch:  # every graph takes as many steps as the first, as published
                 batch = next(source)
@@ -125,7 +125,8 @@ def _fit(
                 bar.update()
             mean_linkage, mean_density = np.mean(losses, axis=0)
             bar.set_postfix(linkage=f"{mean_linkage:.3f}", density=f"{mean_density:.4f}")
-            history.append({"step": bar.n, "loss_linkage": float(mean_linkage), "loss_density": float(mean_density)})
+            step = (epoch + 1) * steps_per_epoch * len(graphs)
+            history.append({"step": step, "loss_linkage": float(mean_linkage), "loss_density": float(mean_density)})
     return history
 
 
