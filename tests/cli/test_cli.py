@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -98,3 +101,9 @@ def test_bad_input_ends_in_one_sentence(files, arguments, message):
     assert message in result.output
     assert "Traceback" not in result.output
     assert not list(files.glob("*.xlsx"))
+
+
+def test_the_installed_command_runs():
+    command = Path(sys.executable).with_name("hilander")
+    run = subprocess.run([command, "--help"], capture_output=True, text=True, check=True)
+    assert all(name in run.stdout for name in COMMANDS)
