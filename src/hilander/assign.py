@@ -33,10 +33,9 @@ class Assignment:
 class Assigner:
     """Assigns new points to the clusters of fitted ones by the votes of their neighbours.
 
-    New points join the graph of level 0 with edges from their nearest fitted points, and never from one another.
-    The model's linkages on these edges vote; the cluster with the highest sum wins if it holds one link above the
-    threshold. The fitted clusters do not change: the labels are not necessarily those that clustering all points
-    together would give.
+    New points join the graph of level 0 with their nearest fitted points for neighbours. The model's linkages on
+    these edges vote; the cluster with the highest sum wins if it holds one link above the threshold. The fitted
+    clusters do not change: the labels are not necessarily those that clustering all points together would give.
 
     Parameters
     ----------

@@ -31,9 +31,8 @@ def assign(
     from hilander.label_files import Labels, align, check_suffix, read_labels, write_clusters
 
     check_suffix(output)
-    clusterer = HiLander(linkage_threshold=threshold)
-    if model is not None:
-        clusterer = HiLander.load(model, linkage_threshold=threshold)
+    clusterer = HiLander() if model is None else HiLander.load(model)
+    clusterer.set_params(linkage_threshold=threshold)
     old, old_embeddings = load_embeddings(to, encoder)
     labels = align(Labels(old.ids, old.ids), read_labels(clusters))
     new, embeddings = load_embeddings(data, encoder)

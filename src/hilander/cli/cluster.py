@@ -34,8 +34,8 @@ def cluster(
     from hilander.label_files import check_suffix, write_clusters
 
     check_suffix(output)
-    parameters = {"linkage_threshold": threshold, "random_state": seed}
-    clusterer = HiLander(**parameters) if model is None else HiLander.load(model, **parameters)  # type: ignore[arg-type]
+    clusterer = HiLander() if model is None else HiLander.load(model)
+    clusterer.set_params(linkage_threshold=threshold, random_state=seed)
     dataset, embeddings = load_embeddings(data, encoder)
     typer.echo(f"clustering {embeddings.shape[0]:,} embeddings of width {embeddings.shape[1]} …")
     clusterer.fit(embeddings)

@@ -64,7 +64,15 @@ class AttentionConvolution(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, edges: InEdges, features: Tensor) -> Tensor:
-        """Attend over `edges`."""
+        """Attend over `edges`.
+
+        Raises
+        ------
+        ValueError
+            The features lie on another device than the CPU, the only one that DGL's common wheels run on.
+        """
+        if features.device.type != "cpu":
+            raise ValueError("convolution 'attention' runs on the CPU alone; set device='cpu' or convolution='mean'")
         own = features[: edges.n_destinations]
         hidden = self.attention(edges.graph, (features, own)) + self.bias
         return self.dropout(torch.relu(hidden.mean(dim=1)))
