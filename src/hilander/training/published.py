@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import NamedTuple
 
@@ -77,7 +78,7 @@ def fit_published(
     if not graphs:
         raise ValueError(f"training needs at least 2 embeddings, got {len(embeddings)}")
     target = resolve_device(device)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), _deterministic():
         torch.manual_seed(random_state)
         arguments = {
             "n_features": graphs[0].features.shape[1],
@@ -96,6 +97,17 @@ def fit_published(
         device=device,
     )
     return model, history
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """Sum gradients in one order, where several threads would take turns as they come; restored afterwards."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def _fit(
