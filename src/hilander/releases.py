@@ -1,0 +1,204 @@
+"""Trained models as they are put into service: numbered folders, one of which is in service."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from hilander.atomic_write import atomic_folder
+from hilander.embeddings import check_embeddings
+from hilander.encoder import Encoder, load_encoder
+from hilander.estimator import HiLander
+
+FORMAT = "hilander-release/1"
+IN_SERVICE, VERSIONS, MANIFEST = "in_service", "versions", "release.json"
+
+
+class ReleaseError(ValueError):
+    """A release is incomplete or altered; the message names the file and the remedy."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """Embeddings with what is known of them.
+
+    Attributes
+    ----------
+    embeddings : ndarray of shape (n, d), float32
+        L2-normalised.
+    table : DataFrame of n rows
+        ``id`` and ``label`` of a drift reference; ``id``, ``cluster`` and ``probability`` of a catalogue.
+    """
+
+    embeddings: NDArray[np.float32]
+    table: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Release:
+    """One trained model with all that serving it takes.
+
+    Attributes
+    ----------
+    folder : Path
+        ``lander/`` and ``encoder/`` (model folders), ``reference/`` (training embeddings, which incoming ones are
+        compared with), ``catalogue/`` (the evaluated items and their clusters, which later items are assigned to).
+    version : str
+        When it was made, and a digest of what is in it: ``20261122T203015-3f9a1c2b``.
+    metrics : dict
+        Of the method in service on classes never seen: ``f_pairwise``, ``f_bcubed``, …
+    provenance : dict
+        Where it came from: commit, parameters, digest of the data.
+    """
+
+    folder: Path
+    version: str
+    metrics: dict[str, float]
+    provenance: dict[str, Any]
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Release:
+        """Open a release, checking the digest of every file but the model folders', which check their own.
+
+        Raises
+        ------
+        FileNotFoundError
+            No release there.
+        ReleaseError
+            A file is missing or altered.
+        """
+        folder = Path(folder).resolve()  # a link to the version in service may move on while this one is read
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"expected a release in {folder}, found no {MANIFEST}; `python flows/train.py` makes one"
+            )
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            if manifest["format"] != FORMAT:
+                raise ReleaseError(f"{path} must be of format {FORMAT!r}; got {manifest['format']!r}")
+            files, known = manifest["files"], (manifest["version"], manifest["metrics"], manifest["provenance"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ReleaseError(f"{path} was altered or damaged ({error}); publish the release again") from error
+        for name, digest in files.items():
+            if not (folder / name).is_file() or _digest(folder / name) != digest:
+                raise ReleaseError(f"{folder / name} is missing or was altered; publish the release again")
+        return cls(folder, *known)
+
+    def clusterer(self, device: str = "auto", **parameters: Any) -> HiLander:
+        """Return an unfitted estimator with the model."""
+        return HiLander.load(self.folder / "lander", device=device, **parameters)
+
+    def encoder(self, device: str = "auto") -> Encoder:
+        """Return the encoder that turns images into embeddings."""
+        return load_encoder(self.folder / "encoder", device)
+
+    def reference(self) -> Items:
+        """Return the training embeddings, with ``id`` and ``label``."""
+        return _read_items(self.folder / "reference")
+
+    def catalogue(self) -> Items:
+        """Return the clustered items, with ``id``, ``cluster`` and ``probability``."""
+        return _read_items(self.folder / "catalogue")
+
+
+def publish_release(
+    models: str | Path,
+    *,
+    lander: str | Path,
+    encoder: str | Path,
+    reference: Items,
+    catalogue: Items,
+    metrics: Mapping[str, float],
+    provenance: Mapping[str, Any],
+) -> Release:
+    """Copy a trained model into `models` and put it into service, both all or nothing.
+
+    Parameters
+    ----------
+    models : str or Path
+        Folder of all releases.
+    lander, encoder : str or Path
+        Model folders.
+    reference, catalogue : Items
+    metrics, provenance : mapping
+        See `Release`.
+    """
+    models = Path(models)
+    with atomic_folder(models / "incoming") as folder:
+        shutil.copytree(lander, folder / "lander")
+        shutil.copytree(encoder, folder / "encoder")
+        _write_items(folder / "reference", reference)
+        _write_items(folder / "catalogue", catalogue)
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        digests = {path.relative_to(folder).as_posix(): _digest(path) for path in files}
+        content = hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:8]
+        version = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{content}"
+        manifest = {
+            "format": FORMAT, "version": version, "metrics": dict(metrics), "provenance": dict(provenance),
+            "files": digests,
+        }  # fmt: skip
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    target = models / VERSIONS / version
+    target.parent.mkdir(exist_ok=True)
+    (models / "incoming").replace(target)
+    put_into_service(models, version)
+    return Release.load(target)
+
+
+def put_into_service(models: str | Path, version: str) -> None:
+    """Point ``in_service`` at a version, at once for every reader; also the way back to an earlier one.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such version.
+    """
+    models = Path(models)
+    if not (models / VERSIONS / version / MANIFEST).is_file():
+        known = sorted(path.name for path in (models / VERSIONS).glob("*")) or ["none"]
+        raise FileNotFoundError(f"no version {version!r} in {models}; known: {', '.join(known)}")
+    link = models / f".{IN_SERVICE}-{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(Path(VERSIONS) / version)
+    link.replace(models / IN_SERVICE)
+
+
+def release_in_service(models: str | Path = "models") -> Release:
+    """Return the release in service.
+
+    Raises
+    ------
+    FileNotFoundError
+        None is.
+    ReleaseError
+        It is incomplete or altered.
+    """
+    return Release.load(Path(models) / IN_SERVICE)
+
+
+def _write_items(folder: Path, items: Items) -> None:
+    folder.mkdir()
+    np.save(folder / "embeddings.npy", items.embeddings)
+    items.table.to_parquet(folder / "items.parquet", index=False)
+
+
+def _read_items(folder: Path) -> Items:
+    embeddings = np.load(folder / "embeddings.npy", allow_pickle=False)
+    return Items(check_embeddings(embeddings), pd.read_parquet(folder / "items.parquet"))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
