@@ -6,20 +6,22 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilander.atomic_write import atomic_folder
 from hilander.embeddings import check_embeddings
-from hilander.encoder import Encoder, load_encoder
-from hilander.estimator import HiLander
+
+if TYPE_CHECKING:  # a release is published, and its figures are read, without PyTorch
+    from hilander.encoder import Encoder
+    from hilander.estimator import HiLander
 
 FORMAT = "hilander-release/1"
 IN_SERVICE, VERSIONS, MANIFEST = "in_service", "versions", "release.json"
@@ -60,16 +62,19 @@ class Release:
         Of the method in service on classes never seen: ``f_pairwise``, ``f_bcubed``, …
     provenance : dict
         Where it came from: commit, parameters, digest of the data.
+    files : dict
+        SHA-256 of every file, by its path.
     """
 
     folder: Path
     version: str
     metrics: dict[str, float]
     provenance: dict[str, Any]
+    files: dict[str, str]
 
     @classmethod
     def load(cls, folder: str | Path) -> Release:
-        """Open a release, checking the digest of every file but the model folders', which check their own.
+        """Open a release, checking the digest of every file.
 
         Raises
         ------
@@ -86,22 +91,27 @@ class Release:
             )
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
-            if manifest["format"] != FORMAT:
-                raise ReleaseError(f"{path} must be of format {FORMAT!r}; got {manifest['format']!r}")
-            files, known = manifest["files"], (manifest["version"], manifest["metrics"], manifest["provenance"])
+            release = cls(folder, *(manifest[key] for key in ("version", "metrics", "provenance", "files")))
+            known = manifest["format"] == FORMAT
         except (ValueError, KeyError, TypeError) as error:
             raise ReleaseError(f"{path} was altered or damaged ({error}); publish the release again") from error
-        for name, digest in files.items():
+        if not known:
+            raise ReleaseError(f"{path} must be of format {FORMAT!r}; got {manifest['format']!r}")
+        for name, digest in release.files.items():
             if not (folder / name).is_file() or _digest(folder / name) != digest:
                 raise ReleaseError(f"{folder / name} is missing or was altered; publish the release again")
-        return cls(folder, *known)
+        return release
 
     def clusterer(self, device: str = "auto", **parameters: Any) -> HiLander:
         """Return an unfitted estimator with the model."""
+        from hilander.estimator import HiLander
+
         return HiLander.load(self.folder / "lander", device=device, **parameters)
 
     def encoder(self, device: str = "auto") -> Encoder:
         """Return the encoder that turns images into embeddings."""
+        from hilander.encoder import load_encoder
+
         return load_encoder(self.folder / "encoder", device)
 
     def reference(self) -> Items:
@@ -125,6 +135,8 @@ def publish_release(
 ) -> Release:
     """Copy a trained model into `models` and put it into service, both all or nothing.
 
+    Where the version in service holds the very same files, it stays.
+
     Parameters
     ----------
     models : str or Path
@@ -136,25 +148,29 @@ def publish_release(
         See `Release`.
     """
     models = Path(models)
-    with atomic_folder(models / "incoming") as folder:
+    models.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=models) as temporary:
+        folder = Path(temporary) / "release"
+        folder.mkdir()
         shutil.copytree(lander, folder / "lander")
         shutil.copytree(encoder, folder / "encoder")
         _write_items(folder / "reference", reference)
         _write_items(folder / "catalogue", catalogue)
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         digests = {path.relative_to(folder).as_posix(): _digest(path) for path in files}
+        if (models / IN_SERVICE).exists():
+            now = release_in_service(models)
+            if now.files == digests:
+                return now
         content = hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:8]
         version = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{content}"
-        manifest = {
-            "format": FORMAT, "version": version, "metrics": dict(metrics), "provenance": dict(provenance),
-            "files": digests,
-        }  # fmt: skip
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    target = models / VERSIONS / version
-    target.parent.mkdir(exist_ok=True)
-    (models / "incoming").replace(target)
+        manifest = {"format": FORMAT, "version": version, "metrics": dict(metrics), "provenance": dict(provenance)}
+        text = json.dumps(manifest | {"files": digests}, indent=2)
+        (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        (models / VERSIONS).mkdir(exist_ok=True)
+        folder.replace(models / VERSIONS / version)
     put_into_service(models, version)
-    return Release.load(target)
+    return release_in_service(models)
 
 
 def put_into_service(models: str | Path, version: str) -> None:

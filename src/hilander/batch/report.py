@@ -1,0 +1,106 @@
+"""One HTML file that shows a person what a batch run found, without true labels; nothing is loaded from elsewhere."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hilander.atomic_write import atomic_file
+from hilander.batch.figures import plot_confidence, plot_sizes
+from hilander.evaluation.examples import Example, Group
+from hilander.evaluation.report import _TEMPLATE as _EVALUATION
+from hilander.evaluation.report import _data_url, _inline_figure
+from hilander.evaluation.thumbnails import ImageSource, draw_strip
+
+_LARGEST, _LEAST_SURE, _ITEMS_SHOWN, _NAMES_SHOWN = 12, 12, 22, 5
+_SCORES = {"f_pairwise": "pairwise F", "f_bcubed": "BCubed F"}
+
+
+def write_run_report(
+    path: str | Path,
+    facts: Mapping[str, Any],
+    table: pd.DataFrame,
+    *,
+    images: ImageSource | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> Path:
+    """Render a batch run as a self-contained HTML file.
+
+    Parameters
+    ----------
+    path : path
+        Where to; replaced whole or not at all.
+    facts : mapping
+        What goes into ``run.json``; see `hilander.batch.write_run`.
+    table : DataFrame
+        ``id``, ``cluster``, ``probability`` of every item.
+    images : ImageSource, optional
+        Image of each item by its row; without it items are named.
+    metrics : mapping, optional
+        Of the release on classes never seen, to say how far it can be trusted.
+
+    Raises
+    ------
+    ImportError
+        Matplotlib or Jinja2 is not installed.
+    """
+    try:
+        import jinja2
+    except ImportError as error:
+        raise ImportError("jinja2 is not installed; pip install 'hilander[report]'") from error
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(
+            [jinja2.PackageLoader("hilander.batch", "."), jinja2.PackageLoader("hilander.evaluation", ".")]
+        ),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = _inline_figure
+    clusters = table.groupby("cluster", sort=True)["probability"].agg(items="size", probability="mean").reset_index()
+    largest = clusters.sort_values(["items", "cluster"], ascending=[False, True]).head(_LARGEST)
+    several = clusters[clusters["items"] > 1]
+    html = environment.get_template("batch_report.html.j2").render(
+        style=_style(environment),
+        facts=facts,
+        median=float(table["probability"].median()),
+        sizes=plot_sizes(table["cluster"].to_numpy()),
+        confidence=plot_confidence(table["probability"].to_numpy()),
+        largest=[_shown(row, table, images) for row in largest.itertuples()],
+        least_sure=[_shown(row, table, images) for row in several.nsmallest(_LEAST_SURE, "probability").itertuples()],
+        scores={title: metrics[name] for name, title in _SCORES.items() if name in metrics} if metrics else {},
+        settings=", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts["settings"].items()),
+        seconds=", ".join(f"{step} {seconds:,.1f}" for step, seconds in facts["seconds"].items()),
+    )
+    path = Path(path)
+    with atomic_file(path) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+    return path
+
+
+def _shown(row: Any, table: pd.DataFrame, images: ImageSource | None) -> dict[str, object]:
+    """One cluster with some of its items, spread from the surest to the least sure."""
+    rows = np.flatnonzero(table["cluster"].to_numpy() == row.cluster)
+    rows = rows[np.argsort(-table["probability"].to_numpy()[rows], kind="stable")]
+    n_shown = min(len(rows), _ITEMS_SHOWN if images is not None else _NAMES_SHOWN)
+    rows = rows[np.linspace(0, len(rows) - 1, n_shown).round().astype(np.int64)]
+    known = {"cluster": row.cluster, "items": row.items, "probability": row.probability}
+    if images is None:
+        names = ", ".join(table["id"].iloc[rows].astype(str))
+        return known | {"names": names + (", …" if row.items > n_shown else ""), "strip": None}
+    content = io.BytesIO()
+    strip = draw_strip(Example("", "", (Group("", row.items, rows),)), images)
+    strip.save(content, "PNG", optimize=True)
+    return known | {"strip": _data_url(content.getvalue(), "image/png"), "width": strip.width // 2}
+
+
+def _style(environment: Any) -> str:
+    """The evaluation report's style sheet, so that both reports look alike."""
+    source, _, _ = environment.loader.get_source(environment, _EVALUATION)
+    return str(source).partition("<style>")[2].partition("</style>")[0]

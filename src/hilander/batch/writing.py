@@ -1,0 +1,111 @@
+"""Step ``write_run``: the results of a working folder, with their report, as one run folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hilander.atomic_write import atomic_folder
+from hilander.batch.redaction import redact
+from hilander.batch.report import write_run_report
+from hilander.batch.run_folder import (
+    CLUSTERS,
+    EMBEDDINGS,
+    FORMAT,
+    MANIFEST,
+    REPORT,
+    RunFolder,
+    digest_of,
+    new_run_id,
+)
+from hilander.batch.working_folder import (
+    CLUSTERED,
+    EMBEDDED,
+    IDENTIFIED,
+    ITEMS,
+    read_facts,
+    read_items,
+)
+from hilander.data.images import Images
+from hilander.data.read import read_dataset
+from hilander.releases import Release
+
+
+def write_run(
+    source: str | Path,
+    data: str | Path,
+    release: Release,
+    working: str | Path,
+    runs: str | Path = "runs",
+    *,
+    run_id: str | None = None,
+) -> RunFolder:
+    """Write ``runs/<run_id>``, whole or not at all, from what `identify` and the steps before it left.
+
+    Parameters
+    ----------
+    source : str or Path
+        What was asked for; written without its secrets.
+    data : str or Path
+        Where `fetch` put it: thumbnails come from there.
+    release : Release
+        The one that embedded and clustered.
+    working : str or Path
+        Folder of this run's intermediate results; it is not changed, and no longer needed afterwards.
+    runs : str or Path
+        Folder of all runs.
+    run_id : str, optional
+        Name of the new one; time and a random part by default.
+
+    Raises
+    ------
+    FileNotFoundError
+        A step has not run in this working folder.
+    FileExistsError
+        There is a run of this name.
+    """
+    run_id = run_id or new_run_id()
+    target = Path(runs) / run_id
+    if target.exists():
+        raise FileExistsError(f"there is a run {run_id} in {runs} already; choose another name")
+    embedded, clustered, identified = (read_facts(working, step) for step in (EMBEDDED, CLUSTERED, IDENTIFIED))
+    table = read_items(working, IDENTIFIED)
+    sizes = np.unique(table["cluster"], return_counts=True)[1]
+    facts: dict[str, Any] = {
+        "format": FORMAT,
+        "run_id": run_id,
+        "made_at": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "source": redact(source),
+        "release": release.version,
+        "encoder": embedded["encoder"],
+        "named_by_row": embedded["named_by_row"],
+        "counts": {"items": len(table), "clusters": len(sizes), "clusters_of_one": int((sizes == 1).sum())},
+        "levels": clustered["levels"],
+        "settings": clustered["settings"],
+        "seconds": {
+            step: round(found["seconds"], 3)
+            for step, found in (("embed", embedded), ("cluster", clustered), ("identify", identified))
+        },
+        "next_id": identified["next_id"],
+        "earlier_run": identified["earlier_run"],
+        "matched_by_items": identified["matched_by_items"],
+        "matched_by_model": identified["matched_by_model"],
+        "changes": identified["changes"],
+    }
+    with atomic_folder(target) as folder:
+        shutil.copyfile(Path(working) / IDENTIFIED / ITEMS, folder / CLUSTERS)
+        shutil.copyfile(Path(working) / EMBEDDED / EMBEDDINGS, folder / EMBEDDINGS)
+        write_run_report(folder / REPORT, facts, table, images=_images(data, embedded), metrics=release.metrics)
+        facts["files"] = {name: digest_of(folder / name) for name in (CLUSTERS, EMBEDDINGS, REPORT)}
+        (folder / MANIFEST).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return RunFolder.load(target)
+
+
+def _images(data: str | Path, embedded: dict[str, Any]) -> Images | None:
+    """The images in the order of the table, where images were embedded."""
+    return None if embedded["encoder"] is None else read_dataset(data).images

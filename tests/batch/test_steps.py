@@ -1,0 +1,39 @@
+"""The steps one by one, as a flow calls them."""
+
+import numpy as np
+import pytest
+
+from hilander.batch import cluster, embed, fetch, identify, write_run
+from hilander.releases import release_in_service
+
+
+def test_steps_hand_files_to_each_other_and_can_be_repeated(tmp_path, models, image_folder):
+    release, working = release_in_service(models), tmp_path / "working"
+    data = fetch(image_folder, working / "input")
+    for _ in range(2):
+        embed(data, release, working, batch_size=7, device="cpu")
+        cluster(release, working, device="cpu")
+        identify(release, working)
+    first, second = (write_run(image_folder, data, release, working, tmp_path / "runs") for _ in range(2))
+    assert first.run_id != second.run_id
+    np.testing.assert_array_equal(first.clusters(), second.clusters())
+    with pytest.raises(FileExistsError, match="choose another name"):
+        write_run(image_folder, data, release, working, tmp_path / "runs", run_id=first.run_id)
+
+
+def test_a_step_out_of_order_names_the_order(tmp_path, models):
+    release = release_in_service(models)
+    for step in (cluster, identify):
+        with pytest.raises(FileNotFoundError, match="fetch, embed, cluster, identify, write_run, in this order"):
+            step(release, tmp_path)
+
+
+def test_a_step_that_fails_leaves_what_was_there(tmp_path, models, image_folder):
+    release = release_in_service(models)
+    embed(image_folder, release, tmp_path, device="cpu")
+    cluster(release, tmp_path, device="cpu")
+    before = (tmp_path / "clustered" / "items.parquet").read_bytes()
+    with pytest.raises(ValueError, match=r"linkage_threshold must lie within \[0, 1\]"):
+        cluster(release, tmp_path, parameters={"linkage_threshold": 7.0}, device="cpu")
+    assert (tmp_path / "clustered" / "items.parquet").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clustered", "embedded"]
