@@ -194,6 +194,29 @@ class EvaluateParams:
 
 
 @dataclass(frozen=True)
+class GateParams:
+    """Floors that a trained model must keep on unseen classes before the flow puts it into service."""
+
+    min_f_pairwise: float = 0.0
+    min_f_bcubed: float = 0.0
+    max_drop: float | None = 0.01  # below the model in service; null: not compared
+    beat_baselines: bool = True  # higher than the best of `evaluate.baselines`
+
+
+@dataclass(frozen=True)
+class MonitorParams:
+    """What the monitoring flow looks at, and when it starts a training."""
+
+    captures: str = "captures"  # folder or fsspec URL that the service writes incoming embeddings to
+    window_hours: float = 24.0  # how far it looks back
+    min_rows: int = 500  # fewer incoming embeddings give no verdict
+    max_rows: int = 50_000  # of more, the latest
+    sustained: int = 3  # so many verdicts of drift in a row make it sustained
+    retrain: bool = False  # start `train` on sustained drift
+    cool_down_hours: float = 72.0  # between two trainings that drift started
+
+
+@dataclass(frozen=True)
 class Params:
     """All blocks of ``params.yaml``."""
 
@@ -204,6 +227,8 @@ class Params:
     graph: GraphParams = field(default_factory=GraphParams)
     lander: LanderParams = field(default_factory=LanderParams)
     evaluate: EvaluateParams = field(default_factory=EvaluateParams)
+    gate: GateParams = field(default_factory=GateParams)
+    monitor: MonitorParams = field(default_factory=MonitorParams)
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:

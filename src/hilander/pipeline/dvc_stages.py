@@ -1,0 +1,171 @@
+"""DVC's stages: their names from ``dvc.yaml`` in the order of the graph, and each one as a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from hilander.pipeline.leftovers import StageProcess
+from hilander.pipeline.redaction import Redactor
+
+_PERCENT = re.compile(r"(\d{1,3})%\|")
+_UNCHANGED = re.compile(r"Stage '.*' didn't change, skipping|Data and pipelines are up to date")
+
+
+class StageFailed(RuntimeError):
+    """A stage ended with an error; the message names the stage and what it said last."""
+
+
+def stage_names(workspace: Path) -> list[str]:
+    """Return the names of all stages, each after those that it depends on.
+
+    Raises
+    ------
+    FileNotFoundError
+        No ``dvc.yaml`` there.
+    ValueError
+        DVC cannot read the pipeline.
+    """
+    if not (workspace / "dvc.yaml").is_file():
+        raise FileNotFoundError(f"expected the pipeline in {workspace / 'dvc.yaml'}, found no such file")
+    import networkx
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(workspace)) as repo:
+            graph = repo.index.graph  # from each stage to what it depends on
+            order = list(graph.nodes)  # as they stand in dvc.yaml, which decides where the graph does not
+            by_dependency = networkx.lexicographical_topological_sort(graph.reverse(), key=order.index)
+            return [stage.name for stage in by_dependency if stage.path_in_repo == "dvc.yaml"]
+    except DvcException as error:
+        raise ValueError(f"DVC cannot read {workspace / 'dvc.yaml'}: {error}") from error
+
+
+def run_stage(
+    workspace: Path,
+    name: str,
+    on_line: Callable[[str], None],
+    on_progress: Callable[[float], None] = lambda percent: None,
+    time_limit: float | None = None,
+) -> bool:
+    """Run one stage where DVC finds it out of date, and hand on what it prints as it comes.
+
+    Parameters
+    ----------
+    workspace : Path
+        Folder of ``dvc.yaml``.
+    name : str
+        Stage.
+    on_line : callable
+        Gets every line but progress bars, without secrets.
+    on_progress : callable
+        Gets the percentage that a progress bar shows, whenever it changes.
+    time_limit : float, optional
+        Seconds after which the stage is ended.
+
+    Returns
+    -------
+    bool
+        False where nothing was to be done.
+
+    Raises
+    ------
+    StageFailed
+        The stage, or DVC itself, ended with an error, or ran longer than the limit.
+    """
+    arguments = ["repro", "--single-item", name]
+    lines = run_dvc(workspace, arguments, on_line, on_progress, time_limit, what=f"stage '{name}'")
+    return not any(_UNCHANGED.match(line) for line in lines)
+
+
+def run_dvc(
+    workspace: Path,
+    arguments: list[str],
+    on_line: Callable[[str], None],
+    on_progress: Callable[[float], None] = lambda percent: None,
+    time_limit: float | None = None,
+    what: str | None = None,
+) -> list[str]:
+    """Run ``dvc`` in a process group of its own, which ends with this call, come what may; return what it printed."""
+    redact = Redactor(workspace)
+    lines: list[str] = []
+    # Not DVC's Python API, which prints past every log; in a group, since DVC leaves its stages behind when it dies.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=workspace,
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        bufsize=1,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    percent = -1.0
+    overdue = threading.Event()
+
+    def end_overdue() -> None:
+        overdue.set()
+        _end_group(process)
+
+    limit = threading.Timer(threading.TIMEOUT_MAX if time_limit is None else time_limit, end_overdue)
+    limit.daemon = True
+    limit.start()
+    try:
+        with StageProcess.recorded(workspace, process.pid):
+            for raw in process.stdout:  # universal newlines: each step of a progress bar is a line
+                line = raw.rstrip()
+                shown = _PERCENT.search(line)
+                if shown:
+                    if float(shown[1]) != percent:
+                        percent = float(shown[1])
+                        on_progress(percent)
+                elif line and not line.startswith("\x1b[A"):
+                    lines.append(redact(line))
+                    on_line(lines[-1])
+            code = process.wait()
+    finally:
+        limit.cancel()
+        _end_group(process)
+    if overdue.is_set():
+        raise StageFailed(
+            f"{what or 'dvc ' + arguments[0]} ran longer than its limit of {time_limit:.0f} s and was ended"
+        )
+    if code != 0:
+        raise StageFailed(f"{what or 'dvc ' + arguments[0]} failed with exit code {code}: {_last_words(lines)}")
+    return lines
+
+
+def _environment() -> dict[str, str]:
+    """The stages' `python` must be this one, whatever shell or worker started us."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    off = {"DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1", "GX_ANALYTICS_ENABLED": "false", "PYTHONUNBUFFERED": "1"}
+    return os.environ | off | {"PATH": path}
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    """Leave nothing behind that still writes."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _last_words(lines: list[str]) -> str:
+    """What the stage said before DVC's own summary of the failure."""
+    own = [line for line in lines if not line.startswith(("ERROR: failed to reproduce", "Running stage", "> "))]
+    return own[-1] if own else "it printed nothing"

@@ -1,0 +1,83 @@
+"""A finished run of the stages as a release."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from hilander.config import load_params
+from hilander.releases import Items, Release, publish_release
+
+EMBEDDINGS, ENCODER, LANDER = Path("artifacts/embeddings"), Path("artifacts/encoder"), Path("artifacts/lander")
+CLUSTERS, METRICS = Path("artifacts/clusters/test.parquet"), Path("reports/metrics.json")
+
+
+def package(workspace: Path, models: Path, experiment: str | None = None) -> Release:
+    """Put the model that the stages have made into service.
+
+    Parameters
+    ----------
+    workspace : Path
+        Where the stages ran.
+    models : Path
+        Folder of all releases.
+    experiment : str, optional
+        Name of the DVC experiment that it comes from.
+
+    Returns
+    -------
+    Release
+        A new one, or the one in service where that holds the same files.
+
+    Raises
+    ------
+    FileNotFoundError
+        A stage has not run.
+    """
+    params = load_params(workspace / "params.yaml")
+    train, test = (_items(workspace, split) for split in ("train", "test"))
+    clusters = pd.read_parquet(_found(workspace / CLUSTERS))[["id", "cluster", "probability"]]
+    metrics = json.loads(_found(workspace / METRICS).read_text(encoding="utf-8"))[params.lander.variant]
+    return publish_release(
+        models,
+        lander=_found(workspace / LANDER / params.lander.variant),
+        encoder=_found(workspace / ENCODER),
+        reference=train,
+        catalogue=Items(test.embeddings, clusters),
+        metrics=metrics,
+        provenance={
+            "commit": _commit(workspace),
+            "experiment": experiment,
+            "data": _data_digest(workspace),
+            "params": dataclasses.asdict(params),
+        },
+    )
+
+
+def _items(workspace: Path, split: str) -> Items:
+    folder = _found(workspace / EMBEDDINGS / split)
+    return Items(np.load(folder / "embeddings.npy", allow_pickle=False), pd.read_parquet(folder / "items.parquet"))
+
+
+def _found(path: Path) -> Path:
+    if not path.exists():
+        raise FileNotFoundError(f"expected {path}, found nothing there; run the stages first: dvc repro")
+    return path
+
+
+def _commit(workspace: Path) -> str | None:
+    answer = subprocess.run(["git", "rev-parse", "HEAD"], cwd=workspace, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None
+
+
+def _data_digest(workspace: Path) -> Any:
+    """The version of the data as DVC names it; None where they are not tracked."""
+    pointer = workspace / "data.dvc"
+    return yaml.safe_load(pointer.read_text(encoding="utf-8"))["outs"][0].get("md5") if pointer.is_file() else None
