@@ -10,6 +10,7 @@ import typer
 from hilander.cli.assign import assign
 from hilander.cli.cluster import cluster
 from hilander.cli.demo import demo
+from hilander.cli.drift import drift
 from hilander.cli.errors import SentenceGroup
 from hilander.cli.evaluate import evaluate
 from hilander.cli.import_data import import_data
@@ -33,5 +34,5 @@ def _options(
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
 
 
-for command in (demo, train, cluster, assign, evaluate, import_data, report):
+for command in (demo, train, cluster, assign, evaluate, import_data, report, drift):
     app.command()(command)

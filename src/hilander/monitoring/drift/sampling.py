@@ -1,0 +1,88 @@
+"""Rows to compare: class-disjoint draws of the reference, and windows sampled so that they look like one."""
+
+from __future__ import annotations
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_ROWS = 64
+_ROWS_PER_REGION = 24  # about a class or two; see `sample_window`
+
+
+def rows_to_compare(n_window: int, n_reference: int, max_rows: int) -> int:
+    """Return how many rows of each side are compared.
+
+    At most a third of the reference, so that a draw leaves enough of it to compare with; two sizes per octave, so
+    that windows of about one size share a calibration.
+    """
+    most = min(n_window, n_reference // 3, max_rows)
+    sizes = [size for power in range(6, 32) for size in (2**power, 3 * 2 ** (power - 1)) if size <= most]
+    return max(sizes, default=0)
+
+
+def split_rows(
+    n: int, labels: NDArray[np.int64] | None, share: float, random: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split row numbers 0..n-1 in two, the first of about that `share`; by classes where there are labels."""
+    if labels is None:
+        order = random.permutation(n)
+        return np.sort(order[: int(share * n)]), np.sort(order[int(share * n) :])
+    rank = random.permutation(labels.max() + 1)[labels]
+    limit = np.sort(rank)[int(share * n)]
+    return np.flatnonzero(rank < limit), np.flatnonzero(rank >= limit)
+
+
+def draw_split(
+    embeddings: NDArray[np.float32], labels: NDArray[np.int64] | None, n_rows: int, random: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw a healthy window out of the reference, and what it is compared with.
+
+    Parameters
+    ----------
+    embeddings : ndarray of shape (n, d), float32
+        The reference, L2-normalised.
+    labels : ndarray of shape (n,), int64, or None
+        With labels the two hold disjoint classes, none of more than n / 7 rows; without, any rows.
+    n_rows : int
+        At most a third of n.
+    random : Generator
+
+    Returns
+    -------
+    held, rest : ndarray of shape (n_rows,), int64
+        Row numbers.
+    """
+    if labels is None:
+        order = random.permutation(len(embeddings))
+        return order[:n_rows], order[n_rows : 2 * n_rows]
+    pool, rest = split_rows(len(embeddings), labels, 0.5, random)
+    held = pool[sample_window(embeddings[pool], n_rows, random, whole_classes=True)]
+    return held, random.permutation(rest)[:n_rows]
+
+
+def sample_window(
+    embeddings: NDArray[np.float32], n_rows: int, random: np.random.Generator, *, whole_classes: bool
+) -> NDArray[np.int64]:
+    """Return row numbers of a sample of a window of unknown classes.
+
+    A plain sample of rows would leave one or two of each class, and items would look lonely. So whole regions are
+    taken where the reference's draws hold whole classes: every row belongs to the nearest of some random rows.
+
+    Parameters
+    ----------
+    embeddings : ndarray of shape (n, d), float32
+        L2-normalised.
+    n_rows : int
+        At most n.
+    random : Generator
+    whole_classes : bool
+        Whether to take regions.
+    """
+    n = len(embeddings)
+    order = random.permutation(n)
+    if not whole_classes:
+        return order[:n_rows]
+    centres = np.ascontiguousarray(embeddings[order[: -(-n // _ROWS_PER_REGION)]])
+    _, region = faiss.knn(embeddings, centres, 1, metric=faiss.METRIC_INNER_PRODUCT)
+    return order[np.argsort(region[order, 0], kind="stable")][:n_rows]

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from hilander.models.similarity import SimilarityModel
+from hilander.monitoring.drift import DriftMonitor, DriftSettings
+
+SETTINGS = DriftSettings(n_draws=60, max_rows=256)
+
+
+def test_new_classes_alone_are_no_drift(monitor, make_classes):
+    alarms = [monitor.judge(make_classes(40, seed)[0]).drifted for seed in range(100, 120)]
+    assert sum(alarms) <= 2
+
+
+def test_a_shift_of_every_item_is_drift_and_is_explained(drifted):
+    verdict = drifted.verdict
+    assert verdict.drifted
+    assert verdict.p <= 0.05
+    assert {"domain_auc", "mean_discrepancy"} & {s.name for s in verdict.statistics if s.drifted}
+    assert len(verdict.reasons) == sum(s.drifted for s in verdict.statistics)
+    assert all(reason.endswith(".") for reason in verdict.reasons)
+
+
+def test_one_item_in_ten_from_elsewhere_is_drift(monitor, make_classes):
+    window, _ = make_classes(40, 8)
+    window[:48] = np.random.default_rng(0).normal(size=(48, 16))  # of no class
+    verdict = monitor.judge(window)
+    assert verdict.drifted
+    assert any("loneliest" in reason for reason in verdict.reasons)
+
+
+def test_known_items_coming_back_are_no_drift(monitor, make_classes):
+    assert not monitor.judge(make_classes(120, 0)[0]).drifted
+
+
+def test_repeats_count_once(monitor, make_classes):
+    window, _ = make_classes(40, 9)
+    once, often = monitor.judge(window), monitor.judge(np.tile(window, (3, 1)))
+    assert often.n_window == 3 * once.n_window
+    assert often.n_distinct == once.n_distinct
+    assert often.statistics == once.statistics
+
+
+def test_the_same_seed_gives_the_same_verdict_and_kept_calibrations_change_nothing(tmp_path, make_classes):
+    reference, window = make_classes(60, 0), make_classes(40, 5)[0]
+    settings = DriftSettings(n_draws=60, max_rows=128)
+    fresh = DriftMonitor(*reference, settings=settings, calibration_folder=tmp_path).judge(window)
+    (kept,) = tmp_path.iterdir()
+    assert DriftMonitor(*reference, settings=settings, calibration_folder=tmp_path).judge(window) == fresh
+    kept.write_text("torn")
+    assert DriftMonitor(*reference, settings=settings, calibration_folder=tmp_path).judge(window) == fresh
+
+
+def test_without_labels_random_rows_are_what_is_usual():
+    random = np.random.default_rng(0)
+    monitor = DriftMonitor(random.normal(size=(1500, 32)), settings=SETTINGS)
+    direction = random.normal(size=32)
+    assert not monitor.judge(random.normal(size=(500, 32))).drifted
+    assert monitor.judge(random.normal(size=(500, 32)) + direction / np.linalg.norm(direction)).drifted
+
+
+def test_lengths_are_compared_where_the_reference_has_some():
+    random = np.random.default_rng(0)
+    reference = random.normal(size=(900, 8)) * random.uniform(1, 2, size=(900, 1))
+    verdict = DriftMonitor(reference, settings=SETTINGS).judge(3 * random.normal(size=(300, 8)))
+    assert {s.name for s in verdict.statistics if s.drifted} == {"norm"}
+
+
+def test_the_models_own_view_is_part_of_the_verdict(make_classes):
+    monitor = DriftMonitor(
+        *make_classes(60, 0), model=SimilarityModel(), settings=DriftSettings(n_draws=60, max_rows=128)
+    )
+    names = {"linkage", "density", "cluster_size", "singleton"}
+    lonely = monitor.compare(np.random.default_rng(0).normal(size=(300, 16)))
+    assert names <= {statistic.name for statistic in lonely.verdict.statistics}
+    assert names & {statistic.name for statistic in lonely.verdict.statistics if statistic.drifted}
+
+
+def test_what_cannot_be_judged_is_said(monitor, make_classes):
+    with pytest.raises(ValueError, match="at least 64 distinct rows"):
+        monitor.judge(np.ones((1000, 16)))
+    with pytest.raises(ValueError, match="must have shape"):
+        monitor.judge(np.ones((1000, 3)))
+    with pytest.raises(ValueError, match="at least 250 rows"):
+        DriftMonitor(np.eye(16))
+    with pytest.raises(ValueError, match="more than a tenth"):
+        DriftMonitor(make_classes(60, 0)[0], np.zeros(720))
+    few = DriftMonitor(*make_classes(60, 0), settings=DriftSettings(n_draws=20))
+    with pytest.raises(ValueError, match="raise n_draws to 59"):
+        few.judge(make_classes(40, 1)[0])

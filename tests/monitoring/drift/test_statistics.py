@@ -1,0 +1,86 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import pairwise_distances
+
+from hilander.monitoring.drift.calibration import Calibration
+from hilander.monitoring.drift.sampling import draw_split, rows_to_compare, sample_window
+from hilander.monitoring.drift.statistics import Frame, domain_auc, mean_discrepancy, row_scalars
+
+
+def unit(n, seed, d=8, shift=0.0):
+    rows = np.random.default_rng(seed).normal(size=(n, d)) + shift
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def frame_of(rows):
+    return Frame.of(rows, np.ones(len(rows)), np.random.default_rng(0))
+
+
+def test_the_auc_is_a_half_where_nothing_tells_them_apart():
+    assert domain_auc(unit(1000, 1), unit(1000, 2)) == pytest.approx(0.5, abs=0.05)
+
+
+def test_random_features_come_near_the_kernels_discrepancy():
+    window, reference = unit(300, 1, shift=0.5), unit(300, 2)
+    width = np.median(np.linalg.norm(reference[:150] - reference[150:], axis=1))
+
+    def kernel(a, b):
+        return np.exp(-((pairwise_distances(a, b) / width) ** 2) / 2).mean()
+
+    truth = np.sqrt(kernel(window, window) + kernel(reference, reference) - 2 * kernel(window, reference))
+    assert mean_discrepancy(window, reference, frame_of(reference)) == pytest.approx(truth, rel=0.15)
+
+
+def test_scalars_equal_what_plain_numpy_says():
+    window, reference = unit(50, 1), unit(60, 2)
+    scalars = row_scalars(window, np.ones(50), reference, frame_of(reference))
+    similarity = window @ window.T - 3 * np.eye(50)
+    assert scalars["distance_to_nearest"].to_numpy() == pytest.approx(1 - (window @ reference.T).max(axis=1), abs=1e-5)
+    assert scalars["distance_within"].to_numpy() == pytest.approx(1 - similarity.max(axis=1), abs=1e-5)
+    assert "norm" not in scalars
+
+
+def test_a_draw_holds_other_classes_than_the_rest():
+    labels = np.random.default_rng(0).integers(0, 40, 900)
+    held, rest = draw_split(unit(900, 0), labels, 256, np.random.default_rng(1))
+    assert len(held) == len(rest) == 256
+    assert set(labels[held]).isdisjoint(labels[rest])
+
+
+def test_a_sample_holds_every_row_at_most_once_and_lonely_ones_as_often_as_others():
+    rows = np.concatenate([np.repeat(unit(40, 0), 20, axis=0), unit(200, 1)])  # dense ones, then lonely ones
+    rows = rows + 1e-3 * np.random.default_rng(0).normal(size=rows.shape).astype(np.float32)
+    lonely = []
+    for seed in range(20):
+        sample = sample_window(rows, 300, np.random.default_rng(seed), whole_classes=True)
+        assert len(set(sample)) == 300
+        lonely.append(np.mean(sample >= 800))
+    assert np.mean(lonely) == pytest.approx(0.2, abs=0.06)
+
+
+@pytest.mark.parametrize(("window", "expected"), [(63, 0), (64, 64), (100, 96), (10_000, 1024)])
+def test_row_counts_come_in_steps(window, expected):
+    assert rows_to_compare(window, 10_000, 1024) == expected
+
+
+def test_the_limit_is_passed_by_no_more_healthy_windows_than_stated():
+    passed = []
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        draws = pd.DataFrame(random.normal(size=(100, 5)), columns=list("abcde"))
+        calibration = Calibration.of(draws, draws, 0.05, 0.95)
+        new = random.normal(size=(200, 5))
+        limits = np.array([calibration.thresholds[name] for name in calibration.names])
+        passed.append((new > limits).any(axis=1).mean())
+    assert np.mean(np.array(passed) <= 0.05) >= 0.9
+
+
+def test_p_values_and_excess_speak_of_the_draws():
+    draws = pd.DataFrame({"a": np.arange(99.0), "b": np.arange(99.0)[::-1]})
+    calibration = Calibration.of(draws, draws, 0.05, 0.95)
+    each, overall = calibration.p_values({"a": 1000.0, "b": -5.0})
+    assert each == {"a": pytest.approx(0.01), "b": pytest.approx(1.0)}
+    assert overall == pytest.approx(0.01)
+    excess = calibration.excess({"a": 49.0, "b": calibration.thresholds["b"]})
+    assert excess == {"a": pytest.approx(0), "b": pytest.approx(1)}

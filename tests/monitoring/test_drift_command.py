@@ -1,0 +1,67 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from hilander import HiLander
+from hilander.cli import app
+from hilander.embeddings import check_embeddings
+from hilander.monitoring.capture import CaptureWriter
+from hilander.releases import Items, publish_release
+
+
+def classes(n_classes, seed):
+    random = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(n_classes), 8)
+    return check_embeddings(random.normal(size=(n_classes, 16))[labels] + 0.2 * random.normal(size=(len(labels), 16)))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("release")
+    HiLander().save(folder / "lander")
+    (folder / "encoder").mkdir()
+    embeddings = classes(60, 0)
+    table = pd.DataFrame({"id": np.arange(480).astype(str), "label": "a", "cluster": np.repeat(np.arange(60), 8)})
+    items = Items(embeddings, table)
+    publish_release(
+        folder / "models", lander=folder / "lander", encoder=folder / "encoder", reference=items, catalogue=items,
+        metrics={}, provenance={},
+    )  # fmt: skip
+    return folder / "models"
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["drift", *map(str, arguments)])
+
+
+def test_no_drift_is_exit_code_0_and_drift_is_3(models, tmp_path):
+    np.save(tmp_path / "same.npy", classes(40, 1))
+    np.save(tmp_path / "other.npy", classes(40, 2) + 0.5)
+    page = tmp_path / "drift.html"
+    same = run(tmp_path / "same.npy", "--models", models, "-o", page)
+    assert same.exit_code == 0, same.output
+    assert "Nothing drifted" in same.output
+    other = run(tmp_path / "other.npy", "--models", models, "-o", page, "--json")
+    assert other.exit_code == 3, other.output
+    assert json.loads(other.stdout)["drifted"] is True
+    assert "This window has drifted" in page.read_text(encoding="utf-8")
+    assert len(list((models / "drift_calibration").iterdir())) == 1  # computed once
+
+
+def test_captures_are_read_by_folder(models, tmp_path):
+    with CaptureWriter(str(tmp_path / "captures")) as capture:
+        capture.put(classes(40, 2) + 0.5, None, None, "v1")
+    page = tmp_path / "drift.html"
+    assert run(tmp_path / "captures", "--hours", 1, "--models", models, "-o", page).exit_code == 3
+
+
+def test_what_cannot_be_answered_is_exit_code_1_and_a_sentence(models, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "holds no captures" in run(tmp_path / "empty", "--models", models).output
+    np.save(tmp_path / "few.npy", np.eye(16))
+    few = run(tmp_path / "few.npy", "--models", models)
+    assert few.exit_code == 1
+    assert "at least 64 distinct rows" in few.output

@@ -1,0 +1,60 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hilander.monitoring.drift import Statistic, Verdict
+from hilander.monitoring.history import Judgement, append_judgement, cooled_down, read_history, sustained
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def judgement(hour, drifted, version="v1"):
+    statistics = [Statistic("domain_auc", 0.7 if drifted else 0.5, 0.6, 0.01, 2.0)]
+    verdict = Verdict(drifted, 0.01, ["Because."], statistics, 0.05, 500, 499, 384, 9000)
+    return Judgement(START + timedelta(hours=hour), version, verdict)
+
+
+def test_what_was_appended_is_read_back_in_order_of_time(tmp_path):
+    late, early = judgement(2, True), judgement(1, False)
+    for entry in (late, early):
+        append_judgement(tmp_path / "history", entry)
+    assert read_history(tmp_path / "history") == [early, late]
+    assert read_history(tmp_path / "nowhere") == []
+
+
+def test_a_torn_line_costs_itself_only(tmp_path, caplog):
+    path = append_judgement(tmp_path, judgement(1, True))
+    path.write_text(path.read_text(encoding="utf-8") + '{"time": "2026-', encoding="utf-8")
+    append_judgement(tmp_path, judgement(2, True))
+    assert len(read_history(tmp_path)) == 2
+    assert "torn" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("drifted", "n", "expected"),
+    [("011", 2, True), ("011", 3, False), ("110", 1, False), ("1", 2, False), ("", 1, False), ("111", 3, True)],
+)
+def test_drift_is_sustained_when_the_last_n_all_say_so(drifted, n, expected):
+    history = [judgement(hour, said == "1") for hour, said in enumerate(drifted)]
+    assert sustained(history, n) is expected
+
+
+def test_verdicts_on_an_earlier_model_do_not_count():
+    history = [judgement(1, True, "old"), judgement(2, True, "new")]
+    assert sustained(history, 2)
+    assert not sustained(history, 2, model_version="new")
+    with pytest.raises(ValueError, match="at least 1"):
+        sustained(history, 0)
+
+
+def test_it_cools_down():
+    hour = timedelta(hours=1)
+    assert cooled_down(None, START, hour)
+    assert not cooled_down(START, START + hour / 2, hour)
+    assert cooled_down(START, START + hour, hour)
+
+
+def test_a_time_without_a_zone_is_refused(tmp_path):
+    naive = Judgement(datetime(2026, 3, 1), "v1", judgement(0, True).verdict)
+    with pytest.raises(ValueError, match="time zone"):
+        append_judgement(tmp_path, naive)
