@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export GX_ANALYTICS_ENABLED := false
+export DO_NOT_TRACK := 1
+export BENTOML_DO_NOT_TRACK := true
 ifneq ($(wildcard ../shared/data),)
 export HILANDER_BENCH_DATA ?= $(abspath ../shared/data)
 endif
@@ -13,7 +15,7 @@ endif
 UV_SOURCES = $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $${PIP_INDEX_URL:+--index-url "$$PIP_INDEX_URL"} \
 	$${PIP_EXTRA_INDEX_URL:+--extra-index-url "$$PIP_EXTRA_INDEX_URL"}
 
-.PHONY: help install run test check lock bench-omniglot bench-foundation clean
+.PHONY: help install run test check lock deploy undeploy bench-omniglot bench-foundation bench-orchestration clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +36,12 @@ run: install  ## Pull the built-in glyphs, run every stage, print the metrics ta
 test: install  ## Run the whole test suite
 	pytest -n 2 --dist loadfile
 
+deploy: install  ## Start Prefect's server, a worker and the deployments train, cluster and monitor on this machine
+	python flows/deploy.py up
+
+undeploy:  ## Stop the server and the worker that `make deploy` started
+	python flows/deploy.py down
+
 check: install  ## Lint, check types and the direction of imports
 	ruff check .
 	ruff format --check .
@@ -48,6 +56,9 @@ bench-omniglot: install  ## Measure every method on Omniglot's unseen characters
 
 bench-foundation: install  ## Time installing, the pipeline, the tests and the import from a clean clone
 	python -m benchmarks.foundation
+
+bench-orchestration: install  ## Time the training flow beside plain `dvc repro`
+	python -m benchmarks.orchestration
 
 clean:  ## Remove what the stages made (the data and .venv stay)
 	rm -rf artifacts reports

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -92,12 +93,13 @@ class Release:
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
             release = cls(folder, *(manifest[key] for key in ("version", "metrics", "provenance", "files")))
+            digests = release.files.items()
             known = manifest["format"] == FORMAT
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ReleaseError(f"{path} was altered or damaged ({error}); publish the release again") from error
         if not known:
             raise ReleaseError(f"{path} must be of format {FORMAT!r}; got {manifest['format']!r}")
-        for name, digest in release.files.items():
+        for name, digest in digests:
             if not (folder / name).is_file() or _digest(folder / name) != digest:
                 raise ReleaseError(f"{folder / name} is missing or was altered; publish the release again")
         return release
@@ -158,7 +160,7 @@ def publish_release(
         _write_items(folder / "catalogue", catalogue)
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         digests = {path.relative_to(folder).as_posix(): _digest(path) for path in files}
-        if (models / IN_SERVICE).exists():
+        with contextlib.suppress(FileNotFoundError, ReleaseError):  # none yet, or damaged: this one takes its place
             now = release_in_service(models)
             if now.files == digests:
                 return now
@@ -168,7 +170,8 @@ def publish_release(
         text = json.dumps(manifest | {"files": digests}, indent=2)
         (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
         (models / VERSIONS).mkdir(exist_ok=True)
-        folder.replace(models / VERSIONS / version)
+        if not (models / VERSIONS / version).exists():  # the same files within a second
+            folder.replace(models / VERSIONS / version)
     put_into_service(models, version)
     return release_in_service(models)
 

@@ -11,6 +11,8 @@ from hilander.pipeline.dvc_stages import StageFailed, run_dvc
 # What DVC says where trying again would not help.
 _PERMANENT = ("Checkout failed for following targets", "no remote specified", "remote not found", "config file error")
 
+_UNRECORDED = "unsaved files without confirmation"  # what it refuses to overwrite
+
 
 class DataMissing(RuntimeError):
     """Neither the cache nor the remote holds what a pointer names, or there is no remote to ask."""
@@ -18,6 +20,10 @@ class DataMissing(RuntimeError):
 
 class RemoteUnavailable(RuntimeError):
     """The remote did not answer as it should; it may, later."""
+
+
+class _NotRecorded(RuntimeError):
+    """The workspace holds changes that DVC has nowhere else."""
 
 
 def pull_missing(workspace: Path, say: Callable[[str], None]) -> None:
@@ -37,21 +43,17 @@ def pull_missing(workspace: Path, say: Callable[[str], None]) -> None:
         return
     lines = run_dvc(workspace, ["status", "--json", *pointers], lambda line: None, what="reading the state of the data")
     status = json.loads(next((line for line in lines if line.startswith("{")), "{}"))
-    states = {
-        pointer: {state for change in changes for state in change.get("changed outs", {}).values()}
-        for pointer, changes in status.items()
-    }
-    for pointer, found in states.items():
-        if found <= {"modified", "new"}:
-            try:
-                run_dvc(workspace, ["checkout", pointer], lambda line: None)
-            except StageFailed:
-                say(
-                    f"the data differ from {pointer} and are not recorded: going on with them as they are "
-                    "(`dvc add` records them, `dvc checkout --force` brings the recorded ones back)"
-                )
-        else:
-            _transfer(workspace, ["pull", pointer], say)
+    for pointer, changes in status.items():
+        # A change may also be a word, such as "changed checksum" where a pointer was edited by hand.
+        outputs = [change.get("changed outs", {}) for change in changes if isinstance(change, dict)]
+        here = {state for output in outputs for state in output.values()} <= {"modified", "new"}
+        try:
+            _transfer(workspace, ["checkout" if here else "pull", pointer], say)
+        except _NotRecorded:
+            say(
+                f"the data differ from {pointer} and are not recorded: going on with them as they are "
+                "(`dvc add` records them, `dvc checkout --force` brings the recorded ones back)"
+            )
 
 
 def push_outputs(workspace: Path, say: Callable[[str], None]) -> None:
@@ -80,6 +82,8 @@ def _transfer(workspace: Path, arguments: list[str], say: Callable[[str], None])
     try:
         run_dvc(workspace, arguments, hear)
     except StageFailed as error:
+        if any(_UNRECORDED in line for line in lines):
+            raise _NotRecorded from error
         if any(sign.lower() in line.lower() for line in lines for sign in _PERMANENT):
             raise DataMissing(
                 f"{error}; see `dvc remote list`, and push the data from where they are with `dvc push`"

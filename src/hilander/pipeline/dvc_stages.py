@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from hilander.pipeline.leftovers import StageProcess
+from hilander.pipeline.leftovers import marked_environment
 from hilander.pipeline.redaction import Redactor
 
 _PERCENT = re.compile(r"(\d{1,3})%\|")
@@ -97,33 +97,34 @@ def run_dvc(
     """Run ``dvc`` in a process group of its own, which ends with this call, come what may; return what it printed."""
     redact = Redactor(workspace)
     lines: list[str] = []
-    # Not DVC's Python API, which prints past every log; in a group, since DVC leaves its stages behind when it dies.
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=workspace,
-        env=_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        bufsize=1,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
     percent = -1.0
     overdue = threading.Event()
+    with marked_environment(workspace) as mark:
+        # Not DVC's Python API, which prints past every log; in a group, since DVC leaves its stages behind as it dies.
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dvc", *arguments],
+            cwd=workspace,
+            env=_environment() | mark,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            bufsize=1,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
 
-    def end_overdue() -> None:
-        overdue.set()
-        _end_group(process)
+        def end_in_time() -> None:
+            try:
+                process.wait(time_limit)
+            except subprocess.TimeoutExpired:
+                overdue.set()
+            _end_group(process)  # also what a stage left in the background, which holds our end of the pipe open
 
-    limit = threading.Timer(threading.TIMEOUT_MAX if time_limit is None else time_limit, end_overdue)
-    limit.daemon = True
-    limit.start()
-    try:
-        with StageProcess.recorded(workspace, process.pid):
+        threading.Thread(target=end_in_time, daemon=True).start()
+        try:
             for raw in process.stdout:  # universal newlines: each step of a progress bar is a line
                 line = raw.rstrip()
                 shown = _PERCENT.search(line)
@@ -135,9 +136,9 @@ def run_dvc(
                     lines.append(redact(line))
                     on_line(lines[-1])
             code = process.wait()
-    finally:
-        limit.cancel()
-        _end_group(process)
+        finally:
+            _end_group(process)
+            process.stdout.close()
     if overdue.is_set():
         raise StageFailed(
             f"{what or 'dvc ' + arguments[0]} ran longer than its limit of {time_limit:.0f} s and was ended"
@@ -157,7 +158,8 @@ def _environment() -> dict[str, str]:
 def _end_group(process: subprocess.Popen[str]) -> None:
     """Leave nothing behind that still writes."""
     if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=10)
     with contextlib.suppress(ProcessLookupError):

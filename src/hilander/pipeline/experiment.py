@@ -5,12 +5,16 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from hilander.config import load_params
+import yaml
+
+from hilander.atomic_write import atomic_file
+from hilander.config import ConfigError, Params, from_mapping, load_params
 from hilander.pipeline.dvc_stages import run_dvc
-from hilander.pipeline.leftovers import STATE
+from hilander.pipeline.leftovers import EXPERIMENTS
 
 
 class ExperimentError(RuntimeError):
@@ -21,7 +25,8 @@ def open_experiment(workspace: Path, name: str, overrides: Mapping[str, Any]) ->
     """Return a copy of `workspace` with other parameters, sharing DVC's cache; an unfinished one of that name goes on.
 
     The copy is a clone of the last commit with the workspace's uncommitted changes of tracked files on top, as
-    ``dvc exp run --temp`` makes it; unlike that, its stages can be run one by one and carry on after a fault.
+    ``dvc exp run --temp`` makes it; unlike that, its stages can be run one by one and carry on after a fault: with
+    the workspace's files as they are by then, since the fault may have been mended in them.
 
     Parameters
     ----------
@@ -39,25 +44,27 @@ def open_experiment(workspace: Path, name: str, overrides: Mapping[str, Any]) ->
     ConfigError
         An override names an unknown parameter or holds a value of another type.
     """
-    copy = workspace / STATE / "experiments" / name
-    if not copy.exists():
+    params = _overridden(workspace / "params.yaml", overrides)
+    copy = workspace / EXPERIMENTS / name
+    if copy.exists():
+        _bring_up_to_date(workspace, copy, ":(exclude)dvc.lock")  # which knows what is finished
+        _share_settings(workspace, copy)
+    else:
         incoming = copy.with_name(f".{name}-incoming")
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.parent.mkdir(parents=True, exist_ok=True)
-        _git(workspace, "clone", "--quiet", "--shared", str(workspace), str(incoming))
-        changes = _git(workspace, "diff", "--binary", "HEAD")
-        if changes:
-            _git(incoming, "apply", "--whitespace=nowarn", "-", text=changes)
-        local = workspace / ".dvc/config.local"  # remotes' credentials
-        if local.is_file():
-            shutil.copy(local, incoming / ".dvc/config.local")
-        cache = _dvc(workspace, "cache", "dir")
-        _dvc(incoming, "cache", "dir", "--local", str((workspace / cache).resolve()))
-        _dvc(incoming, "checkout", "--allow-missing")  # so that what the parameters leave as it is need not run again
+        _git(workspace, "clone", "--quiet", "--shared", "--no-checkout", str(workspace), str(incoming))
+        _bring_up_to_date(workspace, incoming)
+        _share_settings(workspace, incoming)
+        # So that what the parameters leave as it is need not run again.
+        if (workspace / "dvc.lock").is_file():  # perhaps not committed yet
+            shutil.copy(workspace / "dvc.lock", incoming)
+        run_dvc(incoming, ["checkout", "--allow-missing"], lambda line: None, what="copying the workspace")
         if (workspace / "reports").is_dir():  # not in the cache
             shutil.copytree(workspace / "reports", incoming / "reports", dirs_exist_ok=True)
         incoming.replace(copy)
-    _override(copy / "params.yaml", overrides)
+    with atomic_file(copy / "params.yaml") as temporary:
+        temporary.write_text(params, encoding="utf-8")
     return copy
 
 
@@ -72,32 +79,56 @@ def finish_experiment(workspace: Path, copy: Path, say: Callable[[str], None]) -
     shutil.rmtree(copy)
 
 
-def _dvc(folder: Path, *arguments: str) -> str:
-    lines = [""]
-    run_dvc(folder, list(arguments), lines.append)
-    return lines[-1]
-
-
-def _override(path: Path, overrides: Mapping[str, Any]) -> None:
+def _overridden(path: Path, overrides: Mapping[str, Any]) -> str:
+    """The text of params.yaml with other values, checked."""
     from ruamel.yaml import YAML  # keeps the comments, which `dvc exp apply` would else remove from the workspace
 
-    reader = YAML()
-    params = reader.load(path) or {}
+    load_params(path)
+    editor = YAML()
+    editor.preserve_quotes = True
+    editor.width = 4096  # no line is broken that was not
+    params = editor.load(path) or {}
     for key, value in overrides.items():
-        block = params
         *blocks, last = key.split(".")
+        block = params
         for part in blocks:
-            block = block.setdefault(part, {})
-        block[last] = value
-    reader.dump(params, path)
-    load_params(path)  # an unknown key or another type is refused before anything runs
+            if block.get(part) is None:
+                block[part] = {}
+            block = block[part]
+            if not isinstance(block, dict):
+                raise ConfigError(f"override '{key}': '{part}' is {block!r}, not a block of parameters")
+        block[last] = editor.load(yaml.safe_dump(value))  # else 1e-05 and 'no' change their type for YAML 1.1 readers
+    text = StringIO()
+    editor.dump(params, text)
+    from_mapping(Params, yaml.safe_load(text.getvalue()) or {}, where="params.yaml with the overrides")
+    return text.getvalue()
 
 
-def _git(folder: Path, *arguments: str, text: str | None = None) -> str:
-    result = subprocess.run(["git", *arguments], cwd=folder, input=text, capture_output=True, text=True, check=False)
+def _bring_up_to_date(workspace: Path, copy: Path, *but: str) -> None:
+    """Give `copy` the last commit of `workspace` as its own, and the tracked files as they are there now."""
+    head = _git(workspace, "rev-parse", "--verify", "HEAD")
+    changed = _git(workspace, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules")
+    state = _git(workspace, "stash", "create") if changed else head  # a commit of them; nothing is put aside
+    _git(copy, "reset", "--quiet", "--soft", head)
+    _git(copy, "restore", "--source", state, "--staged", "--worktree", "--", ":/", *but)
+
+
+def _share_settings(workspace: Path, copy: Path) -> None:
+    """Let `copy` use DVC's cache, remotes and credentials; relative places are those of `workspace`."""
+    from dvc.config import Config
+
+    settings = Config(str(workspace / ".dvc")).load_config_to_level()
+    settings["cache"].setdefault("dir", str((workspace / ".dvc/cache").resolve()))
+    (copy / ".dvc/config.local").touch(mode=0o600)
+    with Config(str(copy / ".dvc")).edit("local") as local:
+        local.update(settings)
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    result = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise ExperimentError(
             f"an experiment runs in a copy of the workspace's last commit, but `git {arguments[0]}` failed: "
             f"{result.stderr.strip()}"
         )
-    return result.stdout
+    return result.stdout.strip()

@@ -1,106 +1,110 @@
-"""What a run that was killed leaves behind: processes that still write, half-made folders, a torn lock of DVC's."""
+"""What a run that was killed leaves behind: processes that still write, half-made folders, a lock of DVC's."""
 
 from __future__ import annotations
 
 import json
-import logging
-import os
+import re
 import shutil
-import signal
-import time
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from hilander.atomic_write import atomic_file
 
-logger = logging.getLogger(__name__)
-
 STATE = Path(".dvc/tmp/hilander")  # DVC keeps .dvc/tmp out of Git
+EXPERIMENTS = STATE / "experiments"  # copies of the workspace, one an experiment
+
+_MARK = "HILANDER_RUN"
+_HALF_MADE = re.compile(r"\..+-[a-z0-9_]{8}(\.\w+)?")  # as hilander.atomic_write names them
 
 
-@dataclass(frozen=True)
-class StageProcess:
-    """The process group that a run has started, so that a later run can end what an earlier one left.
+@contextmanager
+def marked_environment(workspace: Path) -> Iterator[dict[str, str]]:
+    """Yield what a process takes into its environment so that `clean_up` knows it, and all that it starts, as ours.
 
-    Attributes
-    ----------
-    group : int
-        Number of the process group, and of its first process.
-    started : float
-        When that process started, by the system's clock: numbers are used again.
+    Not its number, which the system uses again. On record from before the start, to the end of the block.
     """
-
-    group: int
-    started: float
-
-    @classmethod
-    @contextmanager
-    def recorded(cls, workspace: Path, group: int) -> Iterator[None]:
-        """Keep the group on record while it runs."""
-        path = workspace / STATE / "stage.json"
-        with atomic_file(path) as temporary:
-            temporary.write_text(json.dumps(asdict(cls(group, time.time()))), encoding="utf-8")
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+    record, mark = workspace / STATE / "run-mark", uuid4().hex
+    with atomic_file(record) as temporary:
+        temporary.write_text(mark, encoding="utf-8")
+    try:
+        yield {_MARK: mark}
+    finally:
+        record.unlink(missing_ok=True)
 
 
 def clean_up(workspace: Path) -> list[str]:
-    """End and remove what a killed run left in `workspace`; call with the workspace locked.
+    """End and remove what a killed run left in `workspace` and its experiments; call with the workspace locked.
 
     Returns
     -------
     list of str
         A sentence for each thing that was done.
     """
+    places = [workspace, *sorted((workspace / EXPERIMENTS).glob("*"))]
     done = []
-    path = workspace / STATE / "stage.json"
-    if path.is_file():
-        try:
-            record = StageProcess(**json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):
-            record = None
-        if record is not None and _end(record):
-            done.append(f"ended the stage (process group {record.group}) that a killed run had left behind")
-        path.unlink(missing_ok=True)
-    rwlock = workspace / ".dvc/tmp/rwlock"
-    if rwlock.is_file() and not _is_json(rwlock):
-        rwlock.unlink()
-        done.append("removed DVC's lock file, which a killed run had half written")
-    for folder in (workspace / "artifacts", workspace / "reports"):
-        for half_made in folder.glob(".*-*"):  # as hilander.atomic_write names them
-            shutil.rmtree(half_made) if half_made.is_dir() else half_made.unlink()
-            done.append(f"removed {half_made.relative_to(workspace)}, half made by a killed run")
+    for place in places:
+        record = place / STATE / "run-mark"
+        if record.is_file():
+            if n_ended := _end_marked(record.read_text(encoding="utf-8", errors="replace")):
+                done.append(f"ended {n_ended} processes that a killed run had left behind")
+            record.unlink()
+        rwlock = place / ".dvc/tmp/rwlock"
+        if rwlock.is_file() and _is_stuck(rwlock):
+            rwlock.unlink()
+            done.append("removed DVC's lock file, which a killed run had left behind")
+        for half_made in sorted(path for name in ("artifacts", "reports") for path in (place / name).glob(".*-*")):
+            if _is_half_made(half_made):
+                shutil.rmtree(half_made) if half_made.is_dir() else half_made.unlink()
+                done.append(f"removed {half_made.relative_to(workspace)}, half made by a killed run")
     return done
 
 
-def _end(record: StageProcess) -> bool:
-    """Kill what is left of the group; True where something was."""
+def _end_marked(mark: str) -> int:
+    """Kill every process with that mark; return how many there were."""
     import psutil
 
-    members = []
-    for process in psutil.process_iter():
-        try:
-            # Our record is written just after the start: a group of that number that is older or younger is another's.
-            if os.getpgid(process.pid) == record.group and process.create_time() > record.started - 60:
-                members.append(process)
-        except (psutil.Error, ProcessLookupError, PermissionError):
-            continue
-    for process in members:
-        try:
-            process.send_signal(signal.SIGKILL)
-        except psutil.Error as error:
-            logger.warning("could not end process %d: %s", process.pid, error)
-    psutil.wait_procs(members, timeout=10)
-    return bool(members)
+    ended: set[psutil.Process] = set()
+    for _ in range(5):  # one may start another while we look
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(_MARK) == mark:
+                    process.kill()
+                    found.append(process)
+            except psutil.Error:  # gone, or another user's
+                continue
+        if not found:
+            break
+        psutil.wait_procs(found, timeout=10)
+        ended.update(found)
+    return len(ended)
 
 
-def _is_json(path: Path) -> bool:
+def _is_stuck(rwlock: Path) -> bool:
+    """Half written, or of processes that are no more: DVC sees this itself, but not where a number is used again."""
+    import psutil
+
     try:
-        json.loads(path.read_text(encoding="utf-8"))
+        text = rwlock.read_text(encoding="utf-8")
+        json.loads(text)
     except ValueError:
-        return False
-    return True
+        return True
+    holders = [int(number) for number in re.findall(r'"pid": (\d+)', text)]
+    written = rwlock.stat().st_mtime + 1  # second: clocks of files and of processes differ in their steps
+
+    def holds(number: int) -> bool:
+        try:
+            return psutil.Process(number).create_time() <= written
+        except psutil.NoSuchProcess:
+            return False
+
+    return bool(holders) and not any(map(holds, holders))
+
+
+def _is_half_made(path: Path) -> bool:
+    mode = path.lstat().st_mode
+    ours = stat.S_ISDIR(mode) or stat.S_ISREG(mode)
+    return ours and not mode & 0o077 and bool(_HALF_MADE.fullmatch(path.name))  # private until they are whole

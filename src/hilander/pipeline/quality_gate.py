@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -81,7 +82,8 @@ def check_quality(
             floors[f"model in service ({in_service[name]:.4f}), less {params.max_drop}"] = (
                 in_service[name] - params.max_drop
             )
-        rivals = {method: metrics[method][name] for method in baselines if name in metrics.get(method, {})}
+        reached = {method: metrics.get(method, {}).get(name, math.nan) for method in baselines}
+        rivals = {method: value for method, value in reached.items() if math.isfinite(value)}
         if params.beat_baselines and rivals:
             best = max(rivals, key=lambda method: rivals[method])
             floors[f"best baseline ({best})"] = rivals[best]

@@ -10,10 +10,15 @@ from pathlib import Path
 from hilander.batch.redaction import HIDDEN, redact
 
 _SECRET_NAME = re.compile(
-    r"secret|token|passw|credential|api_?key|access_?key|account_?key|connection_?string|sas|private", re.IGNORECASE
+    r"secret|token(?!iz)|passw|passphrase|credential|private|sas|auth_?string|connection_?string"
+    r"|(api|access|account|customer)_?key",
+    re.IGNORECASE,
 )
 _ASSIGNED = re.compile(
-    r"(?i)((?:secret|token|passw(?:or)?d|api_?key|access_?key(?:_id)?)\S{0,20}?\s*[=:]\s*)[^\s,;'\"]+"
+    r"""(?ix) ( (?: secret | token | passw(?:or)?d | passphrase | authorization
+                  | (?:api|access|account|secret) [_-]? key (?:[_-]?id)? )
+                ["']? \s* [=:] \s* (?: (?:bearer|basic) \s+ )? )
+              (?: "[^"]*" | '[^']*' | [^\s,;'"]+ )"""
 )
 _SHORTEST = 6  # characters: shorter values would black out ordinary words
 
@@ -27,7 +32,7 @@ class Redactor:
     Parameters
     ----------
     workspace : Path
-        Its ``.dvc/config`` and ``.dvc/config.local`` are read.
+        Its ``.dvc/config`` and ``.dvc/config.local`` are read, as are the user's and the system's.
 
     Examples
     --------
@@ -36,16 +41,19 @@ class Redactor:
     """
 
     def __init__(self, workspace: Path) -> None:
+        from dvc.dirs import global_config_dir, system_config_dir
+
         values = [value for name, value in os.environ.items() if _SECRET_NAME.search(name)]
-        for file in (".dvc/config", ".dvc/config.local"):
+        places = (system_config_dir(), global_config_dir(), workspace / ".dvc")
+        for file in (Path(place) / name for place in places for name in ("config", "config.local")):
             settings = configparser.RawConfigParser(strict=False)
             try:
-                settings.read(workspace / file, encoding="utf-8")
+                settings.read(file, encoding="utf-8")
             except (configparser.Error, UnicodeDecodeError):
                 continue  # DVC will say what is wrong with it
             for section in settings.sections():
                 values += [value for name, value in settings.items(section) if _SECRET_NAME.search(name)]
-        known = sorted({value.strip("'\" ") for value in values}, key=len, reverse=True)
+        known = sorted({part.strip("'\" ") for value in values for part in value.splitlines()}, key=len, reverse=True)
         self._known = [value for value in known if len(value) >= _SHORTEST]
 
     def __call__(self, line: str) -> str:

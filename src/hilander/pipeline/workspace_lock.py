@@ -34,9 +34,13 @@ def workspace_lock(workspace: Path, say: Callable[[str], None], wait_seconds: fl
 
     Raises
     ------
+    FileNotFoundError
+        No DVC there.
     WorkspaceBusy
         The other run did not end in that time.
     """
+    if not (workspace / ".dvc").is_dir():  # before we make a folder in it, which DVC would take for its own
+        raise FileNotFoundError(f"expected a workspace in {workspace}, found no .dvc; start in the folder of dvc.yaml")
     folder = workspace / STATE
     folder.mkdir(parents=True, exist_ok=True)
     lock, holder = FileLock(folder / "run.lock"), folder / "holder.json"

@@ -1,0 +1,134 @@
+"""Server, worker and deployments on this machine: ``make deploy`` starts them, ``make undeploy`` stops just those."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+
+HOME = Path(".prefect")  # as prefect.toml says
+STARTED = HOME / "started.json"
+POOL = "hilander"
+START_SECONDS = 180
+
+app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+PortOption = Annotated[int, typer.Option(envvar="HILANDER_PREFECT_PORT", help="Port of the server.")]
+
+
+@app.command()
+def up(port: PortOption = 4200) -> None:
+    """Start what does not run yet: a server, a process work pool with a worker, the deployments of prefect.yaml.
+
+    Examples:
+
+        python flows/deploy.py up --port 4300
+    """
+    if not Path("prefect.yaml").is_file():
+        sys.exit("deploy: expected prefect.yaml here; run in the folder that holds it")
+    HOME.mkdir(exist_ok=True)
+    os.environ["PREFECT_API_URL"] = url = f"http://127.0.0.1:{port}/api"
+    if not _is_healthy(url):
+        _start("server", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+        _wait_for(url)
+    _prefect("config", "set", f"PREFECT_API_URL={url}")
+    _prefect("work-pool", "create", POOL, "--type", "process", "--overwrite")
+    _prefect("--no-prompt", "deploy", "--all")
+    if "mark killed runs as crashed" not in _prefect("automation", "ls"):
+        _prefect("automation", "create", "--from-file", "flows/automations.yaml")
+    if not _lives("worker"):
+        _start("worker", "worker", "start", "--pool", POOL, "--type", "process", "--name", f"hilander-{os.getpid()}")
+    print(
+        f"Prefect: http://127.0.0.1:{port}\n"
+        "a training:      prefect deployment run 'train/local' --watch\n"
+        "stop all of it:  make undeploy"
+    )
+
+
+@app.command()
+def down() -> None:
+    """Stop the server and the worker that ``up`` started, and nothing else; runs and results stay on record."""
+    for name in ("worker", "server"):
+        process = _lives(name)
+        if process is None:
+            continue
+        members = [process, *process.children(recursive=True)]
+        for member in members:
+            try:
+                member.terminate()
+            except psutil.NoSuchProcess:
+                continue
+        for member in psutil.wait_procs(members, timeout=30)[1]:
+            member.kill()
+        print(f"{name} stopped")
+    if STARTED.exists():
+        _prefect("config", "unset", "PREFECT_API_URL", "--yes")
+        STARTED.unlink()
+
+
+def _prefect(*arguments: str) -> str:
+    """Run ``prefect`` to its end; its words are shown where it fails."""
+    result = subprocess.run([sys.executable, "-m", "prefect", *arguments], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        sys.exit(f"deploy: `prefect {' '.join(arguments)}` failed:\n{result.stdout}{result.stderr}")
+    return result.stdout
+
+
+def _start(name: str, *arguments: str) -> None:
+    """Start ``prefect`` as a process that outlives this one, and take note of it."""
+    with (HOME / f"{name}.log").open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", *arguments],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    started = _read_started() | {name: {"pid": process.pid, "created": psutil.Process(process.pid).create_time()}}
+    STARTED.write_text(json.dumps(started), encoding="utf-8")
+    print(f"{name} started (process {process.pid}, log in {HOME / f'{name}.log'})")
+
+
+def _lives(name: str) -> psutil.Process | None:
+    """Return the process that an earlier ``up`` started; numbers of processes are used again, so its age must fit."""
+    record = _read_started().get(name)
+    try:
+        process = psutil.Process(record["pid"]) if record else None
+        same = process is not None and abs(process.create_time() - record["created"]) < 1
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _read_started() -> dict[str, dict[str, float]]:
+    return json.loads(STARTED.read_text(encoding="utf-8")) if STARTED.exists() else {}
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _wait_for(url: str) -> None:
+    for _ in range(START_SECONDS):
+        if _is_healthy(url):
+            return
+        if _lives("server") is None:
+            sys.exit(f"deploy: the server ended as it started; see {HOME / 'server.log'}")
+        time.sleep(1)
+    sys.exit(f"deploy: the server did not answer at {url} within {START_SECONDS} s; see {HOME / 'server.log'}")
+
+
+if __name__ == "__main__":
+    app()

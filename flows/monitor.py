@@ -1,0 +1,159 @@
+"""Compare incoming embeddings with what the model in service was made from; on sustained drift, say so and retrain.
+
+``python flows/monitor.py`` runs it here and now, without a server; ``make deploy`` makes it a scheduled deployment.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.deployments import run_deployment
+from prefect.events import emit_event
+from prefect.exceptions import ObjectNotFound
+
+if TYPE_CHECKING:
+    from hilander.config import MonitorParams
+    from hilander.monitoring.capture import Captures
+    from hilander.monitoring.drift import Verdict
+    from hilander.releases import Release
+
+SUSTAINED = "hilander.drift.sustained"  # event, for automations
+
+
+@task(retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=lambda task, run, state: isinstance(
+    state.result(raise_on_failure=False), OSError
+))  # fmt: skip
+def read_window(home: Path, params: MonitorParams) -> Captures:
+    """Read what came in lately; a store that does not answer may be back in a minute."""
+    from hilander.monitoring.capture import read_captures
+
+    url = params.captures if "://" in params.captures else str(home / params.captures)
+    since = datetime.now(UTC) - timedelta(hours=params.window_hours)
+    return read_captures(url, since=since, max_rows=params.max_rows)
+
+
+@task(timeout_seconds=3600)
+def judge(window: Captures, release: Release, folder: Path) -> Verdict:
+    """Reach a verdict, keep it, and show it with its report."""
+    from hilander.monitoring.drift import DriftMonitor
+    from hilander.monitoring.drift.report import write_drift_report
+    from hilander.monitoring.history import Judgement, append_judgement
+
+    monitor = DriftMonitor.of_release(release, calibration_folder=folder / "calibration")
+    comparison = monitor.compare(window.embeddings)
+    verdict, now = comparison.verdict, datetime.now(UTC)
+    report = (folder / f"drift-{now:%Y%m%dT%H%M%S}.html").resolve()
+    facts = {"Captured": f"{window.times.min()} to {window.times.max()}", "Model": release.version}
+    write_drift_report(report, comparison, facts=facts)
+    append_judgement(folder, Judgement(now, release.version, verdict))
+    create_table_artifact(
+        key="drift",
+        description=f"{'DRIFT' if verdict.drifted else 'No drift'}: {' '.join(verdict.reasons)}",
+        table=[
+            {
+                "statistic": statistic.title,
+                "value": round(statistic.value, 4),
+                "threshold": round(statistic.threshold, 4),
+                "verdict": "DRIFTED" if statistic.drifted else "usual",
+            }
+            for statistic in verdict.statistics
+        ],
+    )
+    create_markdown_artifact(key="drift-report", markdown=f"[The drift report]({report.as_uri()}): `{report}`")
+    return verdict
+
+
+@task
+def start_training(folder: Path, cool_down: timedelta) -> bool:
+    """Start the deployment ``train/local``, unless drift has started one lately."""
+    from hilander.atomic_write import atomic_file
+    from hilander.monitoring.history import cooled_down
+
+    log, record, now = get_run_logger(), folder / "last_training.json", datetime.now(UTC)
+    last = datetime.fromisoformat(json.loads(record.read_text(encoding="utf-8"))) if record.is_file() else None
+    if not cooled_down(last, now, cool_down):
+        log.info("drift has started a training at %s; the next one may start %s after it", last, cool_down)
+        return False
+    try:
+        started = run_deployment("train/local", timeout=0)
+    except ObjectNotFound:
+        log.warning("no deployment train/local on this server, so no training was started; `make deploy` makes one")
+        return False
+    with atomic_file(record) as temporary:
+        temporary.write_text(json.dumps(now.isoformat()), encoding="utf-8")
+    log.info("started %s", started.name)
+    return True
+
+
+@flow(name="monitor", flow_run_name=lambda: f"monitor {time.strftime('%Y-%m-%d %H:%M')}")
+def monitor(workspace: str = ".", models: str = "models", folder: str = "monitoring") -> str:
+    """Judge the embeddings that came in lately, as ``monitor`` in params.yaml says.
+
+    Parameters
+    ----------
+    workspace : str
+        Folder of params.yaml, which the other paths are relative to.
+    models : str
+        Folder of releases.
+    folder : str
+        Where verdicts and reports are kept.
+
+    Returns
+    -------
+    str
+        ``too little``, ``no drift``, ``drift`` or ``sustained drift``.
+    """
+    from hilander.config import load_params
+    from hilander.monitoring.history import read_history, sustained
+    from hilander.releases import release_in_service
+
+    log, home = get_run_logger(), Path(workspace).resolve()
+    params = load_params(home / "params.yaml").monitor
+    release = release_in_service(home / models)
+    window = read_window(home, params)
+    if len(window) < params.min_rows:
+        log.info(
+            "%d embeddings came in during the last %g hours, fewer than monitor.min_rows (%d): no verdict",
+            len(window), params.window_hours, params.min_rows,
+        )  # fmt: skip
+        return "too little"
+    verdict = judge(window, release, home / folder)
+    for reason in verdict.reasons:
+        log.log(30 if verdict.drifted else 20, "%s", reason)
+    if not sustained(read_history(home / folder), params.sustained, model_version=release.version):
+        return "drift" if verdict.drifted else "no drift"
+    emit_event(
+        SUSTAINED,
+        resource={"prefect.resource.id": f"hilander.model.{release.version}", "prefect.resource.name": release.version},
+        payload={"reasons": verdict.reasons, "verdicts": params.sustained},
+    )
+    log.warning("the last %d verdicts all say drift: event %s", params.sustained, SUSTAINED)
+    if params.retrain:
+        start_training(home / folder, timedelta(hours=params.cool_down_hours))
+    return "sustained drift"
+
+
+def main(workspace: Annotated[Path, typer.Option(help="Folder of params.yaml and models/.")] = Path()) -> None:
+    """Judge the embeddings that came in lately; exit code 3 where they have drifted.
+
+    Examples:
+
+        python flows/monitor.py
+    """
+    try:
+        verdict = monitor(str(workspace))
+    except Exception as error:  # the run's log holds the trace
+        sys.exit(f"monitor: {error}")
+    sys.exit(3 if "drift" in verdict and verdict != "no drift" else 0)
+
+
+if __name__ == "__main__":
+    typer.run(main)

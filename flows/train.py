@@ -1,0 +1,231 @@
+"""Train: every stage of ``dvc.yaml`` in its order, then the quality gate, then into service.
+
+``python flows/train.py --help`` runs it here and now, without a server; ``make deploy`` makes it a deployment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.states import Completed, State
+
+PROGRESS_EVERY = 5.0  # seconds between two updates of the progress that the server shows
+
+
+def _may_pass(task: Any, task_run: Any, state: State) -> bool:
+    """A remote that does not answer may be back in a minute; data that are nowhere will not be."""
+    from hilander.pipeline.data_versions import RemoteUnavailable
+
+    return isinstance(state.result(raise_on_failure=False), RemoteUnavailable)
+
+
+@task(retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=_may_pass)
+def pull_data(workspace: Path) -> None:
+    """Bring data that are tracked, but not here, from the remote."""
+    from hilander.pipeline.data_versions import pull_missing
+
+    pull_missing(workspace, get_run_logger().info)
+
+
+@task  # DVC knows what is out of date: nothing is cached here; a stage that fails would fail again: no retry
+def run_stage(workspace: Path, name: str, hours: float) -> State[None]:
+    """Run a stage of ``dvc.yaml``; its lines are this task's log. ``Unchanged`` where there was nothing to do."""
+    from hilander.pipeline.dvc_stages import run_stage
+
+    ran = run_stage(workspace, name, get_run_logger().info, _Progress(name), time_limit=hours * 3600)
+    return Completed(name="Completed" if ran else "Unchanged")
+
+
+@task
+def quality_gate(workspace: Path, models: Path) -> None:
+    """Hold the figures against the floors of ``params.yaml``; a missed one ends the run as failed."""
+    from hilander.config import load_params
+    from hilander.pipeline.quality_gate import check_quality, refuse_missed
+    from hilander.releases import release_in_service
+
+    params = load_params(workspace / "params.yaml")
+    metrics = json.loads((workspace / "reports/metrics.json").read_text(encoding="utf-8"))
+    in_service = release_in_service(models) if (models / "in_service").exists() else None
+    checks = check_quality(
+        metrics, params.lander.variant, params.evaluate.baselines, params.gate, in_service and in_service.metrics
+    )
+    columns = ("floor", "metric", "value", "at_least")
+    create_table_artifact(
+        key="quality-gate",
+        description="Floors that the model must keep on classes never seen, before it is put into service.",
+        table=[
+            {column: _shown(getattr(check, column)) for column in columns}
+            | {"verdict": "kept" if check.passed else "MISSED"}
+            for check in checks
+        ],
+    )
+    for check in checks:
+        get_run_logger().info("%s", check)
+    refuse_missed(checks)
+
+
+@task
+def package(workspace: Path, models: Path, experiment: str | None) -> str:
+    """Put the model into service; return its version."""
+    from hilander.pipeline.package import package
+
+    return package(workspace, models, experiment).version
+
+
+@task(retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=_may_pass)
+def push_artifacts(workspace: Path) -> None:
+    """Send what the stages made to DVC's remote, where one is configured for it."""
+    from hilander.pipeline.data_versions import push_outputs
+
+    push_outputs(workspace, get_run_logger().info)
+
+
+@task
+def show_results(workspace: Path) -> None:
+    """Metrics beside the baselines, and where the report lies."""
+    metrics = json.loads((workspace / "reports/metrics.json").read_text(encoding="utf-8"))
+    report = workspace / "reports/report.html"
+    create_table_artifact(
+        key="metrics",
+        description="Every method on the classes never seen in training.",
+        table=[
+            {"method": name} | {metric: _shown(value) for metric, value in figures.items()}
+            for name, figures in metrics.items()
+            if "f_pairwise" in figures
+        ],
+    )
+    create_markdown_artifact(key="report", markdown=f"[The report of this run]({report.as_uri()}): `{report}`")
+    get_run_logger().info("report: %s", report)
+
+
+@flow(name="train", flow_run_name=lambda: f"train {time.strftime('%Y-%m-%d %H:%M')}")
+def train(
+    workspace: str = ".",
+    overrides: dict[str, Any] | None = None,
+    models: str = "models",
+    push: bool = False,
+    stage_hours: float = 24.0,
+    wait_minutes: float = 60.0,
+) -> str:
+    """Run the stages that are out of date; put the model into service if it passes the quality gate.
+
+    Parameters
+    ----------
+    workspace : str
+        Folder of dvc.yaml.
+    overrides : dict, optional
+        Parameters for this run alone, by their place in params.yaml: {"encoder.epochs": 40}. It becomes a DVC
+        experiment; params.yaml is not touched.
+    models : str
+        Folder of releases, relative to the workspace.
+    push : bool
+        Send what the stages made to DVC's remote.
+    stage_hours : float
+        Time limit of each stage.
+    wait_minutes : float
+        How long to wait for another run in this workspace.
+
+    Returns
+    -------
+    str
+        Version of the model in service.
+    """
+    from hilander.pipeline.dvc_stages import stage_names
+    from hilander.pipeline.experiment import finish_experiment, open_experiment
+    from hilander.pipeline.workspace_lock import workspace_lock
+
+    log = get_run_logger()
+    home = Path(workspace).resolve()
+    releases = home / models
+    with workspace_lock(home, log.warning, wait_minutes * 60):
+        here, experiment = home, None
+        if overrides:
+            experiment = "run-" + hashlib.sha256(json.dumps(overrides, sort_keys=True).encode()).hexdigest()[:8]
+            here = open_experiment(home, experiment, overrides)
+            log.info("experiment %s in a copy of the workspace: %s", experiment, overrides)
+        pull_data(here)
+        ran = []
+        for name in stage_names(here):
+            state = run_stage.with_options(name=name)(here, name, stage_hours, return_state=True)
+            state.result()  # raises what the stage raised
+            if state.name == "Completed":
+                ran.append(name)
+        show_results(here)
+        quality_gate(here, releases)
+        version = package(here, releases, experiment)
+        if push:
+            push_artifacts(here)
+        if experiment:
+            finish_experiment(home, here, log.info)
+            log.info("`dvc exp apply %s` brings its parameters and outputs into the workspace", experiment)
+    done = f"ran {', '.join(ran)}" if ran else "nothing to do: every stage is up to date"
+    log.info("%s; model in service: %s", done, version)
+    return version
+
+
+class _Progress:
+    """Progress of a stage as an artifact, made when there is some, updated every few seconds."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.artifact: Any = None
+        self.updated = 0.0
+
+    def __call__(self, percent: float) -> None:
+        now = time.monotonic()
+        if self.artifact is None:
+            key = f"progress-{self.name.replace('_', '-')}"
+            self.artifact = create_progress_artifact(percent, key=key, description=f"Step of stage {self.name}")
+        elif percent < 100 and now - self.updated < PROGRESS_EVERY:
+            return
+        else:
+            update_progress_artifact(self.artifact, percent)
+        self.updated = now
+
+
+def _shown(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def main(
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-S", metavar="KEY=VALUE", help="A parameter for this run alone: encoder.epochs=40"),
+    ] = None,
+    workspace: Annotated[Path, typer.Option(help="Folder of dvc.yaml.")] = Path(),
+    push: Annotated[bool, typer.Option("--push", help="Send what the stages made to DVC's remote.")] = False,
+) -> None:
+    """Run the stages that are out of date, hold the model against the quality gate, put it into service.
+
+    Examples:
+
+        python flows/train.py
+
+        python flows/train.py --set encoder.epochs=40 --set lander.seed=1
+    """
+    pairs = [assignment.partition("=") for assignment in assignments or []]
+    for key, sign, _ in pairs:
+        if not sign:
+            raise typer.BadParameter(f"expected KEY=VALUE, got {key!r}; for example --set encoder.epochs=40")
+    try:
+        train(str(workspace), {key: yaml.safe_load(value) for key, _, value in pairs}, push=push)
+    except Exception as error:  # the run's log holds the trace
+        sys.exit(f"train: {error}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,114 @@
+"""The flows `cluster` and `monitor` in this process, on a real server and a release without a trained network."""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hilander import HiLander
+from hilander.config import EncoderParams
+from hilander.data.dataset import Dataset
+from hilander.encoder import make_encoder
+from hilander.monitoring.capture import CaptureWriter
+from hilander.releases import Items, publish_release
+
+FLOWS = Path(__file__).parents[2] / "flows"
+
+
+def load_flow(name):
+    spec = importlib.util.spec_from_file_location(f"flows_{name}", FLOWS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, name)
+
+
+def draw(n_classes, seed, n_each=10):
+    random = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(n_classes), n_each)
+    embeddings = random.normal(size=(n_classes, 16))[labels] + 0.2 * random.normal(size=(len(labels), 16))
+    return (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).astype(np.float32), labels
+
+
+@pytest.fixture(scope="module")
+def harness():
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=180):
+        yield
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("released")
+    embeddings, labels = draw(60, seed=0)
+    ids = np.arange(len(labels)).astype(str)
+    dataset = Dataset(ids=ids, labels=labels.astype(str), embeddings=embeddings)
+    make_encoder(dataset, EncoderParams(name="identity"))[0].save(folder / "encoder")
+    HiLander().save(folder / "lander")
+    publish_release(
+        folder / "models",
+        lander=folder / "lander",
+        encoder=folder / "encoder",
+        reference=Items(embeddings, pd.DataFrame({"id": ids, "label": labels.astype(str)})),
+        catalogue=Items(embeddings, pd.DataFrame({"id": ids, "cluster": labels, "probability": 1.0})),
+        metrics={"f_pairwise": 0.9, "f_bcubed": 0.9},
+        provenance={},
+    )
+    return folder
+
+
+@pytest.fixture
+def workspace(released, tmp_path):
+    shutil.copytree(released / "models", tmp_path / "models", symlinks=True)
+    (tmp_path / "params.yaml").write_text("monitor: {min_rows: 200, sustained: 2, retrain: true}\n")
+    return tmp_path
+
+
+def test_later_runs_keep_the_ids_of_an_earlier_one(harness, workspace):
+    embeddings, _labels = draw(12, seed=1)
+    flow = load_flow("cluster")
+    np.save(workspace / "some.npy", embeddings[:80])
+    np.save(workspace / "all.npy", embeddings)
+    first = pd.read_parquet(Path(flow("some.npy", str(workspace))) / "clusters.parquet")
+    folder = Path(flow("all.npy", str(workspace), earlier_run="latest"))
+    second = pd.read_parquet(folder / "clusters.parquet")
+    assert second["cluster"][:80].tolist() == first["cluster"].tolist()
+    assert set(second["cluster"][80:]).isdisjoint(first["cluster"])
+    assert (folder / "report.html").stat().st_size > 10_000
+    assert sorted(path.name for path in (workspace / "runs").glob(".*")) == []
+
+
+def test_a_source_that_is_not_there_fails_at_once_and_leaves_nothing(harness, workspace):
+    flow = load_flow("cluster")
+    with pytest.raises(ValueError, match="found no such file"):
+        flow("nothing.npy", str(workspace))
+    assert list((workspace / "runs").glob("*")) == []
+
+
+def test_too_few_captures_give_no_verdict(harness, workspace):
+    assert load_flow("monitor")(str(workspace)) == "too little"
+
+
+def test_drift_is_kept_and_sustained_only_when_it_lasts(harness, workspace):
+    embeddings, labels = draw(40, seed=2)
+    with CaptureWriter(str(workspace / "captures")) as captures:
+        captures.put(embeddings + 0.5, labels, np.ones(len(labels)), "v1")
+    flow = load_flow("monitor")
+    assert flow(str(workspace)) == "drift"
+    assert flow(str(workspace)) == "sustained drift"
+    verdicts = [json.loads(line) for line in (workspace / "monitoring/drift.jsonl").read_text().split("\n") if line]
+    assert [entry["verdict"]["drifted"] for entry in verdicts] == [True, True]
+    assert list((workspace / "monitoring").glob("drift-*.html"))
+    assert not (workspace / "monitoring/last_training.json").exists()  # there is no deployment to start here
+
+
+def test_what_looks_like_the_reference_is_no_drift(harness, workspace):
+    embeddings, labels = draw(60, seed=0)
+    fresh = embeddings + 0.01 * np.random.default_rng(3).normal(size=embeddings.shape).astype(np.float32)
+    with CaptureWriter(str(workspace / "captures")) as captures:
+        captures.put(fresh, labels, np.ones(len(labels)), "v1")
+    assert load_flow("monitor")(str(workspace)) == "no drift"

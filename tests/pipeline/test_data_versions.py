@@ -1,0 +1,62 @@
+"""Data that DVC tracks come from the remote and go to it; what was changed and not recorded stays."""
+
+import shutil
+
+import pytest
+
+from hilander.pipeline.data_versions import DataMissing, RemoteUnavailable, pull_missing, push_outputs
+
+
+def test_data_that_were_deleted_come_back_and_changed_data_stay(workspace):
+    said = []
+    workspace.write("more", "more data\n")
+    workspace.run("dvc", "add", "-q", "more")
+    workspace.run("dvc", "remote", "add", "-q", "-d", "store", "dvcstore")
+    push_outputs(workspace.folder, said.append)
+    shutil.rmtree(workspace.folder / ".dvc/cache")
+    (workspace.folder / "data").unlink()
+    pull_missing(workspace.folder, said.append)
+    assert workspace.read("data") == "first data\n"
+    assert workspace.read("more") == "more data\n"
+
+    said.clear()
+    workspace.write("data", "changed\n")
+    pull_missing(workspace.folder, said.append)
+    assert workspace.read("data") == "changed\n"
+    assert said[-1].startswith("the data differ from data.dvc and are not recorded: going on with them as they are")
+    shutil.rmtree(workspace.folder / ".dvc/cache")  # as in a clone that was filled by hand
+    said.clear()
+    pull_missing(workspace.folder, said.append)
+    assert workspace.read("data") == "changed\n"
+    assert "going on with them as they are" in said[-1]
+
+
+def test_data_that_are_nowhere_are_an_error_that_will_not_pass(workspace):
+    shutil.rmtree(workspace.folder / ".dvc/cache")
+    (workspace.folder / "data").unlink()
+    with pytest.raises(DataMissing, match=r"`dvc remote list`"):
+        pull_missing(workspace.folder, lambda line: None)
+    (workspace.folder / "dvcstore").mkdir()
+    workspace.run("dvc", "remote", "add", "-q", "-d", "store", "dvcstore")
+    with pytest.raises(DataMissing, match=r"`dvc push`"):
+        pull_missing(workspace.folder, lambda line: None)
+
+
+def test_a_remote_that_does_not_answer_may_later(workspace):
+    shutil.rmtree(workspace.folder / ".dvc/cache")
+    (workspace.folder / "data").unlink()
+    workspace.run("dvc", "remote", "add", "-q", "-d", "away", "http://me:hunter22@127.0.0.1:9/store")
+    said = []
+    with pytest.raises(RemoteUnavailable) as error:
+        pull_missing(workspace.folder, said.append)
+    assert "hunter22" not in " ".join([*said, str(error.value)])
+
+
+def test_without_a_remote_nothing_is_pushed_and_a_sentence_says_so(workspace):
+    said = []
+    push_outputs(workspace.folder, said.append)
+    assert said == ["no remote is configured (`dvc remote add -d NAME URL`): nothing pushed"]
+
+
+def test_without_tracked_data_there_is_nothing_to_do(tmp_path):
+    pull_missing(tmp_path, pytest.fail)

@@ -1,0 +1,107 @@
+"""Parameters of one run: an experiment of DVC's beside a workspace that stays as it is."""
+
+import json
+
+import pytest
+from dvc.config import Config
+
+from hilander.config import ConfigError, load_params
+from hilander.pipeline.dvc_stages import run_stage
+from hilander.pipeline.experiment import ExperimentError, finish_experiment, open_experiment
+
+SETTINGS = """\
+['remote "store"']
+    url = ../store
+['remote "away"']
+    url = ssh://host/store
+    password = hunter22
+"""
+PLACE = ".dvc/tmp/hilander/experiments"
+
+
+def quiet(line):
+    """Hear nothing."""
+
+
+def test_an_experiment_carries_on_is_saved_and_applied_and_leaves_the_workspace_alone(workspace):
+    home = workspace.folder
+    workspace.write("script.py", "# né\r\nprint('changed')\r\n")  # not committed, and with the other line ends
+    workspace.write(".dvc/config.local", SETTINGS)
+    written = workspace.read("params.yaml")
+    assert run_stage(home, "build_graph", quiet)
+    status = workspace.run("git", "status", "--porcelain")
+
+    copy = open_experiment(home, "run-1", {"encoder.epochs": 5})
+    assert (copy / "script.py").read_bytes() == (home / "script.py").read_bytes()
+    assert (copy / "params.yaml").read_text() == written.replace("epochs: 3", "epochs: 5")
+    assert (copy / "data").read_text() == "first data\n"
+    settings = copy / ".dvc/config.local"
+    assert "hunter22" in settings.read_text()
+    assert not settings.stat().st_mode & 0o077
+    assert Config(str(copy / ".dvc"))["remote"]["store"]["url"] == str(home / "store")
+    assert not run_stage(copy, "build_graph", quiet)  # as the workspace has it
+
+    workspace.write("script.py", "print('mended')\n")
+    workspace.write("new.py", "pass\n")
+    workspace.run("git", "add", "new.py")
+    workspace.run("git", "commit", "-qm", "moved on", "new.py")
+    assert run_stage(copy, "train_lander", quiet)
+    again = open_experiment(home, "run-1", {"encoder.epochs": 5})  # as if the first had been killed here
+    assert again == copy
+    assert (copy / "script.py").read_text() == "print('mended')\n"
+    assert (copy / "new.py").is_file()
+    assert not run_stage(copy, "train_lander", quiet)
+    finish_experiment(home, copy, quiet)
+    assert not copy.exists()
+
+    assert workspace.read("params.yaml") == written
+    assert not (home / "artifacts/model").exists()
+    assert workspace.run("git", "status", "--porcelain") == status
+    [baseline] = [entry for entry in json.loads(workspace.run("dvc", "exp", "show", "--json")) if entry["experiments"]]
+    assert baseline["rev"] == workspace.run("git", "rev-parse", "HEAD").strip()
+    assert [experiment["name"] for experiment in baseline["experiments"]] == ["run-1"]
+    workspace.run("dvc", "exp", "apply", "run-1")
+    assert workspace.read("params.yaml") == written.replace("epochs: 3", "epochs: 5")
+    assert workspace.read("artifacts/model") == "model 5\n"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"encoder.epoch": 5}, "unknown key 'epoch'; did you mean 'epochs'"),
+        ({"encoders.epochs": 5}, "unknown key 'encoders'"),
+        ({"encoder.epochs": "many"}, "epochs: expected int, got str 'many'"),
+        ({"encoder.epochs.first": 5}, "override 'encoder.epochs.first': 'epochs' is 3, not a block"),
+        ({"encoder": 5}, "expected a block of keys, got int 5"),
+        ({"encoder.epochs": 5, "": 1}, "unknown key ''"),
+    ],
+)
+def test_an_override_that_is_refused_leaves_nothing(workspace, overrides, words):
+    with pytest.raises(ConfigError, match=words):
+        open_experiment(workspace.folder, "run-1", overrides)
+    assert not (workspace.folder / PLACE).exists()
+
+
+def test_values_keep_their_type_and_blocks_come_into_being(workspace):
+    overrides = {
+        "lander.published.weight_decay": 1e-05,  # a text for readers of YAML 1.1, unless written with a point
+        "encoder.path": "no",
+        "encoder.pixel_mean": (1.5, 2.5),
+        "gate.max_drop": None,
+    }
+    params = load_params(open_experiment(workspace.folder, "run-1", overrides) / "params.yaml")
+    assert params.lander.published.weight_decay == 1e-05
+    assert params.encoder.path == "no"
+    assert params.encoder.pixel_mean == (1.5, 2.5)
+    assert params.gate.max_drop is None
+
+
+def test_without_git_or_without_a_commit_the_error_says_what_is_asked_for(workspace):
+    words = r"an experiment runs in a copy of the workspace's last commit, but `git [\w-]+` failed: ."
+    (workspace.folder / ".git/refs/heads/main").unlink()
+    with pytest.raises(ExperimentError, match=words):
+        open_experiment(workspace.folder, "run-1", {"encoder.epochs": 5})
+    (workspace.folder / ".git/HEAD").unlink()
+    with pytest.raises(ExperimentError, match=words):
+        open_experiment(workspace.folder, "run-1", {"encoder.epochs": 5})
+    assert not (workspace.folder / PLACE / "run-1").exists()

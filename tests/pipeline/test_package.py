@@ -1,0 +1,55 @@
+"""What the stages have made becomes a release that says where it came from."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hilander.encoder.identity_encoder import IdentityEncoder
+from hilander.estimator import HiLander
+from hilander.pipeline.package import package
+from hilander.releases import release_in_service
+
+
+@pytest.fixture
+def finished(workspace):
+    """A workspace whose stages have run."""
+    artifacts = workspace.folder / "artifacts"
+    HiLander().save(artifacts / "lander/hilander")
+    IdentityEncoder(3).save(artifacts / "encoder")
+    for n, split in ((6, "train"), (4, "test")):
+        folder = artifacts / "embeddings" / split
+        folder.mkdir(parents=True)
+        np.save(folder / "embeddings.npy", np.eye(3, dtype=np.float32)[np.arange(n) % 3])
+        ids = [f"{split} {i}" for i in range(n)]
+        pd.DataFrame({"id": ids, "label": np.arange(n) % 3}).to_parquet(folder / "items.parquet")
+    clusters = artifacts / "clusters/test.parquet"
+    clusters.parent.mkdir()
+    pd.DataFrame({"id": ids, "cluster": 0, "probability": 1.0, "other": 1}).to_parquet(clusters)
+    figures = {"hilander": {"f_pairwise": 0.9, "f_bcubed": 0.8}, "kmeans": {"f_pairwise": 0.1}}
+    workspace.write("reports/metrics.json", json.dumps(figures))
+    return workspace
+
+
+def test_a_release_holds_the_model_its_data_and_where_it_came_from(finished):
+    models = finished.folder / "models"
+    release = package(finished.folder, models, "run-1")
+    assert release == release_in_service(models) == package(finished.folder, models, "run-2")
+    assert release.metrics == {"f_pairwise": 0.9, "f_bcubed": 0.8}
+    assert list(release.reference().table["id"]) == [f"train {i}" for i in range(6)]
+    assert list(release.catalogue().table) == ["id", "cluster", "probability"]
+    assert release.catalogue().embeddings.shape == (4, 3)
+    provenance = release.provenance
+    assert provenance["commit"] == finished.run("git", "rev-parse", "HEAD").strip()
+    assert provenance["experiment"] == "run-1"
+    assert f"md5: {provenance['data']}" in finished.read("data.dvc")
+    assert provenance["params"]["encoder"]["epochs"] == 3
+
+
+@pytest.mark.parametrize("name", ["artifacts/clusters/test.parquet", "reports/metrics.json"])
+def test_a_stage_that_has_not_run_is_an_error_and_nothing_is_put_into_service(finished, name):
+    (finished.folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"{name}, found nothing there; run the stages first: dvc repro"):
+        package(finished.folder, finished.folder / "models")
+    assert not (finished.folder / "models").exists()

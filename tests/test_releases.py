@@ -1,0 +1,176 @@
+"""A release holds what was put in, is changed as a whole or not at all, and shows when it was altered."""
+
+import json
+import shutil
+import threading
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hilander.embeddings import check_embeddings
+from hilander.encoder.identity_encoder import IdentityEncoder
+from hilander.estimator import HiLander
+from hilander.releases import Items, ReleaseError, publish_release, put_into_service, release_in_service
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("parts")
+    HiLander().save(folder / "lander")
+    IdentityEncoder(4).save(folder / "encoder")
+    return folder
+
+
+def items(seed, **columns):
+    embeddings = check_embeddings(np.random.default_rng(seed).normal(size=(12, 4)).astype(np.float32))
+    return Items(embeddings, pd.DataFrame({"id": [f"item {i}" for i in range(12)], **columns}))
+
+
+def publish(parts, models, seed=0, **changes):
+    content = {
+        "lander": parts / "lander",
+        "encoder": parts / "encoder",
+        "reference": items(seed, label=list("aabbccddeeff")),
+        "catalogue": items(seed + 100, cluster=range(12), probability=0.5),
+        "metrics": {"f_pairwise": 0.8},
+        "provenance": {"commit": "abc", "params": {"n_neighbors": (10, 5)}},
+    }
+    return publish_release(models, **content | changes)
+
+
+@pytest.fixture
+def models(parts, tmp_path):
+    publish(parts, tmp_path / "models")
+    return tmp_path / "models"
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_is_read_is_what_was_published(models):
+    release = release_in_service(models)
+    assert release.folder == models.resolve() / "versions" / release.version
+    assert release.metrics == {"f_pairwise": 0.8}
+    assert release.provenance["commit"] == "abc"
+    for found, given in (
+        (release.reference(), items(0, label=list("aabbccddeeff"))),
+        (release.catalogue(), items(100, cluster=range(12), probability=0.5)),
+    ):
+        np.testing.assert_allclose(found.embeddings, given.embeddings, atol=1e-6)
+        pd.testing.assert_frame_equal(found.table, given.table, check_dtype=False)
+    assert release.encoder("cpu").embedding_size == 4
+    labels = release.clusterer("cpu", n_neighbors=3).fit_predict(release.catalogue().embeddings)
+    assert labels.shape == (12,)
+
+
+def test_the_same_content_is_the_same_version(parts, models):
+    first = release_in_service(models)
+    assert publish(parts, models) == first
+    assert [path.name for path in (models / "versions").iterdir()] == [first.version]
+    assert publish(parts, models, seed=1).version != first.version
+
+
+def test_an_earlier_version_is_put_back_into_service(parts, models):
+    first = release_in_service(models)
+    second = publish(parts, models, seed=1)
+    assert release_in_service(models) == second
+    put_into_service(models, first.version)
+    assert release_in_service(models) == first
+    assert publish(parts, models, seed=1).version.split("-")[1] == second.version.split("-")[1]
+
+
+def test_an_unknown_version_is_an_error_that_lists_the_known(models, tmp_path):
+    known = release_in_service(models).version
+    with pytest.raises(FileNotFoundError, match=f"no version 'x' in .*; known: {known}"):
+        put_into_service(models, "x")
+    assert release_in_service(models).version == known
+    with pytest.raises(FileNotFoundError, match="known: none"):
+        put_into_service(tmp_path, "x")
+
+
+def test_no_release_is_an_error_that_says_what_makes_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"expected a release in .*`python flows/train\.py` makes one"):
+        release_in_service(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["lander/config.json", "encoder/config.json", "reference/embeddings.npy"])
+def test_an_altered_or_missing_file_is_named(models, name):
+    path = release_in_service(models).folder / name
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(ReleaseError, match=f"{name} is missing or was altered; publish the release again"):
+        release_in_service(models)
+    path.unlink()
+    with pytest.raises(ReleaseError, match=f"{name} is missing"):
+        release_in_service(models)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"format": "other/1"}, {"files": []}, {"files": 3}, {"files": None}, "{", "[]", "{}", b"\xff"],
+)
+def test_a_damaged_manifest_is_refused(models, change):
+    path = release_in_service(models).folder / "release.json"
+    if isinstance(change, dict):
+        change = json.dumps(json.loads(path.read_text()) | change)
+    path.write_bytes(change if isinstance(change, bytes) else change.encode())
+    with pytest.raises(ReleaseError, match=r"release\.json"):
+        release_in_service(models)
+
+
+def test_publishing_again_replaces_a_release_that_was_damaged(parts, models):
+    """The message of the error asks for it; it once failed on the very same error."""
+    damaged = release_in_service(models)
+    (damaged.folder / "lander/config.json").write_text("{}")
+    assert publish(parts, models, seed=1) == release_in_service(models)
+
+
+def test_a_publication_that_fails_leaves_all_as_it_was(parts, models, tmp_path):
+    before = contents(models)
+    for changes in ({"encoder": tmp_path / "absent"}, {"provenance": {"commit": object()}}):
+        with pytest.raises((FileNotFoundError, TypeError)):
+            publish(parts, models, seed=1, **changes)
+        assert contents(models) == before
+        assert sorted(path.name for path in models.iterdir()) == ["in_service", "versions"]
+
+
+def test_a_moved_folder_of_releases_goes_on_working(models, tmp_path):
+    version = release_in_service(models).version
+    shutil.move(models, tmp_path / "elsewhere")
+    assert release_in_service(tmp_path / "elsewhere").version == version
+
+
+def test_readers_see_one_whole_release_while_the_service_moves(parts, models):
+    versions = [release_in_service(models).version, publish(parts, models, seed=1).version]
+    expected = {version: version_items(models, version) for version in versions}
+    seen, faults, stop = set(), [], threading.Event()
+
+    def read():
+        try:
+            while not stop.is_set():
+                release = release_in_service(models)
+                assert np.array_equal(release.reference().embeddings, expected[release.version])
+                seen.add(release.version)
+        except Exception as error:
+            faults.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for move in range(2000):
+        put_into_service(models, versions[move % 2])
+        if move > 200 and len(seen) == 2:
+            break
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert faults == []
+    assert seen == set(versions)
+
+
+def version_items(models, version):
+    put_into_service(models, version)
+    return release_in_service(models).reference().embeddings
