@@ -109,14 +109,15 @@ def template(tmp_path_factory):
     workspace.write("dvc.yaml", STAGES)
     workspace.write("params.yaml", PARAMS)
     workspace.write("data", "first data\n")
+    workspace.write("more", "more data\n")
     workspace.write("script.py", "print('first')\n")
-    workspace.write(".gitignore", "/artifacts/\n/reports/\n/data\n/dvcstore/\n")
+    workspace.write(".gitignore", "/artifacts/\n/reports/\n/data\n/more\n/dvcstore/\n")
     workspace.run("git", "init", "-q", "-b", "main")
     for name, value in (("user.email", "a@b"), ("user.name", "n"), ("commit.gpgsign", "false")):
         workspace.run("git", "config", name, value)
     workspace.run("dvc", "init", "-q")
     workspace.write(".dvc/config", "[core]\n    analytics = false\n    autostage = false\n")
-    workspace.run("dvc", "add", "-q", "data")
+    workspace.run("dvc", "add", "-q", "data", "more")
     workspace.run("git", "add", "-A")
     workspace.run("git", "commit", "-qm", "start")
     return folder

@@ -9,12 +9,11 @@ from hilander.pipeline.data_versions import DataMissing, RemoteUnavailable, pull
 
 def test_data_that_were_deleted_come_back_and_changed_data_stay(workspace):
     said = []
-    workspace.write("more", "more data\n")
-    workspace.run("dvc", "add", "-q", "more")
     workspace.run("dvc", "remote", "add", "-q", "-d", "store", "dvcstore")
     push_outputs(workspace.folder, said.append)
     shutil.rmtree(workspace.folder / ".dvc/cache")
     (workspace.folder / "data").unlink()
+    (workspace.folder / "more").unlink()
     pull_missing(workspace.folder, said.append)
     assert workspace.read("data") == "first data\n"
     assert workspace.read("more") == "more data\n"
@@ -28,13 +27,13 @@ def test_data_that_were_deleted_come_back_and_changed_data_stay(workspace):
     said.clear()
     pull_missing(workspace.folder, said.append)
     assert workspace.read("data") == "changed\n"
-    assert "going on with them as they are" in said[-1]
+    assert any("going on with them as they are" in sentence for sentence in said)
 
 
 def test_data_that_are_nowhere_are_an_error_that_will_not_pass(workspace):
     shutil.rmtree(workspace.folder / ".dvc/cache")
     (workspace.folder / "data").unlink()
-    with pytest.raises(DataMissing, match=r"`dvc remote list`"):
+    with pytest.raises(DataMissing, match=r"failed .*: data: neither in DVC's cache .*; see `dvc remote list`"):
         pull_missing(workspace.folder, lambda line: None)
     (workspace.folder / "dvcstore").mkdir()
     workspace.run("dvc", "remote", "add", "-q", "-d", "store", "dvcstore")
@@ -43,12 +42,11 @@ def test_data_that_are_nowhere_are_an_error_that_will_not_pass(workspace):
 
 
 def test_a_remote_that_does_not_answer_may_later(workspace):
-    shutil.rmtree(workspace.folder / ".dvc/cache")
-    (workspace.folder / "data").unlink()
-    workspace.run("dvc", "remote", "add", "-q", "-d", "away", "http://me:hunter22@127.0.0.1:9/store")
+    url = "http://me:hunter22@127.0.0.1:9/store"
+    workspace.write(".dvc/config", f"[core]\n    remote = away\n['remote \"away\"']\n    url = {url}\n")
     said = []
-    with pytest.raises(RemoteUnavailable) as error:
-        pull_missing(workspace.folder, said.append)
+    with pytest.raises(RemoteUnavailable, match="dvc push failed") as error:
+        push_outputs(workspace.folder, said.append)
     assert "hunter22" not in " ".join([*said, str(error.value)])
 
 

@@ -51,6 +51,7 @@ def test_an_experiment_carries_on_is_saved_and_applied_and_leaves_the_workspace_
     assert (copy / "script.py").read_text() == "print('mended')\n"
     assert (copy / "new.py").is_file()
     assert not run_stage(copy, "train_lander", quiet)
+    assert run_stage(copy, "evaluate", quiet)
     finish_experiment(home, copy, quiet)
     assert not copy.exists()
 

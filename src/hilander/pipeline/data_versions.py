@@ -34,7 +34,7 @@ def pull_missing(workspace: Path, say: Callable[[str], None]) -> None:
     Raises
     ------
     DataMissing
-        The remote does not hold them, or there is none.
+        The remote does not hold them, or there is none. A web server (``http``) that is down looks so to DVC, too.
     RemoteUnavailable
         It does not answer.
     """
@@ -86,6 +86,7 @@ def _transfer(workspace: Path, arguments: list[str], say: Callable[[str], None])
             raise _NotRecorded from error
         if any(sign.lower() in line.lower() for line in lines for sign in _PERMANENT):
             raise DataMissing(
-                f"{error}; see `dvc remote list`, and push the data from where they are with `dvc push`"
+                f"{error}: neither in DVC's cache nor at a remote that answers; see `dvc remote list`, "
+                "and push the data from where they are with `dvc push`"
             ) from error
         raise RemoteUnavailable(str(error)) from error

@@ -169,5 +169,6 @@ def _end_group(process: subprocess.Popen[str]) -> None:
 
 def _last_words(lines: list[str]) -> str:
     """What the stage said before DVC's own summary of the failure."""
-    own = [line for line in lines if not line.startswith(("ERROR: failed to reproduce", "Running stage", "> "))]
+    frame = ("ERROR: failed to reproduce", "Running stage", "> ", "Is your cache up to date?", "<https://error.dvc.org")
+    own = [line for line in lines if not line.startswith(frame)]
     return own[-1] if own else "it printed nothing"
