@@ -15,7 +15,8 @@ endif
 UV_SOURCES = $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $${PIP_INDEX_URL:+--index-url "$$PIP_INDEX_URL"} \
 	$${PIP_EXTRA_INDEX_URL:+--extra-index-url "$$PIP_EXTRA_INDEX_URL"}
 
-.PHONY: help install run test check lock deploy undeploy bench-omniglot bench-foundation bench-orchestration clean
+.PHONY: help install run test check lock serve deploy undeploy bench-omniglot bench-foundation bench-orchestration \
+	bench-drift bench-serving clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +36,9 @@ run: install  ## Pull the built-in glyphs, run every stage, print the metrics ta
 
 test: install  ## Run the whole test suite
 	pytest -n 2 --dist loadfile
+
+serve: install  ## Answer over HTTP with the model in service (see docs/serving.md)
+	OMP_WAIT_POLICY=passive bentoml serve hilander.serving.service:HilanderService
 
 deploy: install  ## Start Prefect's server, a worker and the deployments train, cluster and monitor on this machine
 	python flows/deploy.py up
@@ -59,6 +63,12 @@ bench-foundation: install  ## Time installing, the pipeline, the tests and the i
 
 bench-orchestration: install  ## Time the training flow beside plain `dvc repro`
 	python -m benchmarks.orchestration
+
+bench-drift: install  ## Measure false alarms and power of the drift verdict
+	python -m benchmarks.drift
+
+bench-serving: install  ## Measure latency and throughput of the service
+	python -m benchmarks.serving
 
 clean:  ## Remove what the stages made (the data and .venv stay)
 	rm -rf artifacts reports

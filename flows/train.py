@@ -55,14 +55,18 @@ def quality_gate(workspace: Path, models: Path) -> None:
     """Hold the figures against the floors of ``params.yaml``; a missed one ends the run as failed."""
     from hilander.config import load_params
     from hilander.pipeline.quality_gate import check_quality, refuse_missed
-    from hilander.releases import release_in_service
+    from hilander.releases import ReleaseError, release_in_service
 
     params = load_params(workspace / "params.yaml")
     metrics = json.loads((workspace / "reports/metrics.json").read_text(encoding="utf-8"))
-    in_service = release_in_service(models) if (models / "in_service").exists() else None
-    checks = check_quality(
-        metrics, params.lander.variant, params.evaluate.baselines, params.gate, in_service and in_service.metrics
-    )
+    try:
+        in_service = release_in_service(models).metrics
+    except FileNotFoundError:
+        in_service = None  # the first one
+    except ReleaseError as error:
+        get_run_logger().warning("the model in service cannot be compared with, and would be replaced: %s", error)
+        in_service = None
+    checks = check_quality(metrics, params.lander.variant, params.evaluate.baselines, params.gate, in_service)
     columns = ("floor", "metric", "value", "at_least")
     create_table_artifact(
         key="quality-gate",

@@ -1,0 +1,1 @@
+"""The clustering service: a Bento whose endpoints read their own bodies, within limits."""

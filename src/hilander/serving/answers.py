@@ -1,0 +1,65 @@
+"""What the endpoints return, as plain JSON values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilander.assign import Assignment
+from hilander.estimator import HiLander
+from hilander.releases import Release
+
+_DIGITS = 6
+
+
+def cluster_answer(fitted: HiLander, version: str) -> dict[str, Any]:
+    """Describe a fitted clustering."""
+    return {
+        "labels": fitted.labels_.tolist(),
+        "probabilities": rounded(fitted.probabilities_),
+        "counts": np.bincount(fitted.labels_).tolist(),
+        "peaks": fitted.peaks_.tolist(),
+        "levels": [
+            {
+                "n_nodes": level.n_nodes,
+                "n_edges": level.n_edges,
+                "n_clusters": level.n_clusters,
+                "labels": level.labels.tolist(),
+            }
+            for level in fitted.levels_
+        ],
+        "model_version": version,
+    }
+
+
+def assign_answer(assignment: Assignment, version: str) -> dict[str, Any]:
+    """Describe to which existing clusters items belong; ``null`` is a new one."""
+    return {
+        "clusters": [int(label) if label >= 0 else "new" for label in assignment.labels],
+        "probabilities": rounded(assignment.probabilities),
+        "model_version": version,
+    }
+
+
+def encode_answer(ids: list[str], embeddings: NDArray[np.float32], version: str) -> dict[str, Any]:
+    """Name images and list their embeddings."""
+    return {"ids": ids, "embeddings": [rounded(row) for row in embeddings], "model_version": version}
+
+
+def model_answer(release: Release, failure: str | None) -> dict[str, Any]:
+    """Describe the release in service, and what kept a newer one out of it."""
+    card = release.folder / "lander" / "README.md"
+    return {
+        "version": release.version,
+        "metrics": release.metrics,
+        "provenance": release.provenance,
+        "card": card.read_text(encoding="utf-8") if card.is_file() else "",
+        "newer_release_refused": failure,
+    }
+
+
+def rounded(values: NDArray[np.floating]) -> list[float]:
+    """Return floats of six digits, which JSON holds in a third of the room."""
+    return np.round(values.astype(np.float64), _DIGITS).tolist()

@@ -1,0 +1,142 @@
+"""Embeddings from Parquet and Arrow bodies, which say how large they unpack before anything is unpacked."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from hilander.serving.configuration import Limits
+from hilander.serving.refusals import invalid, too_large
+
+COLUMN = "embedding"
+_REMEDY = f"send one column {COLUMN!r} of lists of numbers, all of one length"
+
+
+def read_parquet(body: bytearray | bytes, limits: Limits) -> NDArray:
+    """Return the column ``embedding`` of a Parquet file, (n, d).
+
+    Raises
+    ------
+    Refusal
+        It is damaged, holds something else, or unpacks beyond the limits.
+    """
+    try:
+        file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(body)), thrift_string_size_limit=10_000_000)
+        _check_column(file.schema_arrow)
+        _check_rows(file.metadata.num_rows, limits)
+        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+        chunks = [group.column(j) for group in groups for j in range(group.num_columns)]
+        n_values = sum(chunk.num_values for chunk in chunks if chunk.path_in_schema.split(".")[0] == COLUMN)
+        n_bytes = sum(chunk.total_uncompressed_size for chunk in chunks)
+        if n_bytes > limits.max_bytes or n_values * 4 > limits.max_bytes:
+            raise too_large(
+                f"the Parquet file may unpack to at most {limits.max_bytes:,} bytes, got "
+                f"{max(n_bytes, 4 * n_values):,}; send it in several requests"
+            )
+        batches = file.iter_batches(columns=[COLUMN], batch_size=16_384, use_threads=False)
+        return _stack([batch.column(0) for batch in batches], limits)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise invalid(f"the Parquet file is damaged ({_short(error)}); {_REMEDY}") from error
+
+
+def read_arrow(body: bytearray | bytes, limits: Limits) -> NDArray:
+    """Return the column ``embedding`` of an Arrow stream or file, (n, d).
+
+    Raises
+    ------
+    Refusal
+        It is damaged, holds something else, has compressed buffers (which do not say in advance how large they
+        are), or goes beyond the limits.
+    """
+    buffer = pa.py_buffer(body)
+    if bytes(body[:6]) == b"ARROW1":  # a file is a stream between a head of 8 bytes and a footer
+        buffer = buffer.slice(8)
+    try:
+        source = pa.BufferReader(buffer)
+        schema = pa.ipc.read_schema(pa.ipc.read_message(source))
+        _check_column(schema)
+        columns = []
+        n_rows = 0
+        while True:
+            try:
+                message = pa.ipc.read_message(source)
+            except EOFError:
+                break
+            if message.type != "record batch":
+                raise invalid(f"the Arrow body holds a {message.type}; {_REMEDY}")
+            if _is_compressed(message.metadata.to_pybytes()):
+                raise invalid("the Arrow body has compressed buffers; write it with compression=None, or as Parquet")
+            batch = pa.ipc.read_record_batch(message, schema)
+            batch.validate(full=True)
+            n_rows += batch.num_rows
+            _check_rows(n_rows, limits)
+            columns.append(batch.column(COLUMN))
+        return _stack(columns, limits)
+    except (pa.ArrowException, OSError, ValueError, struct.error) as error:
+        raise invalid(f"the Arrow body is damaged ({_short(error)}); {_REMEDY}") from error
+
+
+def _check_column(schema: pa.Schema) -> None:
+    if schema.names.count(COLUMN) != 1:
+        raise invalid(f"expected one column {COLUMN!r}, got {', '.join(schema.names[:10]) or 'none'}; {_REMEDY}")
+    kind: Any = schema.field(COLUMN).type
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not is_list or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+        raise invalid(f"column {COLUMN!r} is of type {kind}; {_REMEDY}")
+
+
+def _check_rows(n_rows: int, limits: Limits) -> None:
+    if n_rows > limits.max_rows:
+        raise too_large(f"embeddings may have at most {limits.max_rows:,} rows, got {n_rows:,}; send fewer at once")
+
+
+def _stack(columns: list[pa.Array], limits: Limits) -> NDArray:
+    columns = [column for column in columns if len(column)]
+    if not columns:
+        raise invalid("embeddings must have at least one row, got none; nothing to do")
+    rows = []
+    width: int | None = None
+    for column in columns:
+        values = column.flatten()
+        own = len(values) // len(column)
+        width = own if width is None else width
+        lengths = np.full(len(column), own)
+        if not pa.types.is_fixed_size_list(column.type):
+            lengths = np.diff(column.offsets.to_numpy())
+        if column.null_count or values.null_count or own != width or (lengths != width).any() or width == 0:
+            raise invalid(f"embeddings must have rows of one width without gaps; {_REMEDY}")
+        if width > limits.max_width:
+            raise too_large(f"embeddings may be at most {limits.max_width:,} wide, got {width:,}; reduce them first")
+        rows.append(values.to_numpy(zero_copy_only=False).reshape(len(column), width))
+    return np.concatenate(rows)
+
+
+def _is_compressed(metadata: bytes) -> bool:
+    """Tell whether a record batch's message names a compression: field 3 of its header, a flatbuffer table."""
+    message = _uint(metadata, 0)
+    header = _field(metadata, message, 2)
+    if header is None:
+        raise ValueError("a message without a header")
+    return _field(metadata, header + _uint(metadata, header), 3) is not None
+
+
+def _field(buffer: bytes, table: int, number: int) -> int | None:
+    """Position of a field of a flatbuffer table, None where it is absent."""
+    vtable = table - struct.unpack_from("<i", buffer, table)[0]
+    if 4 + 2 * number >= struct.unpack_from("<H", buffer, vtable)[0]:
+        return None
+    offset = struct.unpack_from("<H", buffer, vtable + 4 + 2 * number)[0]
+    return table + offset if offset else None
+
+
+def _uint(buffer: bytes, position: int) -> int:
+    return int(struct.unpack_from("<I", buffer, position)[0])
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:150]

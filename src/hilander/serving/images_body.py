@@ -1,0 +1,156 @@
+"""Images from a body: one, several as files of a form, or a zip; every one is checked before it is decoded."""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+
+from PIL import Image
+
+from hilander.serving.bodies import File, media_type_of, read_form
+from hilander.serving.configuration import Limits
+from hilander.serving.embeddings_body import FORM_TYPE
+from hilander.serving.refusals import invalid, too_large, wrong_type
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+ZIP_TYPES = frozenset({"application/zip", "application/x-zip-compressed"})
+_PATH_PARTS = re.compile(r"[\\/]")
+_MOST_NAME = 200  # characters
+
+
+class LimitedImages:
+    """Images that are decoded on access, each within the limit of pixels.
+
+    Parameters
+    ----------
+    files : sequence of File
+    max_pixels : int
+    """
+
+    def __init__(self, files: Sequence[File], max_pixels: int) -> None:
+        self._files, self._max_pixels = files, max_pixels
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, i: int) -> Image.Image:
+        """Decode image `i`.
+
+        Raises
+        ------
+        Refusal
+            It is no image, is cut short, or has too many pixels.
+        """
+        file = self._files[i]
+        try:
+            image = Image.open(io.BytesIO(file.content), formats=FORMATS)
+        except Image.DecompressionBombError:
+            raise self._too_many_pixels(file) from None
+        except Exception as error:  # decoders of hostile files fail in any way
+            raise invalid(f"file {file.name!r} is no image of {', '.join(FORMATS)}; leave it out") from error
+        if image.width * image.height > self._max_pixels:
+            raise self._too_many_pixels(file)
+        try:
+            image.load()
+        except Exception as error:
+            raise invalid(f"image {file.name!r} is damaged or cut short; replace it or leave it out") from error
+        return image
+
+    def _too_many_pixels(self, file: File) -> Exception:
+        return too_large(f"image {file.name!r} may have at most {self._max_pixels:,} pixels; send it smaller")
+
+
+def read_images(body: bytearray, content_type: str, limits: Limits) -> tuple[list[File], dict[str, str]]:
+    """Read encoded images, not yet decoded, with distinct names.
+
+    Returns
+    -------
+    files : list of File
+    options : dict
+        Fields of the form.
+
+    Raises
+    ------
+    Refusal
+        Anything else came, too many, or a hostile zip.
+    """
+    media_type = media_type_of(content_type)
+    options: dict[str, str] = {}
+    if not body:
+        raise invalid("the body is empty; send image files, or a zip of them")
+    if media_type == FORM_TYPE:
+        form = read_form(body, content_type, most_files=limits.max_images)
+        options = form.fields
+        files = [file for _, file in form.files]
+        files = [inner for file in files for inner in (_unzip(file.content, limits) if _is_zip(file) else [file])]
+    elif media_type in ZIP_TYPES:
+        files = _unzip(bytes(body), limits)
+    elif media_type.startswith("image/"):
+        files = [File("image", bytes(body))]
+    else:
+        raise wrong_type(
+            f"the Content-Type must be multipart/form-data, application/zip or image/*; got {media_type[:80]!r}"
+        )
+    if not files:
+        raise invalid("expected at least one image, got none; send image files, or a zip of them")
+    if len(files) > limits.max_images:
+        raise _too_many_images(len(files), limits)
+    return [File(name, file.content) for name, file in zip(_distinct_names(files), files, strict=True)], options
+
+
+def _is_zip(file: File) -> bool:
+    return file.content.startswith(b"PK\x03\x04")
+
+
+def _unzip(content: bytes, limits: Limits) -> list[File]:
+    """Unpack in memory; nothing is written anywhere, and names are nothing but ids."""
+    files = []
+    room = limits.max_bytes
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if len(entries) > limits.max_images:
+                raise _too_many_images(len(entries), limits)
+            for entry in entries:
+                _check_entry(entry)
+                with archive.open(entry) as unpacking:  # what it says of its size is not believed
+                    unpacked = unpacking.read(room + 1)
+                room -= len(unpacked)
+                if room < 0:
+                    raise too_large(f"the zip may unpack to at most {limits.max_bytes:,} bytes; send it in parts")
+                files.append(File(entry.filename, unpacked))
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, struct.error) as error:
+        raise invalid("the zip is damaged or of an unknown kind; pack it anew with ordinary deflate") from error
+    return files
+
+
+def _check_entry(entry: zipfile.ZipInfo) -> None:
+    name = entry.filename
+    if name.startswith(("/", "\\")) or ".." in _PATH_PARTS.split(name) or ":" in name or "\0" in name:
+        raise invalid(f"the zip holds the name {name[:_MOST_NAME]!r}, which leads out of its folder; pack it anew")
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        raise invalid(f"the zip holds the link {name[:_MOST_NAME]!r}; pack the files themselves")
+    if entry.flag_bits & 0x1:
+        raise invalid(f"the zip's entry {name[:_MOST_NAME]!r} is encrypted; pack it without a password")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise invalid(f"the zip's entry {name[:_MOST_NAME]!r} is not deflated; pack it anew with ordinary deflate")
+
+
+def _distinct_names(files: Sequence[File]) -> list[str]:
+    """Names as they came, with ``#2``, ``#3`` … behind those that came before."""
+    seen: dict[str, int] = {}
+    names = []
+    for file in files:
+        name = file.name[:_MOST_NAME] or "image"
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return names
+
+
+def _too_many_images(n_images: int, limits: Limits) -> Exception:
+    return too_large(f"at most {limits.max_images:,} images may come at once, got {n_images:,}; send them in parts")

@@ -1,0 +1,171 @@
+"""Long jobs as processes of their own: submitted, watched, cancelled and fetched from any worker of one machine.
+
+A job is a folder. Its process holds a lock on ``alive`` for as long as it lives, so that no worker has to remember
+it, and a worker that ends takes no job with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilander.atomic_write import atomic_file, atomic_folder
+from hilander.serving.configuration import Tasks
+from hilander.serving.refusals import Refusal, overloaded
+
+REQUEST, EMBEDDINGS, PROGRESS, RESULT, CANCELED, ALIVE, PID = (
+    "request.json", "embeddings.npy", "progress.json", "result.json", "canceled", "alive", "pid",
+)  # fmt: skip
+_ROOT = str(Path(__file__).parents[2])  # in a Bento, hilander is not installed but lies on the path
+_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+_DYING = 100  # looks at a process that is being stopped, of 20 ms each
+IN_PROGRESS, COMPLETED, FAILED, CANCELLED = "in_progress", "completed", "failed", "canceled"  # BentoML's own words
+
+
+class Jobs:
+    """The jobs of one machine.
+
+    Parameters
+    ----------
+    tasks : Tasks
+    """
+
+    def __init__(self, tasks: Tasks) -> None:
+        self.tasks, self.folder = tasks, Path(tasks.folder).absolute()
+
+    def submit(self, embeddings: NDArray, request: Mapping[str, Any]) -> str:
+        """Start a job, which waits for its turn; return its id.
+
+        Raises
+        ------
+        Refusal
+            Too many are waiting.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds what callers sent
+        with (self.folder / "submit.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._delete_old()
+            n_unfinished = sum(_is_alive(path) for path in self._jobs())
+            most = self.tasks.max_running + self.tasks.max_waiting
+            if n_unfinished >= most:
+                raise overloaded(f"{most} tasks are running or waiting already, which is the limit; submit it later")
+            name = secrets.token_urlsafe(16)
+            with atomic_folder(self.folder / name) as folder:
+                np.save(folder / EMBEDDINGS, embeddings)
+                (folder / REQUEST).write_text(json.dumps({**request, "submitted": time.time()}))
+            self._start(self.folder / name)
+        return name
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Return ``task_id``, ``status``, ``progress`` (step and share) and, where it failed, ``error``."""
+        folder = self._find(name)
+        alive = _is_alive(folder)  # first, so that a job which ends now is not taken for one that failed
+        answer: dict[str, Any] = {
+            "task_id": name,
+            "progress": _read(folder / PROGRESS) or {"step": "waiting", "share": 0},
+        }
+        if (folder / RESULT).exists():
+            return {**answer, "status": COMPLETED}
+        if (folder / CANCELED).exists():
+            return {**answer, "status": CANCELLED}
+        if alive:
+            return {**answer, "status": IN_PROGRESS}
+        error = answer["progress"].get("error") or (
+            f"the task ended without a result; it may take {self.tasks.max_seconds:,} seconds and the memory there is: "
+            "submit fewer rows"
+        )
+        return {**answer, "status": FAILED, "error": error}
+
+    def result(self, name: str) -> Path:
+        """Return the file that holds the answer, as JSON.
+
+        Raises
+        ------
+        Refusal
+            The job is unknown (404), unfinished or without a result (409).
+        """
+        status = self.status(name)
+        if status["status"] != COMPLETED:
+            raise Refusal(409, status.get("error") or f"task {name} is {status['status']}; ask for its status first")
+        return self._find(name) / RESULT
+
+    def cancel(self, name: str) -> dict[str, Any]:
+        """Stop a job; one that has ended stays as it is."""
+        folder = self._find(name)
+        if _is_alive(folder) and not (folder / RESULT).exists():
+            (folder / CANCELED).touch()
+            with contextlib.suppress(OSError, ValueError):
+                os.killpg(int((folder / PID).read_text()), signal.SIGKILL)
+            for _ in range(_DYING):
+                if not _is_alive(folder):
+                    break
+                time.sleep(0.02)
+        return self.status(name)
+
+    def _start(self, folder: Path) -> None:
+        with (folder / ALIVE).open("w") as alive:
+            fcntl.flock(alive, fcntl.LOCK_EX)  # handed on to the process, and so held until that ends
+            process = subprocess.Popen(
+                [sys.executable, "-m", "hilander.serving.job", str(folder), str(alive.fileno())],
+                pass_fds=[alive.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([_ROOT, os.environ.get("PYTHONPATH", "")])},
+            )
+            (folder / PID).write_text(str(process.pid))
+        threading.Thread(target=process.wait, daemon=True).start()  # leaves no zombie
+
+    def _find(self, name: str) -> Path:
+        if not _ID.fullmatch(name) or not (self.folder / name / REQUEST).is_file():
+            raise Refusal(404, "there is no task of this task_id; results are deleted after some time, submit it again")
+        return self.folder / name
+
+    def _jobs(self) -> list[Path]:
+        return [path for path in self.folder.iterdir() if _ID.fullmatch(path.name)]
+
+    def _delete_old(self) -> None:
+        for folder in self._jobs():
+            with contextlib.suppress(OSError):
+                if time.time() - folder.stat().st_mtime > self.tasks.keep_seconds and not _is_alive(folder):
+                    shutil.rmtree(folder)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value that readers see whole."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(json.dumps(value), encoding="utf-8")
+
+
+def _is_alive(folder: Path) -> bool:
+    try:
+        with (folder / ALIVE).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

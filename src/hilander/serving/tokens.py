@@ -1,0 +1,82 @@
+"""Bearer tokens, of which only hashes are kept; ``python -m hilander.serving.tokens NAME`` makes one."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import secrets
+import sys
+from pathlib import Path
+
+from hilander.config import ConfigError
+from hilander.serving.configuration import Security, load_configuration
+
+logger = logging.getLogger(__name__)
+
+_N_BYTES = 32  # tokens are random, so that a fast hash is as hard to reverse as a slow one
+
+
+class Tokens:
+    """The callers who are let in, read anew when the configuration changes.
+
+    Parameters
+    ----------
+    security : Security
+    path : Path or None
+        The file that they came from.
+    """
+
+    def __init__(self, security: Security, path: Path | None = None) -> None:
+        self._security, self._path = security, path
+        self._seen = self._stamp()
+
+    def __repr__(self) -> str:
+        return f"Tokens({', '.join(token.name for token in self._security.tokens)})"
+
+    def current(self) -> Security:
+        """Return what holds now; a file that became unreadable lets nobody in until it is mended."""
+        stamp = self._stamp()
+        if self._path is not None and stamp != self._seen:
+            self._seen = stamp
+            try:
+                self._security = load_configuration(self._path).security
+                logger.info("tokens were read anew: %r", self)
+            except (ConfigError, OSError) as error:
+                self._security = Security()
+                logger.error("no token is accepted until the configuration is mended: %s", error)
+        return self._security
+
+    def owner(self, token: str) -> str | None:
+        """Return the name of a token's owner, or None; takes as long for a wrong token as for a right one."""
+        digest = token_digest(token)
+        owner = None
+        for known in self.current().tokens:
+            if hmac.compare_digest(known.sha256, digest):
+                owner = known.name
+        return owner
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            stat = self._path.stat() if self._path is not None else None
+        except OSError:
+            return None
+        return (stat.st_mtime_ns, stat.st_ino) if stat is not None else None
+
+
+def token_digest(token: str) -> str:
+    """Return the SHA-256 of a token, as the configuration keeps it."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def main() -> None:
+    """Print a new token, once, and the lines for ``serving.yaml`` that let its owner in."""
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit("usage: python -m hilander.serving.tokens NAME")
+    token = secrets.token_urlsafe(_N_BYTES)
+    print(f"token, for its owner alone: {token}")
+    print(f"below security.tokens of serving.yaml:\n    - name: {sys.argv[1]}\n      sha256: {token_digest(token)}")
+
+
+if __name__ == "__main__":
+    main()

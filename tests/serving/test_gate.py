@@ -1,0 +1,110 @@
+"""Who is let in, and what gets out when something breaks."""
+
+import hashlib
+import subprocess
+import sys
+
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
+
+from hilander.config import ConfigError
+from hilander.serving.configuration import Security, Token, load_configuration
+from hilander.serving.gate import Gate
+from hilander.serving.tokens import Tokens, token_digest
+
+ALICE, BOB = (Token(name, token_digest(name)) for name in ("alice", "bob"))
+
+
+async def app(scope, receive, send):
+    if scope["path"] == "/broken":
+        raise RuntimeError("secret detail")
+    await PlainTextResponse("in")(scope, receive, send)
+
+
+def client_of(tokens, address="192.0.2.1"):
+    gate = Gate(app, {"/here", "/broken", "/below/*", "/livez"}, lambda: tokens)
+    return TestClient(gate, client=(address, 1), raise_server_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("Bearer alice", 200),
+        ("bearer bob", 200),
+        ("Bearer carol", 401),
+        ("Bearer ", 401),
+        ("Basic alice", 401),
+        ("alice", 401),
+        (f"Bearer {ALICE.sha256}", 401),
+        (None, 401),
+    ],
+)
+def test_only_known_tokens_get_in(header, status):
+    client = client_of(Tokens(Security((ALICE, BOB))))
+    answer = client.get("/here", headers={} if header is None else {"Authorization": header})
+    assert answer.status_code == status
+    assert status == 200 or "Authorization" in answer.json()["error"]
+
+
+def test_without_tokens_nobody_gets_in_and_probes_need_none():
+    client = client_of(Tokens(Security()))
+    assert client.get("/here").status_code == 401
+    assert client.get("/nowhere").status_code == 401
+    assert client.get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("is_open", "address", "headers", "status"),
+    [
+        (True, "127.0.0.1", {}, 200),
+        (True, "::1", {}, 200),
+        (True, "192.0.2.1", {}, 401),
+        (True, "127.0.0.1", {"X-Forwarded-For": "192.0.2.1"}, 401),
+        (True, "unix", {}, 401),
+        (False, "127.0.0.1", {}, 401),
+    ],
+)
+def test_loopback_is_open_only_when_said_so_and_never_through_a_proxy(is_open, address, headers, status):
+    client = client_of(Tokens(Security(open_on_loopback=is_open)), address)
+    assert client.get("/here", headers=headers).status_code == status
+
+
+def test_a_token_is_revoked_by_taking_it_out_of_the_file(make, tmp_path):
+    path = make.configuration(tmp_path)
+    tokens = Tokens(load_configuration(path).security, path)
+    assert tokens.owner(make.token) == "tests"
+    make.configuration(tmp_path, security={"tokens": []})
+    assert tokens.owner(make.token) is None
+    path.write_text("security: [")  # a broken file lets nobody in
+    assert tokens.owner(make.token) is None
+    make.configuration(tmp_path)
+    assert tokens.owner(make.token) == "tests"
+
+
+def test_unknown_paths_end_at_the_gate_and_errors_say_nothing_of_the_inside():
+    client = client_of(Tokens(Security((ALICE,))))
+    headers = {"Authorization": "Bearer alice"}
+    assert client.get("/below/this", headers=headers).text == "in"
+    assert client.get("/nowhere", headers=headers).status_code == 404
+    broken = client.get("/broken", headers=headers)
+    assert broken.status_code == 500
+    assert "secret" not in broken.text
+
+
+def test_a_new_token_is_printed_once_and_only_its_hash_is_configured():
+    printed = subprocess.run(
+        [sys.executable, "-m", "hilander.serving.tokens", "carol"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    token, digest = printed[printed.index("alone:") + 1], printed[-1]
+    assert hashlib.sha256(token.encode()).hexdigest() == digest
+
+
+def test_a_configuration_that_is_not_understood_is_an_error(tmp_path):
+    for text in ("limit: {}", "limits: {max_rows: many}", "security: {tokens: [{name: a, sha256: secret}]}"):
+        path = tmp_path / "serving.yaml"
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=r"limit|max_rows|64 hexadecimal"):
+            load_configuration(path)
+    with pytest.raises(FileNotFoundError):
+        load_configuration(tmp_path / "none.yaml")

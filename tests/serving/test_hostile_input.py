@@ -1,0 +1,238 @@
+"""Whatever comes in, the answer is a 4xx with one sentence that says what to do."""
+
+import io
+import json
+import pickle
+import stat
+import struct
+import zipfile
+import zlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+JSON, NPY, BINARY, ZIP = "application/json", "application/x-npy", "application/octet-stream", "application/zip"
+
+
+def npy(array, **changes):
+    file = io.BytesIO()
+    np.save(file, array, **changes)
+    return file.getvalue()
+
+
+def npy_header(shape, descr="<f4"):
+    """A file that promises far more than it holds."""
+    text = repr({"descr": descr, "fortran_order": False, "shape": shape}).encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
+
+
+def parquet(table):
+    file = io.BytesIO()
+    pq.write_table(table, file)
+    return file.getvalue()
+
+
+def compressed_arrow():
+    table = pa.table({"embedding": [[1.0] * 8] * 100})
+    file = io.BytesIO()
+    with pa.ipc.new_stream(file, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    return file.getvalue()
+
+
+def packed(*entries, **changes):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries:
+            archive.writestr(name, content, **changes)
+    return file.getvalue()
+
+
+def link():
+    entry = zipfile.ZipInfo("passwords")
+    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return packed((entry, "/etc/passwd"))
+
+
+def png_bomb(side=60_000):
+    """A header of 3.6 gigapixels, and hardly any."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\x00" * 99))
+
+
+def rows(value):
+    return json.dumps({"embeddings": value})
+
+
+EMBEDDINGS = {
+    "empty body": (JSON, "", 422, "empty"),
+    "not JSON": (JSON, "{", 422, "valid JSON"),
+    "NaN": (JSON, rows([[float("nan")] * 8]), 422, "NaN"),
+    "infinity beyond 1e308": (JSON, '{"embeddings": [[1e999, 1, 1, 1, 1, 1, 1, 1]]}', 422, "inf"),
+    "huge integer": (JSON, rows([[10**400] * 8]), 422, "64 bits"),
+    "integer of 5000 digits": (JSON, '{"embeddings": [[' + "9" * 5000 + "]]}", 422, "valid JSON"),
+    "deep nesting": (JSON, "[" * 30_000, 422, "valid JSON"),
+    "not an object": (JSON, "[[1, 2]]", 422, '"embeddings"'),
+    "no embeddings": (JSON, "{}", 422, '"embeddings"'),
+    "null": (JSON, rows(None), 422, "list"),
+    "no rows": (JSON, rows([]), 422, "at least one row"),
+    "no columns": (JSON, rows([[], []]), 422, "column"),
+    "ragged": (JSON, rows([[1.0] * 8, [1.0] * 7]), 422, "one width"),
+    "flat": (JSON, rows([1.0, 2.0]), 422, "list"),
+    "cubic": (JSON, rows([[[1.0]]]), 422, "numbers"),
+    "strings": (JSON, rows([["1.0"] * 8]), 422, "numbers"),
+    "booleans": (JSON, rows([[True] * 8]), 422, "numbers"),
+    "nulls": (JSON, rows([[None] * 8]), 422, "null"),
+    "zero vector": (JSON, rows([[0.0] * 8]), 422, "zero vectors"),
+    "not UTF-8": (JSON, b'{"embeddings": "\xff"}', 422, "valid JSON"),
+    "too many rows": (JSON, rows([[1] * 8] * 301), 413, "300 rows"),
+    "too wide": (JSON, rows([[1] * 17]), 413, "16 wide"),
+    "long JSON": (JSON, " " * 60_001, 413, ".npy"),
+    "unknown option": (JSON, '{"embeddings": [[1,1,1,1,1,1,1,1]], "number": 3}', 422, "unknown option 'number'"),
+    "other type": ("text/csv", "1,2,3", 415, "Content-Type"),
+    "no type": ("", "1,2,3", 415, "Content-Type"),
+    "BentoML's pickles": ("application/vnd.bentoml+pickle", pickle.dumps([1]), 415, "Content-Type"),
+    "pickle": (BINARY, pickle.dumps(np.ones((2, 8))), 415, "pickle"),
+    "pickle within .npy": (NPY, npy(np.array([[{}]]), allow_pickle=True), 422, "dtype object"),
+    "strings within .npy": (NPY, npy(np.array([["a"]])), 422, "dtype"),
+    "complex within .npy": (NPY, npy(np.ones((2, 8), complex)), 422, "dtype"),
+    "records within .npy": (NPY, npy(np.zeros(3, [("x", "f4")])), 422, "dtype"),
+    "NaN within .npy": (NPY, npy(np.full((2, 8), np.nan)), 422, "NaN"),
+    "infinity within .npy": (NPY, npy(np.full((2, 8), np.inf)), 422, "inf"),
+    "zeros within .npy": (NPY, npy(np.zeros((2, 8))), 422, "zero vectors"),
+    "flat .npy": (NPY, npy(np.ones(8)), 422, "(n, d)"),
+    "no rows within .npy": (NPY, npy(np.ones((0, 8))), 422, "at least 1 row"),
+    "no columns within .npy": (NPY, npy(np.ones((3, 0))), 422, "column"),
+    "truncated .npy": (NPY, npy(np.ones((20, 8)))[:-3], 422, "cut short"),
+    "prolonged .npy": (NPY, npy(np.ones((20, 8))) + b"x", 422, "too long"),
+    "a million rows": (NPY, npy_header((10**6, 8)), 413, "300 rows"),
+    "a trillion rows": (NPY, npy_header((10**12, 10**12)), 413, "300 rows"),
+    "negative shape": (NPY, npy_header((-1, 8)), 422, "cut short"),
+    "hostile header": (NPY, b"\x93NUMPY\x01\x00" + struct.pack("<H", 9000) + b"(" * 9000, 422, "broken header"),
+    "half a header": (NPY, b"\x93NUMPY\x01", 422, "broken header"),
+    "nothing known": (BINARY, b"\x00" * 100, 415, ".npy"),
+    "too many bytes": (NPY, b"\x93NUMPY" + b"\x00" * 200_001, 413, "200,000 bytes"),
+    "truncated Parquet": (BINARY, parquet(pa.table({"embedding": [[1.0] * 8]}))[:-9], 422, "Parquet"),
+    "broken Parquet": (BINARY, b"PAR1" + b"\xff" * 50 + b"PAR1", 422, "Parquet"),
+    "Parquet of other columns": (BINARY, parquet(pa.table({"x": [1]})), 422, "'embedding'"),
+    "Parquet of strings": (BINARY, parquet(pa.table({"embedding": ["a"]})), 422, "'embedding'"),
+    "ragged Parquet": (BINARY, parquet(pa.table({"embedding": [[1.0], [1.0, 2.0], []]})), 422, "one width"),
+    "null in Parquet": (BINARY, parquet(pa.table({"embedding": [[1.0], None]})), 422, "one width"),
+    "no rows in Parquet": (BINARY, parquet(pa.table({"embedding": pa.array([], pa.list_(pa.float32()))})), 422, "row"),
+    "Parquet bomb": (BINARY, parquet(pa.table({"embedding": [[1.0] * 16] * 10_000})), 413, "300 rows"),
+    "wide Parquet bomb": (BINARY, parquet(pa.table({"embedding": [[1.0] * 600_000]})), 413, "bytes"),
+    "compressed Arrow": (BINARY, compressed_arrow(), 422, "compressed"),
+    "broken Arrow": (BINARY, b"\xff\xff\xff\xff" + b"\x07" * 60, 422, "Arrow"),
+    "form without file": ("multipart/form-data; boundary=x", b"--x--\r\n", 422, "one file"),
+    "form without boundary": ("multipart/form-data", b"--x--\r\n", 422, "boundary"),
+    "half a form": ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form", 422, "form"),
+}
+IMAGES = {
+    "empty body": ("image/png", b"", 422, "empty"),
+    "no image": ("image/png", b"GIF89a", 422, "no image"),
+    "text": ("image/png", b"hello", 422, "no image"),
+    "pixel bomb": ("image/png", png_bomb(), 413, "10,000 pixels"),
+    "large but honest": ("image/png", png_bomb(101), 413, "10,000 pixels"),
+    "PostScript": ("image/eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 422, "no image"),
+    "broken zip": (ZIP, b"PK\x03\x04" + b"\x00" * 40, 422, "zip"),
+    "empty zip": (ZIP, packed(), 422, "at least one image"),
+    "path traversal": (ZIP, packed(("../../etc/cron.d/x", b"x")), 422, "leads out"),
+    "absolute path": (ZIP, packed(("/etc/passwd", b"x")), 422, "leads out"),
+    "Windows path": (ZIP, packed(("..\\..\\x", b"x")), 422, "leads out"),
+    "drive": (ZIP, packed(("C:x.png", b"x")), 422, "leads out"),
+    "symbolic link": (ZIP, link(), 422, "link"),
+    "zip bomb": (ZIP, packed(("a.png", b"\x00" * 10_000_000)), 413, "unpack"),
+    "zip in zip": (ZIP, packed(("a.zip", packed(("a.png", b"x")))), 422, "no image"),
+    "too many files": (ZIP, packed(*((f"{i}.png", b"x") for i in range(6))), 413, "5 images"),
+    "other type": ("text/plain", b"x", 415, "Content-Type"),
+}
+
+
+def is_one_sentence(answer):
+    error = answer.json()["error"]
+    return isinstance(error, str) and "\n" not in error and "Traceback" not in error and 10 < len(error) < 500
+
+
+@pytest.mark.parametrize("path", ["/cluster", "/cluster/submit", "/assign"])
+@pytest.mark.parametrize("case", EMBEDDINGS)
+def test_hostile_embeddings_are_refused_with_a_remedy(client, path, case):
+    media_type, body, status, words = EMBEDDINGS[case]
+    answer = client.post(path, content=body, headers={"Content-Type": media_type})
+    assert answer.status_code == status, answer.text
+    assert words in answer.json()["error"]
+    assert is_one_sentence(answer)
+
+
+@pytest.mark.parametrize("path", ["/encode", "/cluster_images"])
+@pytest.mark.parametrize("case", IMAGES)
+def test_hostile_images_are_refused_with_a_remedy(client, path, case):
+    media_type, body, status, words = IMAGES[case]
+    answer = client.post(path, content=body, headers={"Content-Type": media_type})
+    assert answer.status_code == status, answer.text
+    assert words in answer.json()["error"]
+    assert is_one_sentence(answer)
+
+
+def test_a_truncated_image_is_named(client, make):
+    files = [("images", ("good.png", make.png())), ("images", ("bad.png", make.png()[:-30]))]
+    answer = client.post("/encode", files=files)
+    assert answer.status_code == 422
+    assert "'bad.png'" in answer.json()["error"]
+
+
+def test_assign_asks_for_the_catalogues_width(client):
+    answer = client.post("/assign", json={"embeddings": [[1.0] * 7]})
+    assert answer.status_code == 422
+    assert "(n, 8)" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("threshold", ["2", "-0.1", "nan", "x", ""])
+def test_granularity_out_of_range_is_refused(client, make, threshold):
+    answer = client.post(
+        f"/cluster?linkage_threshold={threshold}", content=make.npy(make.blobs(3)), headers={"Content-Type": NPY}
+    )
+    assert answer.status_code == 422
+    assert "[0, 1]" in answer.json()["error"]
+
+
+def test_a_compressed_body_is_refused(client):
+    headers = {"Content-Type": JSON, "Content-Encoding": "gzip"}
+    assert client.post("/cluster", content=zlib.compress(b"0" * 10**6), headers=headers).status_code == 415
+
+
+SEEDS = [npy(np.ones((3, 8))), parquet(pa.table({"embedding": [[1.0] * 8] * 3})), packed(("a", b"x")), png_bomb(50)]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    path=st.sampled_from(["/cluster", "/assign", "/encode"]),
+    media_type=st.sampled_from([JSON, BINARY, ZIP, "image/png", "multipart/form-data; boundary=x"]),
+    seed=st.sampled_from(SEEDS),
+    cuts=st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=8)), max_size=4),
+    tail=st.binary(max_size=20),
+)
+def test_any_bytes_get_an_answer_below_500(client, path, media_type, seed, cuts, tail):
+    body = bytearray(seed)
+    for position, bytes_ in cuts:
+        body[position : position + len(bytes_)] = bytes_
+    answer = client.post(path, content=bytes(body + tail), headers={"Content-Type": media_type})
+    assert answer.status_code < 500, answer.text
+
+
+numbers = st.one_of(st.floats(), st.integers(), st.booleans(), st.none(), st.text(max_size=3))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(value=st.recursive(numbers, lambda inner: st.lists(inner, max_size=9), max_leaves=80))
+def test_any_json_gets_an_answer_below_500(client, value):
+    for path in ("/cluster", "/assign"):
+        answer = client.post(path, content=rows(value), headers={"Content-Type": JSON})
+        assert answer.status_code < 500, answer.text

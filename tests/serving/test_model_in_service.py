@@ -1,0 +1,70 @@
+"""The release in service changes while requests go on."""
+
+import shutil
+import time
+
+import pytest
+
+from hilander.releases import put_into_service
+from hilander.serving.model_in_service import ModelInService
+from hilander.serving.refusals import Refusal
+
+
+@pytest.fixture
+def models(tmp_path, make):
+    make.release(tmp_path / "models")
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def in_service(models):
+    model = ModelInService(models, 0.05)
+    model.start()
+    yield model
+    model.close()
+
+
+def wait_until(is_so, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_new_release_is_taken_over_and_an_old_one_again(in_service, models, make):
+    old = in_service.current()
+    new = make.release(models, seed=1)
+    wait_until(lambda: in_service.current().version == new.version)
+    assert old.assign(make.blobs(2)).labels.shape == (2,)  # a request that began with it goes on
+    put_into_service(models, old.version)
+    wait_until(lambda: in_service.current().version == old.version)
+
+
+def test_an_altered_release_is_refused_and_the_old_one_goes_on(in_service, models, make):
+    old = in_service.current().version
+    new = make.release(models, seed=1)
+    wait_until(lambda: in_service.current().version == new.version)
+    put_into_service(models, old)
+    wait_until(lambda: in_service.current().version == old)
+    weights = models / "versions" / new.version / "lander" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes() + b"x")
+    put_into_service(models, new.version)
+    wait_until(lambda: in_service.failure is not None)
+    assert "altered" in in_service.failure
+    assert in_service.current().version == old
+
+
+def test_a_service_without_a_release_waits_for_one(tmp_path, make):
+    model = ModelInService(tmp_path / "models", 0.05)
+    model.start()
+    try:
+        assert not model.is_ready
+        with pytest.raises(Refusal, match="no model is in service yet: expected a release") as refused:
+            model.current()
+        assert refused.value.status == 503
+        make.release(tmp_path / "models")
+        wait_until(lambda: model.is_ready)
+        shutil.rmtree(tmp_path / "models")  # what is loaded needs no file
+        assert model.current().cluster(make.blobs(9), {}).labels_.shape == (9,)
+    finally:
+        model.close()

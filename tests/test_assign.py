@@ -1,0 +1,97 @@
+"""New points vote on the graph around them, as they would on the whole one."""
+
+import numpy as np
+import pytest
+
+from hilander import assign
+from hilander.assign import Assigner
+from hilander.embeddings import check_embeddings
+from hilander.graph.relational_graph import EDGE_FEATURES
+from hilander.models.clustering_model import ClusteringSettings
+from hilander.models.published import PublishedModel
+from hilander.models.relational import RelationalLanders, RelationalModel
+from hilander.models.similarity import SimilarityModel
+from hilander.nn.lander import Lander
+from hilander.nn.relational_lander import RelationalLander
+
+WIDTH = 8
+
+
+def blobs(n_clusters, size, seed=0):
+    rng = np.random.default_rng(seed)
+    centers = rng.normal(size=(n_clusters, WIDTH))
+    labels = np.repeat(np.arange(n_clusters), size)
+    return check_embeddings(centers[labels] + 0.15 * rng.normal(size=(len(labels), WIDTH))), labels
+
+
+def published():
+    arguments = {"n_features": 2 * WIDTH, "hidden_features": 16}
+    return PublishedModel(
+        settings=ClusteringSettings(), n_features=WIDTH, lander=Lander(**arguments).eval(), lander_arguments=arguments
+    )
+
+
+def relational():
+    networks = (RelationalLander(len(EDGE_FEATURES), hidden=8, width=16) for _ in range(2))
+    return RelationalModel(landers=RelationalLanders(*networks))
+
+
+@pytest.mark.parametrize(("model", "k"), [(SimilarityModel(), 10), (SimilarityModel(), 30), (published(), 10)])
+def test_the_graph_around_gives_the_links_of_the_whole_graph(model, k, monkeypatch):
+    fitted, labels = blobs(40, 25)
+    new = blobs(40, 1, seed=1)[0][:3]
+    assigner = Assigner(fitted, labels, model, n_neighbors=k, threshold=0.5)
+
+    near = assigner.assign(new)
+    monkeypatch.setattr(assign, "_MOST", 0.0)  # always the whole graph
+    whole = assigner.assign(new)
+
+    np.testing.assert_array_equal(near.labels, whole.labels)
+    np.testing.assert_allclose(near.probabilities, whole.probabilities, atol=1e-5)
+
+
+def test_a_relational_model_sees_nearly_the_same_around_as_in_the_whole_graph(monkeypatch):
+    fitted, labels = blobs(40, 25)
+    new = fitted[::50] + np.float32(0.01)
+    assigner = Assigner(fitted, labels, relational(), n_neighbors=40, threshold=0.0)
+
+    near = [assigner.assign(check_embeddings(row[None])) for row in new]
+    monkeypatch.setattr(assign, "_MOST", 0.0)
+    whole = [assigner.assign(check_embeddings(row[None])) for row in new]
+
+    assert np.mean([a.labels[0] == b.labels[0] for a, b in zip(near, whole, strict=True)]) >= 0.9
+    differences = [abs(a.probabilities[0] - b.probabilities[0]) for a, b in zip(near, whole, strict=True)]
+    assert np.median(differences) < 0.05
+
+
+def test_a_part_of_the_graph_is_linked_for_few_points_and_the_whole_for_many():
+    fitted, labels = blobs(40, 25)
+    sizes = []
+
+    class Watched(SimilarityModel):
+        def link(self, graph):
+            sizes.append(len(graph.nodes))
+            return super().link(graph)
+
+    assigner = Assigner(fitted, labels, Watched(), n_neighbors=5, threshold=0.5)
+    assigner.assign(fitted[:1])
+    assigner.assign(fitted)
+
+    assert sizes[0] < 110
+    assert sizes[1] == 2 * len(fitted)
+
+
+@pytest.mark.parametrize("n_fitted", [1, 2, 3])
+def test_few_fitted_points_suffice(n_fitted):
+    fitted = check_embeddings(np.eye(WIDTH)[:n_fitted])
+    assigner = Assigner(fitted, np.arange(n_fitted), SimilarityModel(), n_neighbors=10, threshold=0.5)
+
+    assert assigner.assign(fitted).labels.tolist() == list(range(n_fitted))
+    assert assigner.assign(check_embeddings(-np.eye(WIDTH)[:1])).labels.tolist() == [-1]
+
+
+def test_duplicates_of_a_fitted_point_join_its_cluster():
+    fitted, labels = blobs(20, 20)
+    assigner = Assigner(fitted, labels, SimilarityModel(), n_neighbors=10, threshold=0.5)
+
+    assert assigner.assign(np.repeat(fitted[:1], 30, axis=0)).labels.tolist() == [labels[0]] * 30
