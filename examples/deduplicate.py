@@ -1,14 +1,15 @@
-"""A stage of one's own: embeddings without the items whose vector came before. See docs/orchestration.md."""
+"""A stage of one's own: the data without items that came before. See docs/orchestration.md."""
 
 import sys
-from pathlib import Path
+from hashlib import sha256
 
-import numpy as np
+from hilander.data import read_dataset, write_dataset
 
-source, target = map(Path, sys.argv[1:])
-for split in ("train", "test"):
-    embeddings = np.load(source / split / "embeddings.npy")
-    first = np.sort(np.unique(embeddings, axis=0, return_index=True)[1])
-    (target / split).mkdir(parents=True, exist_ok=True)
-    np.save(target / split / "embeddings.npy", embeddings[first])
-    print(f"{split}: {len(first):,} of {len(embeddings):,} items are distinct")
+source, target = sys.argv[1:]
+dataset = read_dataset(source)
+first = {}
+for row in range(len(dataset)):
+    content = dataset.images.read_bytes(row) if dataset.images is not None else dataset.embeddings[row].tobytes()
+    first.setdefault(sha256(content).digest(), row)
+write_dataset(dataset.subset(list(first.values())), target)
+print(f"{len(first):,} of {len(dataset):,} items are distinct")

@@ -42,8 +42,11 @@ def pull_data(workspace: Path) -> None:
 
 
 @task  # DVC knows what is out of date: nothing is cached here; a stage that fails would fail again: no retry
-def run_stage(workspace: Path, name: str, hours: float) -> State[None]:
+def run_stage(workspace: Path, name: str, hours: float, outdated: bool) -> State[None]:
     """Run a stage of ``dvc.yaml``; its lines are this task's log. ``Unchanged`` where there was nothing to do."""
+    if not outdated:
+        get_run_logger().info("Stage '%s' didn't change, skipping", name)
+        return Completed(name="Unchanged")
     from hilander.pipeline.dvc_stages import run_stage
 
     ran = run_stage(workspace, name, get_run_logger().info, _Progress(name), time_limit=hours * 3600)
@@ -148,7 +151,7 @@ def train(
     str
         Version of the model in service.
     """
-    from hilander.pipeline.dvc_stages import stage_names
+    from hilander.pipeline.dvc_stages import outdated_stages, stage_names
     from hilander.pipeline.experiment import finish_experiment, open_experiment
     from hilander.pipeline.workspace_lock import workspace_lock
 
@@ -163,8 +166,12 @@ def train(
             log.info("experiment %s in a copy of the workspace: %s", experiment, overrides)
         pull_data(here)
         ran = []
+        outdated = outdated_stages(here)
         for name in stage_names(here):
-            state = run_stage.with_options(name=name)(here, name, stage_hours, return_state=True)
+            # Once one has run, what depends on it may be out of date too: DVC is asked again, as it is run.
+            state = run_stage.with_options(name=name)(
+                here, name, stage_hours, bool(ran) or name in outdated, return_state=True
+            )
             state.result()  # raises what the stage raised
             if state.name == "Completed":
                 ran.append(name)

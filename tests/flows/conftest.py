@@ -33,7 +33,7 @@ class Workspace:
         self.folder = folder
         for name in ("dvc.yaml", "params.yaml", "prefect.toml", "prefect.yaml", ".gitignore", ".dvcignore"):
             shutil.copy(ROOT / name, folder / name)
-        for name in ("flows", "src"):
+        for name in ("examples", "flows", "src"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         self.set_params(**SMALL)
         self.write_data()

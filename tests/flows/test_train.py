@@ -14,6 +14,12 @@ import yaml
 
 from hilander.monitoring.capture import CaptureWriter
 
+DEDUPLICATE = """
+  deduplicate:
+    cmd: python examples/deduplicate.py data artifacts/distinct.parquet
+    deps: [data, examples/deduplicate.py]
+    outs: [artifacts/distinct.parquet]
+"""
 STAGES = ["validate", "train_encoder", "encode", "build_graph", "train_lander", "evaluate"]
 
 
@@ -137,19 +143,33 @@ def test_parameters_of_one_run_are_an_experiment(server, workspace, first):
 
 
 def test_a_stage_that_users_add_is_run_in_its_place(server, workspace, first):
-    path = workspace.folder / "dvc.yaml"
+    """The example of docs/orchestration.md: duplicates go before anything else."""
+    path, before = workspace.folder / "dvc.yaml", workspace.params()["data"]
     written = path.read_text()
-    own = (
-        "  count_items:\n    cmd: wc -c artifacts/embeddings/test/embeddings.npy > reports/count.txt\n"
-        "    deps: [artifacts/embeddings]\n    outs: [reports/count.txt]\n"
-    )
-    path.write_text(written + own)
+    path.write_text(written + DEDUPLICATE)
+    workspace.set_params(data={"path": "artifacts/distinct.parquet"})
     try:
         run = server.trigger()
     finally:
         path.write_text(written)
-    assert server.tasks_of(run)["count_items"] == "Completed"
-    assert (workspace.folder / "reports/count.txt").read_text().strip()
+        workspace.set_params(data=before)
+    assert run["state_name"] == "Completed", server.log_of(run)
+    log = server.log_of(run)
+    assert "1,500 of 1,500 items are distinct" in log
+    assert log.index("Running stage 'deduplicate'") < log.index("Running stage 'validate'")
+    assert server.tasks_of(run)["deduplicate"] == "Completed"
+
+
+def test_of_two_runs_at_once_the_second_waits(server, workspace, first):
+    for _ in range(2):
+        workspace.run("prefect", "deployment", "run", "train/local", check=True)
+    newest = server.api(
+        "flow_runs/filter", flows={"name": {"any_": ["train"]}}, sort="EXPECTED_START_TIME_DESC", limit=2
+    )
+    second, one = (server.wait_for_end(run) for run in newest)
+    assert [one["state_name"], second["state_name"]] == ["Completed", "Completed"]
+    earlier, later = sorted((one, second), key=lambda run: run["start_time"])
+    assert earlier["end_time"] <= later["start_time"]
 
 
 def test_a_remote_that_does_not_answer_is_tried_again_and_tells_no_secret(server, workspace, first):

@@ -49,6 +49,26 @@ def stage_names(workspace: Path) -> list[str]:
         raise ValueError(f"DVC cannot read {workspace / 'dvc.yaml'}: {error}") from error
 
 
+def outdated_stages(workspace: Path) -> set[str]:
+    """Return the stages that `dvc status` names: all the others are up to date as long as none of these has run.
+
+    Asked once, this spares a run with nothing to do the start of one process a stage.
+
+    Raises
+    ------
+    ValueError
+        DVC cannot read the pipeline.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(workspace)) as repo:
+            return set(repo.status())
+    except DvcException as error:
+        raise ValueError(f"DVC cannot tell what is out of date in {workspace}: {error}") from error
+
+
 def run_stage(
     workspace: Path,
     name: str,
