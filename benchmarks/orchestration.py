@@ -110,7 +110,8 @@ _PAGE = """# What the training flow costs
 
 The deployment `train/local` on a warm server beside plain `dvc repro`: the same stages on a small set of embeddings,
 from the command to its end (the flow's time holds the start of its process, the quality gate and the packaging too).
-Medians of 3 with nothing to do, one run with everything. Measured by `make bench-orchestration` on {date}, {machine}, commit {commit}.
+Medians of 3 with nothing to do, one run with everything. Measured by `make bench-orchestration` on {date}, {machine},
+commit {commit}.
 
 | | `dvc repro` | flow | overhead (at most {limit:g} s) |
 |---|---|---|---|

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hilander.pipeline.dvc_stages import StageFailed, run_dvc, run_stage, stage_names
+from hilander.pipeline.dvc_stages import StageFailed, outdated_stages, run_dvc, run_stage, stage_names
 
 
 def test_names_come_in_the_order_of_the_graph_and_a_stage_that_is_added_in_its_place(workspace):
@@ -68,6 +68,18 @@ def test_lines_come_in_order_without_bars_and_secrets_and_an_unchanged_stage_is_
     assert percents == [0, 25, 50, 75, 100] * 2
     assert not run_stage(workspace.folder, "bar", lines.append)
     assert lines[-1] != "after"
+
+
+def test_what_is_out_of_date_is_what_dvc_would_run(workspace):
+    assert outdated_stages(workspace.folder) >= {"build_graph", "train_lander"}
+    for name in stage_names(workspace.folder):
+        run_stage(workspace.folder, name, lambda line: None)
+    assert outdated_stages(workspace.folder).isdisjoint(stage_names(workspace.folder))
+    params = workspace.folder / "params.yaml"
+    params.write_text(params.read_text().replace("epochs: 3", "epochs: 4"))
+    outdated = outdated_stages(workspace.folder)
+    assert "train_lander" in outdated
+    assert "build_graph" not in outdated
 
 
 def test_a_failure_says_what_the_stage_said_last(workspace):

@@ -64,7 +64,8 @@ def outdated_stages(workspace: Path) -> set[str]:
 
     try:
         with Repo(str(workspace)) as repo:
-            return set(repo.status())
+            # A stage is named alone from its folder, and as path/dvc.yaml:name from elsewhere.
+            return {address.rpartition(":")[2] for address in repo.status()}
     except DvcException as error:
         raise ValueError(f"DVC cannot tell what is out of date in {workspace}: {error}") from error
 
