@@ -85,6 +85,10 @@ class Workspace:
             splits=np.where(labels < 60, "train", "test"),
         )
 
+    def in_service(self):
+        """Version of the model in service."""
+        return (self.folder / "models/in_service").resolve().name
+
     def contents(self, *folders):
         """Bytes of every file."""
         paths = [path for folder in folders for path in (self.folder / folder).rglob("*") if path.is_file()]
@@ -106,6 +110,12 @@ def server(workspace):
     server.up()
     yield server
     server.down()
+
+
+@pytest.fixture(scope="module")
+def first(server):
+    """The first run of a fresh workspace."""
+    return server.trigger()
 
 
 class Server:
