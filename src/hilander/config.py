@@ -42,6 +42,17 @@ class ValidateParams:
 
 
 @dataclass(frozen=True)
+class NetworkParams:
+    """What one network of an ensemble does otherwise than its `EncoderParams`; null: the same."""
+
+    image_size: int | None = None
+    width: int | None = None
+    epochs: int | None = None
+    rotate_classes: bool | None = None
+    seed: int | None = None  # null: the encoder's plus the place in the list, from 0
+
+
+@dataclass(frozen=True)
 class EncoderParams:
     """Supervised classifier whose encoder turns images into embeddings."""
 
@@ -63,8 +74,18 @@ class EncoderParams:
     rotate_classes: bool = False  # quarter turns of a class become classes of their own
     precision: str = "auto"  # auto | float32 | bfloat16: of the convolutions in training
     held_out_share: float = 0.1  # share of the training classes that choose the epoch instead; 0 takes the last epoch
+    ensemble: tuple[NetworkParams, ...] = ()  # one block a network, side by side; none: one network
+    whitening: float | None = None  # shrinkage of the within-class covariance to whiten by, (0, 1]; null: none
     device: str = "auto"
     seed: int = 0
+
+    def networks(self) -> tuple[EncoderParams, ...]:
+        """Parameters of every network to train, each by itself."""
+        alone = dataclasses.replace(self, ensemble=(), whitening=None)
+        return tuple(
+            dataclasses.replace(alone, **{"seed": self.seed + i} | _given(network))
+            for i, network in enumerate(self.ensemble or (NetworkParams(),))
+        )
 
 
 @dataclass(frozen=True)
@@ -270,6 +291,10 @@ def from_mapping(block: type[T], raw: object, where: str) -> T:
             raise ConfigError(f"{where}: unknown key '{key}'; {hint}")
         values[key] = _checked(hints[key], value, f"{where}: {key}")
     return block(**values)
+
+
+def _given(block: Any) -> dict[str, Any]:
+    return {key: value for key, value in dataclasses.asdict(block).items() if value is not None}
 
 
 def _checked(expected: Any, value: Any, where: str) -> Any:

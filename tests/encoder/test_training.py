@@ -3,8 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from PIL import ImageChops
 
-import hilander.encoder.training as training
+import hilander.encoder.network_training as network_training
 from hilander.config import EncoderParams
 from hilander.data import split_classes
 from hilander.encoder import train_encoder
@@ -23,7 +24,9 @@ def same_weights(one, other):
 
 
 def test_unseen_classes_are_told_apart_better_than_by_an_untrained_network(drawings):
-    images, labels = drawings
+    labels = drawings[1]
+    rng = np.random.default_rng(0)
+    images = [ImageChops.offset(image, *rng.integers(-4, 5, 2).tolist()) for image in drawings[0]]
     unseen = split_classes(labels, 0.4, seed=1)
     encoder, history = train_encoder([images[i] for i in np.flatnonzero(~unseen)], labels[~unseen], PARAMS)
     assert [record.epoch for record in history] == list(range(1, 9))
@@ -41,11 +44,11 @@ def test_an_interrupted_run_carries_on_to_the_same_weights(drawings, tmp_path, m
     whole, history = train_encoder(*drawings, params)
 
     def pull_the_plug(embeddings, labels):  # in the second epoch, when the first is on disk
-        if any(tmp_path.iterdir()):
+        if any(tmp_path.rglob("*.pt")):
             raise KeyboardInterrupt
         return one_nn_accuracy(embeddings, labels)
 
-    monkeypatch.setattr(training, "one_nn_accuracy", pull_the_plug)
+    monkeypatch.setattr(network_training, "one_nn_accuracy", pull_the_plug)
     with pytest.raises(KeyboardInterrupt):
         train_encoder(*drawings, params, checkpoint_folder=tmp_path)
     monkeypatch.undo()
@@ -63,7 +66,7 @@ def test_the_state_of_other_data_or_parameters_is_not_picked_up(drawings, tmp_pa
     other = dataclasses.replace(SHORT, seed=1)
     resumed, _ = train_encoder(images, labels, other, checkpoint_folder=tmp_path)
     assert same_weights(resumed, train_encoder(images, labels, other)[0])
-    (tmp_path / "checkpoint.pt").write_bytes(b"half a file")
+    (tmp_path / "network_0" / "checkpoint.pt").write_bytes(b"half a file")
     restarted, _ = train_encoder(images, labels, other, checkpoint_folder=tmp_path)
     assert same_weights(restarted, resumed)
 
@@ -71,7 +74,9 @@ def test_the_state_of_other_data_or_parameters_is_not_picked_up(drawings, tmp_pa
 def test_the_best_epoch_is_kept_and_random_numbers_of_the_caller_are_not_touched(drawings, monkeypatch):
     scores = iter([0.5, 0.9, 0.9, 0.1])
     kept = []
-    monkeypatch.setattr(training, "one_nn_accuracy", lambda embeddings, _: kept.append(embeddings) or next(scores))
+    monkeypatch.setattr(
+        network_training, "one_nn_accuracy", lambda embeddings, _: kept.append(embeddings) or next(scores)
+    )
     state = torch.get_rng_state()
     encoder, _ = train_encoder(*drawings, SHORT)
     assert torch.equal(torch.get_rng_state(), state)

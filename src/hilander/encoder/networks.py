@@ -5,24 +5,38 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+_LAST_SIDE = 5  # stages are added until the map is at most this many positions a side
+
 
 class ConvNet(nn.Module):
     """Conv-4, the usual small network of few-shot learning: four times convolution, batch norm, ReLU, max-pooling.
 
-    Vinyals et al., *Matching Networks for One Shot Learning*, NeurIPS 2016, section 4.1; a linear layer on the mean
-    over positions gives the embedding, so that any image of at least 16 × 16 pixels fits.
+    Vinyals et al., *Matching Networks for One Shot Learning*, NeurIPS 2016, section 4.1.
 
-    **Shapes:** images (b, 1, height, width) float32 -> embeddings (b, embedding_size) float32, not normalised.
+    Parameters
+    ----------
+    image_size : int
+        Height and width of the images, at least 16.
+    width : int
+        Channels of every layer.
+    embedding_size : int
+        Width of the embeddings.
+
+    **Shapes:** images (b, 1, image_size, image_size) float32 -> embeddings (b, embedding_size) float32, not normalised.
     """
 
-    def __init__(self, width: int, embedding_size: int) -> None:
+    def __init__(self, image_size: int, width: int, embedding_size: int) -> None:
         super().__init__()
+        if image_size < 16:
+            raise ValueError(
+                f"expected images of at least 16 pixels a side, which Conv-4 halves 4 times; got {image_size}"
+            )
         blocks = [
             nn.Sequential(_conv(1 if i == 0 else width, width, 3), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2))
             for i in range(4)
         ]
         self.features = nn.Sequential(*blocks)
-        self.embed = _Embed(width, embedding_size)
+        self.embed = _Embed(width * (image_size // 16) ** 2, embedding_size)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the embeddings of `images`."""
@@ -30,25 +44,35 @@ class ConvNet(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Residual network for small grey images: a strided stem, then four stages that double the channels.
+    """Residual network for small grey images: a strided stem, then stages that halve the image and double the channels.
 
     He et al., *Deep Residual Learning for Image Recognition*, CVPR 2016, with one basic block a stage and the average
     pooling of ResNet-D (He et al., *Bag of Tricks*, CVPR 2019, figure 2c) where a stage halves the image. The first
-    stage keeps the stem's resolution; channels are 1, 2, 4 and 8 times `width`.
+    stage keeps the stem's resolution, the last one ends at 3 to 5 positions a side: images of 32 or 40 pixels get three
+    stages, of 48 or 64 pixels four.
 
-    **Shapes:** images (b, 1, height, width) float32 -> embeddings (b, embedding_size) float32, not normalised.
+    Parameters
+    ----------
+    image_size : int
+        Height and width of the images.
+    width : int
+        Channels of the first stage.
+    embedding_size : int
+        Width of the embeddings.
+
+    **Shapes:** images (b, 1, image_size, image_size) float32 -> embeddings (b, embedding_size) float32, not normalised.
     """
 
-    def __init__(self, width: int, embedding_size: int) -> None:
+    def __init__(self, image_size: int, width: int, embedding_size: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(_conv(1, width, 3, stride=2), nn.BatchNorm2d(width), nn.ReLU())
-        self.stages = nn.Sequential(
-            _ResidualBlock(width, width, stride=1),
-            _ResidualBlock(width, 2 * width, stride=2),
-            _ResidualBlock(2 * width, 4 * width, stride=2),
-            _ResidualBlock(4 * width, 8 * width, stride=2),
-        )
-        self.embed = _Embed(8 * width, embedding_size)
+        stages: list[nn.Module] = [_ResidualBlock(width, width, stride=1)]
+        side, channels = _halved(image_size), width
+        while side > _LAST_SIDE:
+            stages.append(_ResidualBlock(channels, 2 * channels, stride=2))
+            side, channels = _halved(side), 2 * channels
+        self.stages = nn.Sequential(*stages)
+        self.embed = _Embed(channels * side**2, embedding_size)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the embeddings of `images`."""
@@ -76,7 +100,10 @@ class _ResidualBlock(nn.Module):
 
 
 class _Embed(nn.Module):
-    """Mean over positions, linear map, and batch norm as in ArcFace's output layer, so that directions are centred."""
+    """Linear map of all positions, then batch norm: the output layer of ArcFace (Deng et al., CVPR 2019, section 3.1).
+
+    Pooling over positions instead would drop where a stroke lies, which is what tells many characters apart.
+    """
 
     def __init__(self, n_in: int, embedding_size: int) -> None:
         super().__init__()
@@ -84,8 +111,12 @@ class _Embed(nn.Module):
         self.norm = nn.BatchNorm1d(embedding_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.linear(x.mean(dim=(2, 3))))
+        return self.norm(self.linear(x.flatten(start_dim=1)))
 
 
 def _conv(n_in: int, n_out: int, size: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(n_in, n_out, size, stride, padding=size // 2, bias=False)
+
+
+def _halved(side: int) -> int:
+    return (side + 1) // 2  # as a padded convolution of stride 2 does

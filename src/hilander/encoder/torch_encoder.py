@@ -51,7 +51,7 @@ class TorchEncoder(Encoder):
         self.device = resolve_device(device)
         # Channels last is what CPU convolutions are fast in: 1.5 to 2 times.
         self.network = nn.utils.convert_conv2d_weight_memory_format(
-            NETWORKS[network](width, embedding_size).to(self.device).eval(), torch.channels_last
+            NETWORKS[network](image_size, width, embedding_size).to(self.device).eval(), torch.channels_last
         )
 
     @classmethod

@@ -1,23 +1,20 @@
-"""Train a classifier with a margin softmax on labelled images, and keep its encoder."""
+"""From labelled images to the encoder that `EncoderParams` describe: one network, or several side by side."""
 
 from __future__ import annotations
 
-import time
+import dataclasses
 from pathlib import Path
 
-import numpy as np
-import torch
 from numpy.typing import ArrayLike
-from tqdm import tqdm
 
 from hilander.config import EncoderParams
-from hilander.data.splits import split_classes
-from hilander.embeddings import check_labels
-from hilander.encoder.checkpoint import Checkpoint, fingerprint
-from hilander.encoder.images import ImageSequence, prepare_images
+from hilander.encoder.base import Encoder
+from hilander.encoder.ensemble_encoder import EnsembleEncoder
+from hilander.encoder.images import ImageSequence
+from hilander.encoder.network_training import train_network
 from hilander.encoder.torch_encoder import TorchEncoder
-from hilander.encoder.training_run import EpochRecord, TrainingRun
-from hilander.metrics import one_nn_accuracy
+from hilander.encoder.training_run import EpochRecord
+from hilander.encoder.whitening import Whitening
 
 
 def train_encoder(
@@ -27,7 +24,7 @@ def train_encoder(
     *,
     checkpoint_folder: str | Path | None = None,
     show_progress: bool = False,
-) -> tuple[TorchEncoder, list[EpochRecord]]:
+) -> tuple[Encoder, list[EpochRecord]]:
     """Learn to tell the classes apart, on a part of them; the rest of them, never trained on, choose the epoch.
 
     On one machine's CPU the same input gives the same weights, interrupted and resumed or not.
@@ -35,11 +32,12 @@ def train_encoder(
     Parameters
     ----------
     images : sequence of PIL.Image.Image, length n
-        Read once; the small grey ones are held in memory (image_size² bytes each).
+        Read once a network; the small grey ones are held in memory (image_size² bytes each).
     labels : (n,)
         Class of each image.
     params : EncoderParams
-        ``name`` is ``resnet`` or ``conv``.
+        ``name`` is ``resnet`` or ``conv``; ``ensemble`` asks for several networks, ``whitening`` for within-class
+        whitening, which is learned from all of `images`.
     checkpoint_folder : str or Path, optional
         State is kept here after every epoch, and picked up by the next call with the same data and parameters.
     show_progress : bool
@@ -47,50 +45,32 @@ def train_encoder(
 
     Returns
     -------
-    encoder : TorchEncoder
-        Of the epoch with the highest 1-NN accuracy on the held-out classes, the later one of equals; the last epoch
+    encoder : Encoder
+        A `TorchEncoder`, or an `EnsembleEncoder` where an ensemble or whitening is asked for. Each network is that of
+        the epoch with the highest 1-NN accuracy on the held-out classes, the later one of equals; of the last epoch
         where ``held_out_share`` is 0.
     history : list of EpochRecord
-        One per epoch.
+        One per epoch; those of several networks are numbered on.
 
     Raises
     ------
     ValueError
         No epoch or a batch of one, labels of another length or missing, fewer than two classes left to train on, an
-        unknown network, loss or precision.
+        unknown network, loss or precision, or a shrinkage out of its range.
     ImportError
         The extra ``encoder`` is not installed.
     """
-    if params.epochs < 1 or params.batch_size < 2:
-        raise ValueError(
-            f"expected encoder.epochs of at least 1 and encoder.batch_size of at least 2, which batch norm needs; "
-            f"got {params.epochs} and {params.batch_size}"
-        )
-    classes = check_labels(labels, len(images))
-    held_out = np.zeros(len(classes), dtype=bool)
-    if params.held_out_share > 0:
-        held_out = split_classes(np.asarray(labels), params.held_out_share, params.seed)
-    if len(np.unique(classes[~held_out])) < 2:
-        raise ValueError(
-            f"expected at least 2 classes to train on; got {len(np.unique(classes[~held_out]))}, and "
-            f"{len(np.unique(classes[held_out]))} held out. Add labelled classes, or lower encoder.held_out_share"
-        )
-    prepared = prepare_images(images, params.image_size, show_progress)
-    checkpoint = Checkpoint(checkpoint_folder, fingerprint(params, prepared, torch.from_numpy(classes)))
-    with torch.random.fork_rng():  # the caller's random numbers are not touched
-        run = TrainingRun(prepared[~held_out], np.unique(classes[~held_out], return_inverse=True)[1], params)
-        run.restore(checkpoint.read())
-        n_seen = len(run.history) * run.images_per_epoch
-        total = params.epochs * run.images_per_epoch
-        bar = tqdm(desc="training the encoder", unit="image", total=total, initial=n_seen, disable=not show_progress)
-        with bar as progress:
-            while len(run.history) < params.epochs:
-                started = time.perf_counter()
-                loss = run.train_epoch(progress)
-                score = float("nan")
-                if held_out.sum() > 1:
-                    score = one_nn_accuracy(run.encoder.encode_prepared(prepared[held_out]), classes[held_out])
-                run.keep(EpochRecord(len(run.history) + 1, loss, score, time.perf_counter() - started))
-                progress.set_postfix(loss=f"{loss:.2f}", held_out_one_nn=f"{score:.4f}")
-                checkpoint.write(run.state())
-    return run.chosen(), run.history
+    networks: list[TorchEncoder] = []
+    history: list[EpochRecord] = []
+    for i, own in enumerate(params.networks()):
+        folder = None if checkpoint_folder is None else Path(checkpoint_folder) / f"network_{i}"
+        network, records = train_network(images, labels, own, checkpoint_folder=folder, show_progress=show_progress)
+        networks.append(network)
+        history += [dataclasses.replace(record, epoch=len(history) + j) for j, record in enumerate(records, start=1)]
+    if params.whitening is None:
+        return (EnsembleEncoder(networks) if params.ensemble else networks[0]), history
+    whitenings = [
+        Whitening.fit(network.encode(images, show_progress=show_progress), labels, params.whitening)
+        for network in networks
+    ]
+    return EnsembleEncoder(networks, whitenings), history

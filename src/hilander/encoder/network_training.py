@@ -1,0 +1,64 @@
+"""Train one network as a classifier with a margin softmax on labelled images, and keep its encoder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from tqdm import tqdm
+
+from hilander.config import EncoderParams
+from hilander.data.splits import split_classes
+from hilander.embeddings import check_labels
+from hilander.encoder.checkpoint import Checkpoint, fingerprint
+from hilander.encoder.images import ImageSequence, prepare_images
+from hilander.encoder.torch_encoder import TorchEncoder
+from hilander.encoder.training_run import EpochRecord, TrainingRun
+from hilander.metrics import one_nn_accuracy
+
+
+def train_network(
+    images: ImageSequence,
+    labels: ArrayLike,
+    params: EncoderParams,
+    *,
+    checkpoint_folder: str | Path | None = None,
+    show_progress: bool = False,
+) -> tuple[TorchEncoder, list[EpochRecord]]:
+    """Train the one network that `params` describe; see `hilander.encoder.train_encoder`, which calls this."""
+    if params.epochs < 1 or params.batch_size < 2:
+        raise ValueError(
+            f"expected encoder.epochs of at least 1 and encoder.batch_size of at least 2, which batch norm needs; "
+            f"got {params.epochs} and {params.batch_size}"
+        )
+    classes = check_labels(labels, len(images))
+    held_out = np.zeros(len(classes), dtype=bool)
+    if params.held_out_share > 0:
+        held_out = split_classes(np.asarray(labels), params.held_out_share, params.seed)
+    if len(np.unique(classes[~held_out])) < 2:
+        raise ValueError(
+            f"expected at least 2 classes to train on; got {len(np.unique(classes[~held_out]))}, and "
+            f"{len(np.unique(classes[held_out]))} held out. Add labelled classes, or lower encoder.held_out_share"
+        )
+    prepared = prepare_images(images, params.image_size, show_progress)
+    checkpoint = Checkpoint(checkpoint_folder, fingerprint(params, prepared, torch.from_numpy(classes)))
+    with torch.random.fork_rng():  # the caller's random numbers are not touched
+        run = TrainingRun(prepared[~held_out], np.unique(classes[~held_out], return_inverse=True)[1], params)
+        run.restore(checkpoint.read())
+        n_seen = len(run.history) * run.images_per_epoch
+        total = params.epochs * run.images_per_epoch
+        bar = tqdm(desc="training the encoder", unit="image", total=total, initial=n_seen, disable=not show_progress)
+        with bar as progress:
+            while len(run.history) < params.epochs:
+                started = time.perf_counter()
+                loss = run.train_epoch(progress)
+                score = float("nan")
+                if held_out.sum() > 1:
+                    score = one_nn_accuracy(run.encoder.encode_prepared(prepared[held_out]), classes[held_out])
+                run.keep(EpochRecord(len(run.history) + 1, loss, score, time.perf_counter() - started))
+                progress.set_postfix(loss=f"{loss:.2f}", held_out_one_nn=f"{score:.4f}")
+                checkpoint.write(run.state())
+    return run.chosen(), run.history

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from hilander.encoder.whitening import Whitening
+from hilander.metrics import one_nn_accuracy
+
+
+@pytest.fixture(scope="module")
+def slanted() -> tuple[np.ndarray, np.ndarray]:
+    """60 classes of 10; all of them vary strongly along one direction that tells none apart."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(60), 10)
+    embeddings = rng.normal(size=(60, 16))[labels] + 0.3 * rng.normal(size=(600, 16))
+    embeddings += 4 * rng.normal(size=(600, 1)) * rng.normal(size=16) / 4
+    return embeddings, labels
+
+
+def test_classes_vary_alike_in_every_direction_afterwards(slanted):
+    embeddings, labels = slanted
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    whitening = Whitening.fit(embeddings, labels, shrinkage=1e-6)
+    z = (unit - whitening.mean) @ whitening.transform
+    within = z - np.stack([z[labels == label].mean(axis=0) for label in range(60)])[labels]
+    assert np.allclose(within.T @ within / len(z), np.eye(16), atol=1e-2)
+
+
+def test_unseen_classes_are_told_apart_better(slanted):
+    embeddings, labels = slanted
+    seen = labels < 30
+    whitening = Whitening.fit(embeddings[seen], labels[seen], shrinkage=0.1)
+    new = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True))[~seen].astype(np.float32)
+    assert one_nn_accuracy(whitening(new), labels[~seen]) > one_nn_accuracy(new, labels[~seen]) + 0.1
+
+
+def test_full_shrinkage_only_centres(slanted):
+    unit = (slanted[0] / np.linalg.norm(slanted[0], axis=1, keepdims=True)).astype(np.float32)
+    centred = unit - unit.mean(axis=0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    whitened = Whitening.fit(unit, slanted[1], shrinkage=1.0)(unit)
+    assert np.allclose(whitened @ whitened.T, centred @ centred.T, atol=1e-4)
+
+
+def test_neither_order_nor_names_of_classes_matter(slanted):
+    embeddings, labels = slanted
+    order = np.random.default_rng(1).permutation(len(labels))
+    one = Whitening.fit(embeddings, labels, 0.3)
+    other = Whitening.fit(embeddings[order], np.array([f"class {label}" for label in labels])[order], 0.3)
+    x = embeddings[:50].astype(np.float32)
+    assert np.allclose(one(x) @ one(x).T, other(x) @ other(x).T, atol=1e-4)
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, -0.1, 1.5])
+def test_a_shrinkage_out_of_range_is_refused(slanted, shrinkage):
+    with pytest.raises(ValueError, match=r"encoder\.whitening"):
+        Whitening.fit(*slanted, shrinkage)
+
+
+def test_classes_of_one_embedding_each_teach_nothing(slanted):
+    with pytest.raises(ValueError, match="two different embeddings"):
+        Whitening.fit(slanted[0], np.arange(600), 0.3)
