@@ -26,7 +26,7 @@ install: $(VENV)/.installed  ## Create .venv and install hilander with everythin
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || python3.11 -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python $(UV_SOURCES) -c constraints.txt -e '.[dev]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(UV_SOURCES) -c constraints.txt -e '.[dev]'
 	@touch $@
 
 run: install  ## Pull the built-in glyphs, run every stage, print the metrics table and the report's path
