@@ -1,6 +1,68 @@
 """One thread per test process: small arrays run fastest so, and pytest-xdist uses the other cores."""
 
 import os
+import re
+
+import pytest
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+LONGEST = ("flows/test_train", "flows/test_faults", "e2e/", "flows/", "pipeline/", "serving/")
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take long come first: one left for the end would keep one process waiting for the other."""
+
+    def place(item):
+        path = item.path.as_posix()
+        return next((place for place, part in enumerate(LONGEST) if f"tests/{part}" in path), len(LONGEST))
+
+    items.sort(key=place)
+
+
+@pytest.fixture(scope="session")
+def draw_characters():
+    """Function that makes characters of random strokes and yields shaky drawings of each, ink on paper."""
+    import numpy as np  # once the threads are set
+    from PIL import Image, ImageDraw
+
+    def draw(n_characters, n_copies, *, side, margin, shake):
+        rng = np.random.default_rng(0)
+        for character in range(n_characters):
+            strokes = rng.integers(margin, side - margin, (5, 2))
+            for copy in range(n_copies):
+                image = Image.new("L", (side, side), 255)
+                shaky = strokes + rng.integers(-shake, shake + 1, strokes.shape)
+                ImageDraw.Draw(image).line([tuple(point) for point in shaky.tolist()], fill=0, width=2)
+                yield character, copy, image
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def loads_nothing():
+    """Function that says whether all that a page shows is in it, and nothing in it is run."""
+
+    def check(html):
+        sources = re.findall(r'(?:src|href)="([^"]{1,30})', html)
+        return "<script" not in html and all(source.startswith("data:image/") for source in sources)
+
+    return check
+
+
+@pytest.fixture
+def leaves_the_old_page(tmp_path):
+    """Function that calls ``write(path, images)`` with unreadable images, and says whether all is as before."""
+
+    class Broken:
+        def __getitem__(self, i):
+            raise OSError("no such image")
+
+    def check(write):
+        path = tmp_path / "report.html"
+        path.write_text("old")
+        with pytest.raises(OSError, match="no such image"):
+            write(path, Broken())
+        return path.read_text() == "old" and [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+    return check

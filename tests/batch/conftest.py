@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image, ImageDraw
 
 from hilander import HiLander
 from hilander.encoder.torch_encoder import TorchEncoder
@@ -30,17 +29,11 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def image_folder(tmp_path_factory):
-    """48 drawings: 8 characters made of random strokes, 6 shaky drawings of each."""
+def image_folder(tmp_path_factory, draw_characters):
+    """48 drawings: 8 characters, 6 drawings of each."""
     folder = tmp_path_factory.mktemp("images")
-    rng = np.random.default_rng(0)
-    for character in range(8):
-        strokes = rng.integers(2, 14, (5, 2))
-        for copy in range(6):
-            image = Image.new("L", (16, 16), 255)
-            shaky = strokes + rng.integers(-1, 2, strokes.shape)
-            ImageDraw.Draw(image).line([tuple(point) for point in shaky.tolist()], fill=0, width=2)
-            image.save(folder / f"{character}_{copy}.png")
+    for character, copy, image in draw_characters(8, 6, side=16, margin=2, shake=1):
+        image.save(folder / f"{character}_{copy}.png")
     return folder
 
 

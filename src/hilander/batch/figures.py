@@ -1,4 +1,4 @@
-"""The batch report's figures, in the looks of the evaluation's."""
+"""The batch report's figures."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.evaluation.diagnostics import cluster_sizes
-from hilander.evaluation.plotting import OURS, _figure, _styled
+from hilander.reporting.drawing import OURS, PALE, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SHY = "#b8bec5"
 
-
-@_styled
+@styled
 def plot_sizes(clusters: NDArray[np.int64]) -> Figure:
     """Clusters, and the items in them, by cluster size."""
     bins = cluster_sizes(clusters, clusters)
-    figure, (axis,) = _figure(1, 1, width=4.6, height=3.4)
+    figure, (axis,) = new_figure(1, 1, width=4.6, height=3.4)
     place = np.arange(len(bins))
     axis.bar(place, bins["clusters"], 0.75, color=OURS)
     axis.set_xticks(place, bins["items"], rotation=45 if len(bins) > 6 else 0)
@@ -28,11 +26,11 @@ def plot_sizes(clusters: NDArray[np.int64]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def plot_confidence(probabilities: NDArray[np.floating]) -> Figure:
     """Items by their probability of belonging to their cluster, and the median."""
-    figure, (axis,) = _figure(1, 1, width=4.6, height=3.4)
-    axis.hist(probabilities, np.linspace(0, 1, 21), color=_SHY, rwidth=0.9)
+    figure, (axis,) = new_figure(1, 1, width=4.6, height=3.4)
+    axis.hist(probabilities, np.linspace(0, 1, 21), color=PALE, rwidth=0.9)
     median = float(np.median(probabilities))
     axis.axvline(median, color=OURS, linewidth=1.4)
     axis.annotate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hilander.atomic_write import atomic_file
 from hilander.batch.figures import plot_confidence, plot_sizes
 from hilander.evaluation.examples import Example, Group
-from hilander.evaluation.report import _TEMPLATE as _EVALUATION
-from hilander.evaluation.report import _data_url, _inline_figure
 from hilander.evaluation.thumbnails import ImageSource, draw_strip
+from hilander.reporting import load_template, png_url, write_page
 
 _LARGEST, _LEAST_SURE, _ITEMS_SHOWN, _NAMES_SHOWN = 12, 12, 22, 5
 _SCORES = {"f_pairwise": "pairwise F", "f_bcubed": "BCubed F"}
@@ -49,25 +46,13 @@ def write_run_report(
     ImportError
         Matplotlib or Jinja2 is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise ImportError("jinja2 is not installed; pip install 'hilander[report]'") from error
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [jinja2.PackageLoader("hilander.batch", "."), jinja2.PackageLoader("hilander.evaluation", ".")]
-        ),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["figure"] = _inline_figure
+    template = load_template("hilander.batch", "report.html.j2")
     clusters = table.groupby("cluster", sort=True)["probability"].agg(items="size", probability="mean").reset_index()
     largest = clusters.sort_values(["items", "cluster"], ascending=[False, True]).head(_LARGEST)
     several = clusters[clusters["items"] > 1]
-    html = environment.get_template("batch_report.html.j2").render(
-        style=_style(environment),
+    return write_page(
+        path,
+        template,
         facts=facts,
         median=float(table["probability"].median()),
         sizes=plot_sizes(table["cluster"].to_numpy()),
@@ -78,10 +63,6 @@ def write_run_report(
         settings=", ".join(f"{name.replace('_', ' ')} {value}" for name, value in facts["settings"].items()),
         seconds=", ".join(f"{step} {seconds:,.1f}" for step, seconds in facts["seconds"].items()),
     )
-    path = Path(path)
-    with atomic_file(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
-    return path
 
 
 def _shown(row: Any, table: pd.DataFrame, images: ImageSource | None) -> dict[str, object]:
@@ -94,13 +75,5 @@ def _shown(row: Any, table: pd.DataFrame, images: ImageSource | None) -> dict[st
     if images is None:
         names = ", ".join(table["id"].iloc[rows].astype(str))
         return known | {"names": names + (", …" if row.items > n_shown else ""), "strip": None}
-    content = io.BytesIO()
     strip = draw_strip(Example("", "", (Group("", row.items, rows),)), images)
-    strip.save(content, "PNG", optimize=True)
-    return known | {"strip": _data_url(content.getvalue(), "image/png"), "width": strip.width // 2}
-
-
-def _style(environment: Any) -> str:
-    """The evaluation report's style sheet, so that both reports look alike."""
-    source, _, _ = environment.loader.get_source(environment, _EVALUATION)
-    return str(source).partition("<style>")[2].partition("</style>")[0]
+    return known | {"strip": png_url(strip), "width": strip.width // 2}

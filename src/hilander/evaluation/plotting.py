@@ -1,62 +1,26 @@
-"""The report's figures, drawn with Matplotlib without a display."""
+"""The report's figures."""
 
 from __future__ import annotations
 
-import functools
-import io
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from hilander.evaluation.point_labels import PointLabel, label_points
 from hilander.evaluation.result import MethodResult
+from hilander.reporting.drawing import BASELINE, CEILING, OURS, PALE, PUBLISHED, RULE, new_figure, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-OURS, PUBLISHED, BASELINE, CEILING, INK, RULE = "#b5301c", "#2f5d8a", "#6b7075", "#9aa0a6", "#1f2328", "#d9dce0"
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.edgecolor": CEILING,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "text.color": INK,
-    "xtick.color": BASELINE,
-    "ytick.color": BASELINE,
-}
 
-
-P = ParamSpec("P")
-
-
-def _styled(plot: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Draw in the report's style and leave Matplotlib's own settings as they are."""
-
-    @functools.wraps(plot)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
-        try:
-            import matplotlib
-        except ImportError as error:
-            raise ImportError("matplotlib is not installed; pip install 'hilander[report]'") from error
-        with matplotlib.rc_context(_STYLE):
-            return plot(*args, **kwargs)
-
-    return styled
-
-
-@_styled
+@styled
 def plot_precision_recall(results: Sequence[MethodResult], ours: str) -> Figure:
     """Where every method stands between precision and recall, pairwise and BCubed, over curves of equal F."""
-    figure, axes = _figure(1, 2, width=9.6, height=4.5)
+    figure, axes = new_figure(1, 2, width=9.6, height=4.5)
     scored = [result for result in results if result.metrics]
     panels = []
     for axis, kind, title in zip(axes, ("pairwise", "bcubed"), ("Pairwise", "BCubed"), strict=True):
@@ -76,12 +40,12 @@ def plot_precision_recall(results: Sequence[MethodResult], ours: str) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def plot_sizes(sizes: pd.DataFrame) -> Figure:
     """Number of true classes and of clusters by size; takes `hilander.evaluation.diagnostics.cluster_sizes`."""
-    figure, (axis,) = _figure(1, 1, width=4.6, height=4.2)
+    figure, (axis,) = new_figure(1, 1, width=4.6, height=4.2)
     place = np.arange(len(sizes))
-    axis.bar(place - 0.2, sizes["classes"], 0.4, color="#b8bec5", label="true classes")
+    axis.bar(place - 0.2, sizes["classes"], 0.4, color=PALE, label="true classes")
     axis.bar(place + 0.2, sizes["clusters"], 0.4, color=OURS, label="clusters")
     axis.set_xticks(place, sizes["items"], rotation=45 if len(sizes) > 6 else 0)
     axis.set(xlabel="items", ylabel="how many")
@@ -89,50 +53,29 @@ def plot_sizes(sizes: pd.DataFrame) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def plot_reliability(reliability: pd.DataFrame) -> Figure:
     """Probability against the agreement found; takes `hilander.evaluation.diagnostics.reliability`."""
-    figure, (axis, below) = _figure(2, 1, width=4.6, height=4.2, height_ratios=(4, 1), sharex=True)
+    figure, (axis, below) = new_figure(2, 1, width=4.6, height=4.2, height_ratios=(4, 1), sharex=True)
     axis.plot([0, 1], [0, 1], color=RULE, linewidth=1.2, zorder=1)
     axis.plot(reliability["probability"], reliability["agreement"], "o-", color=OURS, markersize=5, linewidth=1.4)
     axis.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share of cluster mates of one's class", aspect="auto")
-    below.bar(reliability["probability"], reliability["items"], 0.07, color="#b8bec5")
+    below.bar(reliability["probability"], reliability["items"], 0.07, color=PALE)
     below.set(xlabel="probability", ylabel="items")
     return figure
 
 
-@_styled
+@styled
 def plot_history(history: pd.DataFrame, title: str) -> Figure:
     """Training curves: the first column along the bottom, a panel for each other one that holds numbers."""
     x, *columns = [name for name in history.columns if pd.api.types.is_numeric_dtype(history[name])]
     columns = [name for name in columns if history[name].notna().any()]
-    figure, axes = _figure(1, max(1, len(columns)), width=3.2 * max(1, len(columns)), height=2.4)
+    figure, axes = new_figure(1, max(1, len(columns)), width=3.2 * max(1, len(columns)), height=2.4)
     for axis, name in zip(axes, columns, strict=False):
         axis.plot(history[x], history[name], color=PUBLISHED, linewidth=1.5)
         axis.set(xlabel=x.replace("_", " "))
         axis.set_title(f"{title}: {name.replace('_', ' ')}", fontsize=9)
     return figure
-
-
-def to_svg(figure: Figure) -> bytes:
-    """Render as SVG, letters as shapes; the same figure gives the same bytes."""
-    import matplotlib
-
-    content = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "hilander"}):
-        figure.savefig(content, format="svg", metadata={"Date": None})
-    return content.getvalue()
-
-
-def _figure(rows: int, columns: int, *, width: float, height: float, **options: Any) -> tuple[Figure, NDArray]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)  # no display, no global pyplot state
-    sharex = bool(options.pop("sharex", False))
-    axes = figure.subplots(rows, columns, sharex=sharex, gridspec_kw=options, squeeze=False)
-    return figure, axes.ravel()
 
 
 def _colour(result: MethodResult, ours: str) -> str:

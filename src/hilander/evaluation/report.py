@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hilander.atomic_write import atomic_file
 from hilander.evaluation import plotting
 from hilander.evaluation.evaluate import Evaluation
 from hilander.evaluation.examples import Example, pick_examples
 from hilander.evaluation.result import MethodResult
 from hilander.evaluation.table import COLUMNS, best_values, is_best
 from hilander.evaluation.thumbnails import COLOURS, ImageSource, draw_strip
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-_TEMPLATE = "report.html.j2"
+from hilander.reporting import load_template, png_url, write_page
 
 
 def write_report(
@@ -52,21 +44,12 @@ def write_report(
     ImportError
         Matplotlib or Jinja2 is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise ImportError("jinja2 is not installed; pip install 'hilander[report]'") from error
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hilander.evaluation", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["figure"] = _inline_figure
+    template = load_template("hilander.evaluation", "report.html.j2")
     ours = evaluation.ours
     examples = pick_examples(evaluation.labels, ours.labels) if ours.labels is not None else {}
-    html = environment.get_template(_TEMPLATE).render(
+    return write_page(
+        path,
+        template,
         evaluation=evaluation,
         ours=ours,
         rival=evaluation.baselines[0] if evaluation.baselines else None,
@@ -82,10 +65,6 @@ def write_report(
         colours=COLOURS,
         tuning=[_tuning(result) for result in evaluation.baselines if result.tuning],
     )
-    path = Path(path)
-    with atomic_file(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
-    return path
 
 
 def _row(result: MethodResult, best: Mapping[str, float]) -> dict[str, object]:
@@ -112,15 +91,5 @@ def _tuning(result: MethodResult) -> dict[str, object]:
 def _with_strip(example: Example, images: ImageSource | None) -> dict[str, object]:
     if images is None:
         return {"example": example, "strip": None}
-    content = io.BytesIO()
     strip = draw_strip(example, images)
-    strip.save(content, "PNG", optimize=True)
-    return {"example": example, "strip": _data_url(content.getvalue(), "image/png"), "width": strip.width // 2}
-
-
-def _inline_figure(figure: Figure) -> str:
-    return _data_url(plotting.to_svg(figure), "image/svg+xml")
-
-
-def _data_url(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    return {"example": example, "strip": png_url(strip), "width": strip.width // 2}

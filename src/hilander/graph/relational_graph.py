@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -111,7 +113,9 @@ def next_graph(
     edges = sorted_pairs(candidates[:, 0], candidates[:, 1], n)
     identity = relational_features(embeddings, neighbors, similarities, edges)
     cluster = relational_features(clusters, cluster_neighbors, cluster_similarities, edges)
-    known = _look_up(before.edges, linkage, edges, n)
+    keys, wanted = (pairs[:, 0] * n + pairs[:, 1] for pairs in (before.edges, edges))
+    linkage_and_presence = look_up(keys, (linkage, np.ones_like(linkage)), wanted)
+    known = np.stack(linkage_and_presence, axis=1, dtype=np.float32)
     return _item_graph(edges, identity, cluster, known, n)
 
 
@@ -146,6 +150,34 @@ def symmetric(edges: NDArray[np.int64], weights: NDArray[np.float32], n_nodes: i
     return (upper + upper.T).tocsr()
 
 
+def look_up(keys: NDArray[np.int64], values: Sequence[NDArray[Any]], wanted: NDArray[np.int64]) -> list[NDArray[Any]]:
+    """Return the values of the wanted keys, 0 where a key is absent.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (m,), int64
+        Sorted, each once.
+    values : sequence of ndarray of shape (m,)
+        Of the keys.
+    wanted : ndarray of shape (w,), int64
+
+    Returns
+    -------
+    list of ndarray of shape (w,)
+        One for each of `values`, of its dtype.
+
+    Examples
+    --------
+    >>> look_up(np.array([2, 5, 9]), [np.array([20, 50, 90])], np.array([5, 6, 10, 2]))
+    [array([50,  0,  0, 20])]
+    """
+    if len(keys) == 0:
+        return [np.zeros(len(wanted), value.dtype) for value in values]
+    position = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    present = keys[position] == wanted
+    return [np.where(present, value[position], 0) for value in values]
+
+
 def _item_graph(
     edges: NDArray[np.int64],
     identity: NDArray[np.float32],
@@ -157,13 +189,3 @@ def _item_graph(
     single = np.tile(np.array([0, 0, 1, 1], np.float32), (len(edges), 1))
     features = np.concatenate([identity, cluster, known, known[:, :1], single], axis=1)
     return assemble(edges, features, np.ones(n, np.int64))
-
-
-def _look_up(
-    edges: NDArray[np.int64], linkage: NDArray[np.float32], wanted: NDArray[np.int64], n_nodes: int
-) -> NDArray[np.float32]:
-    """Linkage of each wanted pair and whether it was an edge, (len(wanted), 2)."""
-    keys, wanted_keys = (pairs[:, 0] * n_nodes + pairs[:, 1] for pairs in (edges, wanted))
-    position = np.minimum(np.searchsorted(keys, wanted_keys), len(keys) - 1)
-    found = keys[position] == wanted_keys
-    return np.stack([np.where(found, linkage[position], 0), found], axis=1).astype(np.float32)

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hilander.graph.knn import nearest_neighbors
-from hilander.graph.relational_graph import RelationalGraph, assemble, cluster_features
+from hilander.graph.relational_graph import RelationalGraph, assemble, cluster_features, look_up
 from hilander.graph.relations import N_CONTEXT, relational_features, sorted_pairs, undirected_edges
 
 _N_CANDIDATES = 10  # nearest clusters, by either feature, that become edges
@@ -64,7 +64,7 @@ def super_graph(
     found = sorted_pairs(candidates[:, 0], candidates[:, 1], n)
     i, j = found.T
     n_pairs = sizes[i] * sizes[j]
-    total, count, largest = _look_up(pairs, (total, count, largest), i * n + j)
+    total, count, largest = look_up(pairs, (total, count, largest), i * n + j)
     within = np.bincount(ends[~apart, 0], linkage[~apart], n)
     cohesion = np.where(sizes > 1, within / np.maximum(sizes * (sizes - 1) / 2, 1), 1.0)
     columns = [total / n_pairs, count / n_pairs, largest]
@@ -80,12 +80,3 @@ def super_graph(
 
 def _unit_rows(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-
-
-def _look_up(keys: NDArray[np.int64], values: tuple[NDArray, ...], wanted: NDArray[np.int64]) -> list[NDArray]:
-    """Values of the wanted keys, 0 where absent."""
-    if len(keys) == 0:
-        return [np.zeros(len(wanted)) for _ in values]
-    position = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    present = keys[position] == wanted
-    return [np.where(present, value[position], 0) for value in values]

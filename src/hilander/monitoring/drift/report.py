@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from hilander.atomic_write import atomic_file
-from hilander.evaluation.plotting import to_svg
 from hilander.monitoring.drift import plots
 from hilander.monitoring.drift.evidently_page import write_evidently_page
 from hilander.monitoring.drift.monitor import Comparison
 from hilander.monitoring.drift.verdict import SCALAR_TITLES
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-_TEMPLATE = "report.html.j2"
+from hilander.reporting import load_template, write_page
 
 
 def write_drift_report(path: str | Path, comparison: Comparison, *, facts: Mapping[str, str] | None = None) -> Path:
@@ -37,22 +29,13 @@ def write_drift_report(path: str | Path, comparison: Comparison, *, facts: Mappi
     ImportError
         Evidently, Matplotlib or Jinja2 is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise ImportError("jinja2 is not installed; pip install 'hilander[report]'") from error
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("hilander.monitoring.drift", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["figure"] = _inline_figure
+    template = load_template("hilander.monitoring.drift", "report.html.j2")
     path = Path(path)
     evidently = write_evidently_page(path.with_name(f"{path.stem}-evidently.html"), comparison)
     verdict = comparison.verdict
-    html = environment.get_template(_TEMPLATE).render(
+    return write_page(
+        path,
+        template,
         verdict=verdict,
         statistics=sorted(verdict.statistics, key=lambda statistic: -statistic.excess),
         n_beyond=sum(statistic.drifted for statistic in verdict.statistics),
@@ -64,10 +47,3 @@ def write_drift_report(path: str | Path, comparison: Comparison, *, facts: Mappi
         maps=plots.plot_maps(comparison),
         scalars=plots.plot_scalars(comparison, SCALAR_TITLES),
     )
-    with atomic_file(path) as temporary:
-        temporary.write_text(html, encoding="utf-8")
-    return path
-
-
-def _inline_figure(figure: Figure) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(to_svg(figure)).decode()}"

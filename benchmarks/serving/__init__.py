@@ -1,0 +1,1 @@
+"""Latency, throughput, overload and memory of the service over HTTP."""
