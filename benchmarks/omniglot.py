@@ -33,7 +33,7 @@ ENCODER = EncoderParams(
     batch_size=64,
     rotate_classes=True,
     held_out_share=0.0,
-    ensemble=(NetworkParams(), NetworkParams(rotate_classes=False, epochs=36)),
+    ensemble=(NetworkParams(), NetworkParams(image_size=48, width=48, epochs=40)),
     whitening=0.3,
 )
 
