@@ -7,6 +7,6 @@ RUN apt-get update \
 WORKDIR /hilander
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src
-RUN uv pip install --system --no-cache --torch-backend cpu -c constraints.txt -e '.[all]'
+RUN uv pip install --system --compile-bytecode --no-cache --torch-backend cpu -c constraints.txt -e '.[all]'
 COPY . .
 ENV DVC_NO_ANALYTICS=1 GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 BENTOML_DO_NOT_TRACK=true

@@ -31,7 +31,7 @@ def _may_pass(task: Any, task_run: Any, state: State) -> bool:
     return isinstance(state.result(raise_on_failure=False), FetchError)
 
 
-@task(retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=_may_pass, timeout_seconds=24 * 3600)
+@task(retries=2, retry_delay_seconds=[3, 15], retry_condition_fn=_may_pass, timeout_seconds=24 * 3600)
 def fetch(source: str, working: Path) -> Path:
     """Bring the set here; a download that was cut short carries on."""
     from hilander.batch import fetch

@@ -36,6 +36,8 @@ def up(port: PortOption = 4200) -> None:
         sys.exit("deploy: expected prefect.yaml here; run in the folder that holds it")
     HOME.mkdir(exist_ok=True)
     os.environ["PREFECT_API_URL"] = url = f"http://127.0.0.1:{port}/api"
+    # The worker's `python` must be this one, whatever shell started us.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     if not _is_healthy(url):
         _start("server", "server", "start", "--host", "127.0.0.1", "--port", str(port))
         _wait_for(url)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SUSTAINED = "hilander.drift.sustained"  # event, for automations
 
 
-@task(retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=lambda task, run, state: isinstance(
+@task(retries=2, retry_delay_seconds=[3, 15], retry_condition_fn=lambda task, run, state: isinstance(
     state.result(raise_on_failure=False), OSError
 ))  # fmt: skip
 def read_window(home: Path, params: MonitorParams) -> Captures:

@@ -33,7 +33,7 @@ def _may_pass(task: Any, task_run: Any, state: State) -> bool:
     return isinstance(state.result(raise_on_failure=False), RemoteUnavailable)
 
 
-@task(retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=_may_pass)
+@task(retries=2, retry_delay_seconds=[3, 15], retry_condition_fn=_may_pass)
 def pull_data(workspace: Path) -> None:
     """Bring data that are tracked, but not here, from the remote."""
     from hilander.pipeline.data_versions import pull_missing
@@ -93,7 +93,7 @@ def package(workspace: Path, models: Path, experiment: str | None) -> str:
     return package(workspace, models, experiment).version
 
 
-@task(retries=2, retry_delay_seconds=[5, 30], retry_condition_fn=_may_pass)
+@task(retries=2, retry_delay_seconds=[3, 15], retry_condition_fn=_may_pass)
 def push_artifacts(workspace: Path) -> None:
     """Send what the stages made to DVC's remote, where one is configured for it."""
     from hilander.pipeline.data_versions import push_outputs

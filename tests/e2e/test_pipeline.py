@@ -41,7 +41,8 @@ class Workspace:
 
     def environment(self):
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(self.folder / "src")}
+        # The repository's own code, whose compiled form is kept; the workspace's copy of it is what DVC watches.
+        return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(ROOT / "src")}
 
     def dvc(self, *arguments):
         command = [sys.executable, "-m", "dvc", *arguments]

@@ -46,7 +46,8 @@ class Workspace:
     def environment(self):
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         ours = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
-        return ours | {"PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(self.folder / "src")}
+        # The repository's own code, whose compiled form is kept; the workspace's copy of it is what DVC watches.
+        return ours | {"PATH": path, "DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(ROOT / "src")}
 
     def run(self, *command, check=False, **environment):
         result = subprocess.run(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hilander.pipeline.dvc_stages import StageFailed, run_dvc
+from hilander.pipeline.redaction import Redactor
 
 # What DVC says where trying again would not help.
 _PERMANENT = ("Checkout failed for following targets", "no remote specified", "remote not found", "config file error")
@@ -41,9 +42,7 @@ def pull_missing(workspace: Path, say: Callable[[str], None]) -> None:
     pointers = sorted(path.name for path in workspace.glob("*.dvc") if path.is_file())
     if not pointers:
         return
-    lines = run_dvc(workspace, ["status", "--json", *pointers], lambda line: None, what="reading the state of the data")
-    status = json.loads(next((line for line in lines if line.startswith("{")), "{}"))
-    for pointer, changes in status.items():
+    for pointer, changes in _state_of(workspace, pointers).items():
         # A change may also be a word, such as "changed checksum" where a pointer was edited by hand.
         outputs = [change.get("changed outs", {}) for change in changes if isinstance(change, dict)]
         here = {state for output in outputs for state in output.values()} <= {"modified", "new"}
@@ -70,6 +69,19 @@ def push_outputs(workspace: Path, say: Callable[[str], None]) -> None:
         say("no remote is configured (`dvc remote add -d NAME URL`): nothing pushed")
         return
     _transfer(workspace, ["push"], say)
+
+
+def _state_of(workspace: Path, pointers: list[str]) -> dict[str, list[Any]]:
+    """What `dvc status` says of each pointer whose data differ; in this process, which spares the start of one."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(workspace)) as repo:
+            state = repo.status(targets=[str(workspace / pointer) for pointer in pointers])
+    except DvcException as error:
+        raise StageFailed(Redactor(workspace)(f"reading the state of the data failed: {error}")) from error
+    return {Path(name).name: changes for name, changes in state.items()}  # by their path from where we are
 
 
 def _transfer(workspace: Path, arguments: list[str], say: Callable[[str], None]) -> None:
