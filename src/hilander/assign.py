@@ -51,7 +51,7 @@ class Assigner:
     embeddings : ndarray of shape (n, d), float32
         Fitted, distinct, L2-normalised.
     labels : ndarray of shape (n,), int64
-        Their clusters.
+        Their clusters; a point that is labelled -1 belongs to none: it is part of the graph and has no vote.
     model : ClusteringModel
     n_neighbors : int
         k.
@@ -79,21 +79,23 @@ class Assigner:
     def assign(self, embeddings: NDArray[np.float32]) -> Assignment:
         """Assign new points, (n_new, d) float32, L2-normalised."""
         point, fitted, linkage = self._link(embeddings)
-        n_new, n_clusters = len(embeddings), int(self.labels.max()) + 1
+        votes = self.labels[fitted] >= 0
+        point, fitted, linkage = point[votes], fitted[votes], linkage[votes]
+        n_new, n_clusters = len(embeddings), max(int(self.labels.max()) + 1, 1)
         pairs, vote = np.unique(point * n_clusters + self.labels[fitted], return_inverse=True)
         voter, cluster = pairs // n_clusters, pairs % n_clusters
         total, count = np.bincount(vote, linkage), np.bincount(vote)
         likeliest = np.zeros(len(pairs))
         np.maximum.at(likeliest, vote, linkage)
         order = np.lexsort((cluster, -total, voter))
-        winner = order[np.unique(voter[order], return_index=True)[1]]  # every new point has voters: k >= 1
+        winner = order[np.unique(voter[order], return_index=True)[1]]
+        winner = winner[likeliest[winner] > self.threshold]
         likeliest_of_all = np.zeros(n_new)
         np.maximum.at(likeliest_of_all, voter, likeliest)
-        assigned = likeliest[winner] > self.threshold
-        return Assignment(
-            labels=np.where(assigned, cluster[winner], -1),
-            probabilities=np.where(assigned, total[winner] / count[winner], 1 - likeliest_of_all).astype(np.float32),
-        )
+        labels, probabilities = np.full(n_new, -1), 1 - likeliest_of_all
+        labels[voter[winner]] = cluster[winner]
+        probabilities[voter[winner]] = total[winner] / count[winner]
+        return Assignment(labels, probabilities.astype(np.float32))
 
     def _link(
         self, embeddings: NDArray[np.float32]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hilander.hierarchy.constrained_rows import constrained_rows
+from hilander.hierarchy.constraints import Constraints
 from hilander.hierarchy.decode import Links
 from hilander.hierarchy.decoders import get_decoder
 from hilander.hierarchy.levels import Level, LevelGraph, build_levels
@@ -59,12 +61,15 @@ def cluster_embeddings(
     model: ClusteringModel,
     settings: ClusteringSettings | None = None,
     *,
+    must_link: NDArray[np.int64] | None = None,
+    cannot_link: NDArray[np.int64] | None = None,
+    max_cluster_size: int | None = None,
     random_state: int = 0,
 ) -> Clustering:
     """Cluster L2-normalised embeddings.
 
-    Equal rows are clustered as one, so they always share a cluster, and rows are brought into an order of
-    their own first, so the partition does not depend on the order of the input.
+    Equal rows are clustered as one, so they share a cluster wherever constraints let them, and rows are brought into
+    an order of their own first, so the partition does not depend on the order of the input.
 
     Parameters
     ----------
@@ -73,12 +78,30 @@ def cluster_embeddings(
     model : ClusteringModel
     settings : ClusteringSettings, optional
         In place of the model's own.
+    must_link, cannot_link : ndarray of shape (m, 2), int64, optional
+        Pairs of rows that share a cluster of every level, and that share none.
+    max_cluster_size : int, optional
+        Most rows of a cluster.
     random_state : int
         Seed of the approximate neighbour search of large sets.
+
+    Raises
+    ------
+    ValueError
+        The constraints contradict each other.
     """
     settings = settings or model.settings
     first, inverse = distinct_rows(embeddings)
-    levels = list(model_levels(embeddings[first], model, settings, random_state=random_state))
+    constraints = None
+    if max_cluster_size is not None or any(pairs is not None and len(pairs) for pairs in (must_link, cannot_link)):
+        none = np.empty((0, 2), np.int64)
+        first, inverse, constraints = constrained_rows(
+            inverse,
+            none if must_link is None else must_link,
+            none if cannot_link is None else cannot_link,
+            max_cluster_size,
+        )
+    levels = list(model_levels(embeddings[first], model, settings, constraints=constraints, random_state=random_state))
     if not levels:  # a single distinct row
         n = len(embeddings)
         return Clustering(np.zeros(n, np.int64), np.ones(n, np.float32), first, [])
@@ -99,16 +122,23 @@ def model_levels(
     model: ClusteringModel,
     settings: ClusteringSettings,
     *,
+    constraints: Constraints | None = None,
     link: Callable[[LevelGraph], Links] | None = None,
     neighbors: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
     random_state: int = 0,
 ) -> Iterator[Level]:
-    """Run the level loop as a model's settings say; see `hilander.hierarchy.levels.build_levels`."""
+    """Run the level loop as a model's settings and the constraints on items say.
+
+    See `hilander.hierarchy.levels.build_levels`.
+    """
     decoder = get_decoder(settings.decode)
 
     def decode(links: Links, graph: LevelGraph) -> NDArray[np.int64]:
         floor = settings.first_threshold if graph.below is None else 0.0
-        return decoder(links, max(settings.linkage_threshold, floor), graph.nodes.sizes)
+        held = constraints
+        if constraints is not None and graph.below is not None:
+            held = constraints.on(graph.nodes.members)
+        return decoder(links, max(settings.linkage_threshold, floor), graph.nodes.sizes, held)
 
     return build_levels(
         embeddings,

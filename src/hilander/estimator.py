@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from hilander.assign import Assigner, Assignment
 from hilander.clustering import cluster_embeddings, distinct_rows
 from hilander.embeddings import check_embeddings
+from hilander.hierarchy.constrained_rows import check_pairs
 from hilander.hierarchy.decoders import get_decoder
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.models.persistence import load_model, save_model
 from hilander.models.similarity import SimilarityModel
 
+OUTLIERS = ("keep", "label")
 UNTRAINED = ClusteringSettings(linkage_threshold=0.7, decode="average_linkage", search_features="cluster")
 
 
@@ -30,8 +34,15 @@ class HiLander(ClusterMixin, BaseEstimator):
     model : ClusteringModel, optional
         From `train_lander` or `HiLander.load`. Without one, cosine similarity stands in for the learned linkage:
         a start, which a trained model beats by far.
+    granularity : float
+        Above 1 for more and finer clusters, below 1 for fewer and coarser ones: the odds that two belong together
+        must be so many times those of the linkage threshold. The default is what the model was trained to find.
+    max_cluster_size : int, optional
+        Most rows of a cluster; no merge goes beyond it.
+    outliers : {"keep", "label"}
+        What becomes of a row that stands alone: a cluster of one, or the label -1.
     linkage_threshold : float, optional
-        p_τ, within [0, 1]: higher gives more and finer clusters. The model's own, chosen in training, by default.
+        p_τ, within [0, 1], from which `granularity` departs. The model's own, chosen in training, by default.
     n_neighbors : int, optional
         k of the neighbour graph; the model's own by default.
     max_levels : int, optional
@@ -44,11 +55,12 @@ class HiLander(ClusterMixin, BaseEstimator):
     Attributes
     ----------
     labels_ : ndarray of shape (n,), int64
-        Cluster of each row, 0..C-1 by decreasing size.
+        Cluster of each row, 0..C-1 by decreasing size; -1 where ``outliers="label"`` and the row stands alone.
     probabilities_ : ndarray of shape (n,), float32
         How sure the model is of each row's cluster.
     levels_ : list of LevelSummary
-        ``n_nodes``, ``n_edges``, ``n_clusters`` and ``labels`` of every level, finest first.
+        ``n_nodes``, ``n_edges``, ``n_clusters`` and ``labels`` of every level, finest first; rows that stand alone
+        are clusters of one there.
     peaks_ : ndarray of shape (C,), int64
         The row that represents each cluster.
     n_features_in_ : int
@@ -66,12 +78,17 @@ class HiLander(ClusterMixin, BaseEstimator):
     >>> embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     >>> HiLander().fit_predict(embeddings)
     array([0, 0, 0, 1, 1, 2])
+    >>> HiLander(outliers="label").fit_predict(embeddings, cannot_link=[[0, 1]])
+    array([-1,  0,  0,  1,  1, -1])
     """
 
     def __init__(
         self,
         model: ClusteringModel | None = None,
         *,
+        granularity: float = 1.0,
+        max_cluster_size: int | None = None,
+        outliers: str = "keep",
         linkage_threshold: float | None = None,
         n_neighbors: int | None = None,
         max_levels: int | None = None,
@@ -79,31 +96,62 @@ class HiLander(ClusterMixin, BaseEstimator):
         random_state: int = 0,
     ) -> None:
         self.model = model
+        self.granularity = granularity
+        self.max_cluster_size = max_cluster_size
+        self.outliers = outliers
         self.linkage_threshold = linkage_threshold
         self.n_neighbors = n_neighbors
         self.max_levels = max_levels
         self.decode = decode
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: object = None) -> HiLander:
-        """Cluster embeddings.
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        *,
+        must_link: ArrayLike | None = None,
+        cannot_link: ArrayLike | None = None,
+    ) -> HiLander:
+        """Cluster embeddings, keeping to what is known of some pairs.
+
+        Equal rows share a cluster, unless constraints make that impossible. The partition does not depend on the order
+        of the rows; only where equal rows have to part, their order decides which of them go together.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
             Embeddings; normalised here, never changed in place.
         y : ignored
+        must_link : array-like of shape (m, 2), optional
+            Pairs of row numbers that share a cluster, on every level and also where the model sees no link; what they
+            join directly or by way of others goes together.
+        cannot_link : array-like of shape (m, 2), optional
+            Pairs of row numbers that share no cluster, equal rows included.
 
         Raises
         ------
         ValueError
-            Embeddings are not finite, non-zero rows of the model's width, or a parameter is out of its range.
+            Embeddings are not finite, non-zero rows of the model's width, a parameter is out of its range, or the
+            constraints are no pairs of rows or contradict each other.
         """
         model, settings = self._model_and_settings()
         embeddings = self._checked(X, model)
-        clustering = cluster_embeddings(embeddings, model, settings, random_state=self.random_state)
+        clustering = cluster_embeddings(
+            embeddings,
+            model,
+            settings,
+            must_link=check_pairs(must_link, len(embeddings), name="must_link"),
+            cannot_link=check_pairs(cannot_link, len(embeddings), name="cannot_link"),
+            max_cluster_size=self.max_cluster_size,
+            random_state=self.random_state,
+        )
         self.labels_, self.probabilities_ = clustering.labels, clustering.probabilities
         self.peaks_, self.levels_ = clustering.peaks, clustering.levels
+        if self.outliers == "label":  # clusters of one have the highest numbers
+            n_clusters = int((np.bincount(self.labels_) > 1).sum())
+            self.labels_ = np.where(self.labels_ < n_clusters, self.labels_, -1)
+            self.peaks_ = self.peaks_[:n_clusters]
         self._assigner = _assigner(embeddings, self.labels_, model, settings)
         return self
 
@@ -190,7 +238,23 @@ class HiLander(ClusterMixin, BaseEstimator):
         for name in ("n_neighbors", "max_levels"):
             if getattr(settings, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(settings, name)}")
-        return model, settings
+        if self.max_cluster_size is not None and not (
+            isinstance(self.max_cluster_size, Integral) and self.max_cluster_size >= 1
+        ):
+            raise ValueError(f"max_cluster_size must be a whole number of rows from 1, got {self.max_cluster_size!r}")
+        if self.outliers not in OUTLIERS:
+            raise ValueError(f"outliers must be one of {', '.join(OUTLIERS)}; got {self.outliers!r}")
+        threshold = _turned(settings.linkage_threshold, self.granularity)
+        return model, replace(settings, linkage_threshold=threshold)
+
+
+def _turned(threshold: float, granularity: float) -> float:
+    """Multiply the odds of a threshold."""
+    if not (granularity > 0 and math.isfinite(granularity)):
+        raise ValueError(f"granularity must be above 0, 1 for the model's own and higher for finer; got {granularity}")
+    if granularity == 1:
+        return threshold  # to the last bit
+    return granularity * threshold / (granularity * threshold + 1 - threshold)
 
 
 def _assigner(

@@ -36,7 +36,9 @@ def blobs(n, seed=0):
 
 
 def make_release(models, *, seed=0):
-    """Publish a release of bare similarity with an untrained encoder."""
+    """Publish a release of bare similarity with an untrained encoder, the same one for the same seed."""
+    import torch
+
     from hilander.embeddings import check_embeddings
     from hilander.encoder.torch_encoder import TorchEncoder
     from hilander.estimator import HiLander
@@ -44,6 +46,7 @@ def make_release(models, *, seed=0):
 
     folder = models.parent / f"made-{seed}"
     HiLander().save(folder / "lander")
+    torch.manual_seed(seed)  # some draws leave nothing of a simple picture but zeros
     TorchEncoder("conv", image_size=16, width=4, embedding_size=WIDTH, device="cpu").save(folder / "encoder")
     embeddings = check_embeddings(blobs(60, seed))
     labels = HiLander().fit_predict(embeddings)

@@ -8,6 +8,8 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
+from hilander.hierarchy.constraints import Constraints
+
 
 def average_linkage(
     edges: NDArray[np.int64],
@@ -15,13 +17,14 @@ def average_linkage(
     n_nodes: int,
     threshold: float,
     sizes: NDArray[np.int64] | None = None,
+    constraints: Constraints | None = None,
 ) -> NDArray[np.int64]:
     """Merge the two clusters of largest mean linkage, as long as that is at least the threshold.
 
     One wrong edge cannot join two clusters, as it does in a tree: the mean runs over all pairs of members, and a pair
     without an edge counts 0. A higher threshold gives a refinement of a lower one's clusters. Pairs that are each
     other's best merge at once: average linkage is reducible (Bruynooghe, 1977), so the result is that of merging one
-    pair after the other.
+    pair after the other. It stays reducible under constraints, which rule pairs of clusters out and never in again.
 
     Parameters
     ----------
@@ -35,6 +38,8 @@ def average_linkage(
         Granularity, in (0, 1]: higher is finer.
     sizes : ndarray of shape (n_nodes,), int64, optional
         Items that each node stands for, 1 by default.
+    constraints : Constraints, optional
+        What is merged at the outset whatever its linkage, and what is never merged.
 
     Returns
     -------
@@ -50,14 +55,21 @@ def average_linkage(
         raise ValueError(f"threshold must lie in (0, 1], got {threshold}")
     weight = np.ones(n_nodes) if sizes is None else sizes.astype(np.float64)
     linkage = np.asarray(linkage, np.float64)
-    strong = edges[linkage >= threshold]
-    reach = _components(strong, n_nodes)  # clusters with a mean above the threshold have an edge above it
-    inside = (reach[edges[:, 0]] == reach[edges[:, 1]]) & (linkage > 0)
+    owner = np.arange(n_nodes, dtype=np.int64) if constraints is None else constraints.groups
+    ends = owner[edges]
+    reach = _components(ends[linkage >= threshold], n_nodes)  # clusters of a mean above the threshold have such an edge
+    inside = (reach[ends[:, 0]] == reach[ends[:, 1]]) & (linkage > 0)
     pairs = np.sort(edges[inside], axis=1)
     totals = linkage[inside] * weight[pairs[:, 0]] * weight[pairs[:, 1]]
+    if constraints is not None:
+        weight = np.bincount(owner, weight, n_nodes).astype(np.float64)
+        pairs, totals = _merge_parallel(owner[pairs], totals, n_nodes)
+        constraints = constraints.on(owner, n_nodes)
 
-    owner = np.arange(n_nodes, dtype=np.int64)
     while True:
+        if constraints is not None:
+            allowed = constraints.allowed(pairs)
+            pairs, totals = pairs[allowed], totals[allowed]
         merged_into = _best_partners(pairs, totals, weight, threshold)
         changed = merged_into != np.arange(n_nodes)
         if not changed.any():
@@ -65,6 +77,7 @@ def average_linkage(
         np.add.at(weight, merged_into[changed], weight[changed])
         owner = merged_into[owner]
         pairs, totals = _merge_parallel(merged_into[pairs], totals, n_nodes)
+        constraints = constraints and constraints.on(merged_into, n_nodes)
 
 
 def _components(edges: NDArray[np.int64], n_nodes: int) -> NDArray[np.int32]:

@@ -47,13 +47,19 @@ def tree_parents(links: Links, threshold: float) -> NDArray[np.int64]:
         A node without kept in-edges, a *peak*, is its own parent.
     """
     source, target, density = links.source, links.target, links.density
-    denser = (density[source] > density[target]) | ((density[source] == density[target]) & (source < target))
-    kept = np.flatnonzero(denser & (links.linkage > threshold))
+    kept = likely_edges(links, threshold)
     order = kept[np.lexsort((source[kept], -links.linkage[kept], target[kept]))]
     children, first = np.unique(target[order], return_index=True)
     parents = np.arange(len(density))
     parents[children] = source[order[first]]
     return parents
+
+
+def likely_edges(links: Links, threshold: float) -> NDArray[np.int64]:
+    """Return the positions of the edges above the threshold that run from denser to less dense nodes."""
+    source, target, density = links.source, links.target, links.density
+    denser = (density[source] > density[target]) | ((density[source] == density[target]) & (source < target))
+    return np.flatnonzero(denser & (links.linkage > threshold))
 
 
 def parents_from_labels(labels: NDArray[np.int64], density: NDArray[np.float32]) -> NDArray[np.int64]:

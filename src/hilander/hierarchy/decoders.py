@@ -1,4 +1,4 @@
-"""The decoders by name: from a level's links and a threshold to its forest."""
+"""The decoders by name: from a level's links, a threshold and constraints to its forest."""
 
 from __future__ import annotations
 
@@ -8,19 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.hierarchy.average_linkage import average_linkage
+from hilander.hierarchy.constrained_tree import constrained_tree
+from hilander.hierarchy.constraints import Constraints
 from hilander.hierarchy.decode import Links, parents_from_labels, tree_parents
 
-Decoder = Callable[[Links, float, NDArray[np.int64]], NDArray[np.int64]]
+Decoder = Callable[[Links, float, NDArray[np.int64], Constraints | None], NDArray[np.int64]]
 
 _LEAST_THRESHOLD = 1e-9  # average linkage asks for some evidence
 
 
-def tree(links: Links, threshold: float, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+def tree(
+    links: Links, threshold: float, sizes: NDArray[np.int64], constraints: Constraints | None = None
+) -> NDArray[np.int64]:
     """Keep each node's likeliest edge from a denser one, as published; `sizes` do not matter."""
-    return tree_parents(links, threshold)
+    if constraints is None:
+        return tree_parents(links, threshold)
+    return parents_from_labels(constrained_tree(links, threshold, constraints), links.density)
 
 
-def average(links: Links, threshold: float, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+def average(
+    links: Links, threshold: float, sizes: NDArray[np.int64], constraints: Constraints | None = None
+) -> NDArray[np.int64]:
     """Merge nodes while the mean linkage between all pairs of their items, absent pairs counting 0, is high enough.
 
     One wrong edge of a tree joins two clusters; here it is outvoted by the pairs that speak against it. A
@@ -31,7 +39,7 @@ def average(links: Links, threshold: float, sizes: NDArray[np.int64]) -> NDArray
     pairs, inverse, counts = np.unique(low * n + high, return_inverse=True, return_counts=True)
     linkage = np.bincount(inverse, links.linkage) / counts
     edges = np.stack([pairs // n, pairs % n], axis=1)
-    labels = average_linkage(edges, linkage, n, max(threshold, _LEAST_THRESHOLD), sizes)
+    labels = average_linkage(edges, linkage, n, max(threshold, _LEAST_THRESHOLD), sizes, constraints)
     return parents_from_labels(labels, links.density)
 
 

@@ -19,7 +19,7 @@ def cluster_answer(fitted: HiLander, version: str) -> dict[str, Any]:
     return {
         "labels": fitted.labels_.tolist(),
         "probabilities": rounded(fitted.probabilities_),
-        "counts": np.bincount(fitted.labels_).tolist(),
+        "counts": np.bincount(fitted.labels_[fitted.labels_ >= 0]).tolist(),
         "peaks": fitted.peaks_.tolist(),
         "levels": [
             {
@@ -32,6 +32,12 @@ def cluster_answer(fitted: HiLander, version: str) -> dict[str, Any]:
         ],
         "model_version": version,
     }
+
+
+def cluster_images_answer(fitted: HiLander, ids: list[str], version: str) -> dict[str, Any]:
+    """Describe a fitted clustering of images, by their names."""
+    peak_ids = [ids[peak] for peak in fitted.peaks_]
+    return {"ids": ids, "peak_ids": peak_ids, **cluster_answer(fitted, version)}
 
 
 def assign_answer(assignment: Assignment, version: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,6 +72,10 @@ class Form:
 
     files: list[tuple[str, File]] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
+
+    def options(self, names: Collection[str]) -> dict[str, Any]:
+        """Return the fields, and the content of files that are options of these names."""
+        return {**self.fields, **{name: file.content for name, file in self.files if name in names}}
 
 
 def media_type_of(content_type: str) -> str:

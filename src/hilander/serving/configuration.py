@@ -24,7 +24,9 @@ class Limits:
     max_rows_at_once: int = 20_000  # a larger /cluster becomes a task
     max_bytes: int = 256 * 2**20  # of a body
     max_json_bytes: int = 16 * 2**20  # of a JSON body, which takes ten times its size in memory
-    max_images: int = 1_000
+    max_pairs: int = 200_000  # of must_link, and of cannot_link
+    max_images: int = 10_000
+    max_images_at_once: int = 1_000  # more to /cluster_images become a task
     max_image_pixels: int = 25_000_000
     max_upload_seconds: float = 60.0
     max_seconds: float = 50.0  # from the end of the upload to the answer

@@ -31,14 +31,9 @@ _TASK_ID = {
     "in": "query",
     "required": True,
     "schema": {"type": "string"},
-    "description": "From /cluster/submit.",
+    "description": "From /cluster/submit or /cluster_images/submit.",
 }
-_THRESHOLD = {
-    "name": "linkage_threshold",
-    "in": "query",
-    "schema": schemas.THRESHOLD,
-    "description": "Granularity: higher gives more and finer clusters; the model's own by default.",
-}
+_KNOBS = [{"name": name, "in": "query", "schema": schema} for name, schema in schemas.KNOBS.items()]
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>hilander</title>
 <link rel="stylesheet" href="./static_content/swagger-ui.css"></head><body><div id="swagger-ui"></div>
 <script src="./static_content/swagger-ui-bundle.js"></script>
@@ -60,28 +55,43 @@ async def page(request: Request) -> Response:
 def describe(serving: Serving) -> dict[str, Any]:
     """Return the OpenAPI document of this service and its limits."""
     limits = serving.limits
-    cluster = _embeddings_body(schemas.CLUSTER_REQUEST, _example_rows(serving))
-    images = _images_body()
+    example = {"embeddings": _example_rows(serving), "granularity": 1.0, "cannot_link": [[0, 1]]}
+    cluster = _embeddings_body(schemas.CLUSTER_REQUEST, example, schemas.CLUSTER_FORM)
+    images, cluster_images = _images_body(schemas.IMAGES_FORM), _images_body(schemas.CLUSTER_IMAGES_FORM)
     large = f" More than {limits.max_rows_at_once:,} rows become a task (202)."
+    many = f" More than {limits.max_images_at_once:,} become a task (202)."
     paths = {
         "/cluster": {
-            "post": _operation(
-                "cluster", "Cluster embeddings." + large, "ClusterAnswer", [_THRESHOLD], cluster, task=True
-            )
+            "post": _operation("cluster", "Cluster embeddings." + large, "ClusterAnswer", _KNOBS, cluster, task=True)
         },
         "/cluster/submit": {
-            "post": _operation(
-                "cluster_submit", "Cluster embeddings as a task.", None, [_THRESHOLD], cluster, task=True
-            )
+            "post": _operation("cluster_submit", "Cluster embeddings as a task.", None, _KNOBS, cluster, task=True)
         },
         "/cluster/status": {"get": _operation("cluster_status", "How far a task is.", "Task", [_TASK_ID])},
         "/cluster/get": {"get": _operation("cluster_get", "A finished task's answer.", "ClusterAnswer", [_TASK_ID])},
         "/cluster/cancel": {"put": _operation("cluster_cancel", "Stop a task.", "Task", [_TASK_ID])},
         "/cluster_images": {
             "post": _operation(
-                "cluster_images", "Encode images and cluster them.", "ClusterImagesAnswer", [_THRESHOLD], images
+                "cluster_images",
+                "Encode images and cluster them." + many,
+                "ClusterImagesAnswer",
+                _KNOBS,
+                cluster_images,
+                task=True,
             )
         },
+        "/cluster_images/submit": {
+            "post": _operation(
+                "cluster_images_submit", "Cluster images as a task.", None, _KNOBS, cluster_images, task=True
+            )
+        },
+        "/cluster_images/status": {
+            "get": _operation("cluster_images_status", "How far a task is.", "Task", [_TASK_ID])
+        },
+        "/cluster_images/get": {
+            "get": _operation("cluster_images_get", "A finished task's answer.", "ClusterImagesAnswer", [_TASK_ID])
+        },
+        "/cluster_images/cancel": {"put": _operation("cluster_images_cancel", "Stop a task.", "Task", [_TASK_ID])},
         "/encode": {"post": _operation("encode", "Encode images.", "EncodeAnswer", [], images)},
         "/assign": {
             "post": _operation(
@@ -89,7 +99,9 @@ def describe(serving: Serving) -> dict[str, Any]:
                 f"The catalogue's cluster of each embedding, or new. At most {limits.max_rows_at_once:,} rows.",
                 "AssignAnswer",
                 [],
-                _embeddings_body(schemas.ASSIGN_REQUEST, _example_rows(serving)[:2]),
+                _embeddings_body(
+                    schemas.ASSIGN_REQUEST, {"embeddings": _example_rows(serving)[:2]}, schemas.EMBEDDINGS_FORM
+                ),
             )
         },
         "/model": {"get": _operation("model", "The release in service.", "Model", [])},
@@ -132,7 +144,7 @@ def client_routes() -> list[dict[str, Any]]:
     return [
         route("cluster", schemas.CLUSTER_REQUEST, True),
         route("assign", schemas.ASSIGN_REQUEST, False),
-        route("cluster_images", schemas.IMAGES_REQUEST, False),
+        route("cluster_images", schemas.IMAGES_REQUEST, True),
         route("encode", schemas.IMAGES_REQUEST, False),
     ]
 
@@ -164,25 +176,24 @@ def _json(description: str, schema: str) -> dict[str, Any]:
     }
 
 
-def _embeddings_body(schema: dict[str, Any], example: list[list[float]]) -> dict[str, Any]:
+def _embeddings_body(schema: dict[str, Any], example: dict[str, Any], form: dict[str, Any]) -> dict[str, Any]:
     binary = {"schema": {"type": "string", "format": "binary"}}
-    form = {"type": "object", "required": ["file"], "properties": {"file": {"type": "string", "format": "binary"}}}
     return {
         "required": True,
         "content": {
-            "application/json": {"schema": schema, "example": {"embeddings": example}},
+            "application/json": {"schema": schema, "example": example},
             **dict.fromkeys(sorted(BINARY_TYPES), binary),
             FORM_TYPE: {"schema": form},
         },
     }
 
 
-def _images_body() -> dict[str, Any]:
+def _images_body(form: dict[str, Any]) -> dict[str, Any]:
     binary = {"schema": {"type": "string", "format": "binary"}}
     types = sorted(ZIP_TYPES | {"image/png", "image/jpeg"})
     return {
         "required": True,
-        "content": {FORM_TYPE: {"schema": schemas.IMAGES_FORM}, **dict.fromkeys(types, binary)},
+        "content": {FORM_TYPE: {"schema": form}, **dict.fromkeys(types, binary)},
     }
 
 

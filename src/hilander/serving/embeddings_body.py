@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
@@ -14,6 +13,8 @@ from hilander.embeddings import check_embeddings
 from hilander.serving.arrow_body import read_arrow, read_parquet
 from hilander.serving.bodies import media_type_of, read_form
 from hilander.serving.configuration import Limits
+from hilander.serving.npy_body import NPY_MAGIC, read_npy
+from hilander.serving.pairs_body import PAIRS
 from hilander.serving.refusals import invalid, too_large, wrong_type
 
 JSON_TYPES = frozenset({"application/json", "text/json"})
@@ -66,10 +67,11 @@ def read_embeddings(
     elif media_type in BINARY_TYPES:
         embeddings = _from_binary(body, limits)
     elif media_type == FORM_TYPE:
-        form = read_form(body, content_type, most_files=1)
-        if len(form.files) != 1:
-            raise invalid(f"the form must hold one file of embeddings, named file; got {len(form.files)} files")
-        embeddings, options = _from_binary(form.files[0][1].content, limits), dict(form.fields)
+        form = read_form(body, content_type, most_files=1 + len(PAIRS))
+        files = [file for name, file in form.files if name not in PAIRS]
+        if len(files) != 1:
+            raise invalid(f"the form must hold one file of embeddings, named file; got {len(files)} files")
+        embeddings, options = _from_binary(files[0].content, limits), form.options(PAIRS)
     else:
         raise wrong_type(f"the Content-Type must be one of {_KNOWN_TYPES}; got {media_type[:80]!r}")
     check_size(embeddings.shape, limits)
@@ -119,8 +121,10 @@ def _from_json(body: bytearray, limits: Limits) -> tuple[NDArray, dict[str, Any]
 
 
 def _from_binary(body: bytearray | bytes, limits: Limits) -> NDArray:
-    if body.startswith(b"\x93NUMPY"):
-        return _from_npy(body, limits)
+    if body.startswith(NPY_MAGIC):
+        return read_npy(
+            body, name="embeddings", form="(n, d)", kinds="fiub", check_shape=lambda shape: check_size(shape, limits)
+        )
     if body.startswith(b"PAR1"):
         return read_parquet(body, limits)
     if body.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
@@ -130,29 +134,6 @@ def _from_binary(body: bytearray | bytes, limits: Limits) -> NDArray:
             "the file looks like a pickle, which could run code and is never read; save it with numpy.save"
         )
     raise wrong_type("the file must be .npy, Parquet or Arrow; write it with numpy.save or DataFrame.to_parquet")
-
-
-def _from_npy(body: bytearray | bytes, limits: Limits) -> NDArray:
-    file = io.BytesIO(body)
-    try:
-        version = np.lib.format.read_magic(file)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, fortran_order, dtype = read_header[version](file)
-    except Exception as error:  # the header is a Python literal, and a hostile one can fail in any way
-        raise invalid("the .npy file has a broken header; write it with numpy.save") from error
-    if dtype.hasobject or dtype.kind not in "fiub":
-        raise invalid(f"the .npy file must hold numbers, got dtype {dtype}; save embeddings as float32")
-    if len(shape) != 2:
-        raise invalid(f"embeddings must have shape (n, d), got {shape}; one row per item")
-    check_size(shape, limits)
-    expected, n_bytes = shape[0] * shape[1] * dtype.itemsize, len(body) - file.tell()
-    if n_bytes != expected:
-        raise invalid(
-            f"the .npy file is cut short or too long: {shape} of {dtype} takes {expected:,} bytes, got {n_bytes:,}; "
-            "send it again"
-        )
-    flat = np.frombuffer(body, dtype, offset=file.tell())
-    return flat.reshape(shape, order="F" if fortran_order else "C")
 
 
 def _refuse_constant(name: str) -> NoReturn:

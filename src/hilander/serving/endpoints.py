@@ -8,16 +8,24 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from hilander.serving.answers import assign_answer, cluster_answer, encode_answer, model_answer
-from hilander.serving.bodies import declared_bytes, read_body
+from hilander.serving.answers import (
+    assign_answer,
+    cluster_answer,
+    cluster_images_answer,
+    encode_answer,
+    model_answer,
+)
+from hilander.serving.bodies import File, declared_bytes, read_body
 from hilander.serving.embeddings_body import read_embeddings
 from hilander.serving.images_body import LimitedImages, read_images
 from hilander.serving.lane import Lane
-from hilander.serving.options import CLUSTER_OPTIONS, check_options
+from hilander.serving.model_in_service import LoadedRelease
+from hilander.serving.options import CLUSTER_OPTIONS, check_constraints, check_options
 from hilander.serving.refusals import invalid, too_large
 from hilander.serving.serving import Serving
 
@@ -61,7 +69,7 @@ async def assign(request: Request) -> Response:
             serving.limits,
             n_features=loaded.n_catalogue_features,
         )
-        check_options({**request.query_params, **given}, ())
+        check_options({**request.query_params, **given}, (), serving.limits)
         most = serving.limits.max_rows_at_once
         if len(embeddings) > most:
             raise too_large(f"at most {most:,} rows can be assigned at once, got {len(embeddings):,}; send fewer")
@@ -79,7 +87,10 @@ async def encode(request: Request) -> Response:
     def work(body: bytearray) -> Response:
         loaded = serving.model.current()
         files, given = read_images(body, _content_type(request), serving.limits)
-        check_options({**request.query_params, **given}, ())
+        check_options({**request.query_params, **given}, (), serving.limits)
+        most = serving.limits.max_images_at_once
+        if len(files) > most:
+            raise too_large(f"at most {most:,} images can be encoded at once, got {len(files):,}; send them in parts")
         embeddings = _checked(lambda: loaded.encoder.encode(LimitedImages(files, serving.limits.max_image_pixels)))
         if "application/x-npy" in request.headers.get("accept", ""):
             file = io.BytesIO()
@@ -91,21 +102,13 @@ async def encode(request: Request) -> Response:
 
 
 async def cluster_images(request: Request) -> Response:
-    """Encode images and cluster them."""
-    serving = _serving(request)
+    """Encode images and cluster them; many of them become a task."""
+    return await _cluster_images(request, as_task=False)
 
-    def work(body: bytearray) -> Response:
-        loaded = serving.model.current()
-        files, given = read_images(body, _content_type(request), serving.limits)
-        options = check_options({**request.query_params, **given}, CLUSTER_OPTIONS)
-        embeddings = _checked(lambda: loaded.encoder.encode(LimitedImages(files, serving.limits.max_image_pixels)))
-        fitted = loaded.cluster(embeddings, options)
-        serving.keep(loaded, embeddings, fitted.labels_, fitted.probabilities_)
-        ids = [file.name for file in files]
-        answer = {"ids": ids, "peak_ids": [ids[peak] for peak in fitted.peaks_]}
-        return JSONResponse({**answer, **cluster_answer(fitted, loaded.version)})
 
-    return await _with_body(request, work)
+async def submit_images(request: Request) -> Response:
+    """Encode images and cluster them as a task."""
+    return await _cluster_images(request, as_task=True)
 
 
 async def model(request: Request) -> Response:
@@ -126,17 +129,45 @@ async def _cluster(request: Request, *, as_task: bool) -> Response:
             serving.limits,
             n_features=None if network is None else network.n_features,
         )
-        options = check_options({**request.query_params, **given}, CLUSTER_OPTIONS)
+        options = check_options({**request.query_params, **given}, CLUSTER_OPTIONS, serving.limits)
+        check_constraints(options, len(embeddings))
         if as_task or len(embeddings) > serving.limits.max_rows_at_once:
-            name = serving.submit(loaded, embeddings, options)
-            links = {step: f"/cluster/{step}?task_id={name}" for step in ("status", "get", "cancel")}
-            answer = {"task_id": name, "status": "in_progress", "links": links, "message": _SUBMITTED}
-            return JSONResponse(answer, status_code=202, headers={"Location": links["status"]})
+            return _submitted(serving, loaded, embeddings, options, "/cluster")
         fitted = _checked(lambda: loaded.cluster(embeddings, options))
         serving.keep(loaded, embeddings, fitted.labels_, fitted.probabilities_)
         return JSONResponse(cluster_answer(fitted, loaded.version))
 
     return await _with_body(request, work)
+
+
+async def _cluster_images(request: Request, *, as_task: bool) -> Response:
+    serving = _serving(request)
+
+    def work(body: bytearray) -> Response:
+        loaded = serving.model.current()
+        files, given = read_images(body, _content_type(request), serving.limits)
+        options = check_options({**request.query_params, **given}, CLUSTER_OPTIONS, serving.limits)
+        check_constraints(options, len(files))
+        images = LimitedImages(files, serving.limits.max_image_pixels)
+        if as_task or len(files) > serving.limits.max_images_at_once:
+            images.check()
+            return _submitted(serving, loaded, files, options, "/cluster_images")
+        embeddings = _checked(lambda: loaded.encoder.encode(images))
+        fitted = _checked(lambda: loaded.cluster(embeddings, options))
+        serving.keep(loaded, embeddings, fitted.labels_, fitted.probabilities_)
+        return JSONResponse(cluster_images_answer(fitted, [file.name for file in files], loaded.version))
+
+    return await _with_body(request, work)
+
+
+def _submitted(
+    serving: Serving, loaded: LoadedRelease, items: NDArray | list[File], options: dict[str, Any], path: str
+) -> Response:
+    """Start a task and say where to ask for it."""
+    name = serving.submit(loaded, items, options)
+    links = {step: f"{path}/{step}?task_id={name}" for step in ("status", "get", "cancel")}
+    answer = {"task_id": name, "status": "in_progress", "links": links, "message": _SUBMITTED}
+    return JSONResponse(answer, status_code=202, headers={"Location": links["status"]})
 
 
 async def _with_body(
@@ -174,5 +205,5 @@ def _content_type(request: Request) -> str:
 def _task_id(request: Request) -> str:
     task_id = request.query_params.get("task_id")
     if not task_id:
-        raise invalid("the query parameter task_id must name a task; /cluster/submit returns one")
+        raise invalid("the query parameter task_id must name a task, as /cluster/submit returned it")
     return task_id

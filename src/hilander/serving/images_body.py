@@ -9,18 +9,29 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 from PIL import Image
 
 from hilander.serving.bodies import File, media_type_of, read_form
 from hilander.serving.configuration import Limits
 from hilander.serving.embeddings_body import FORM_TYPE
+from hilander.serving.pairs_body import PAIRS
 from hilander.serving.refusals import invalid, too_large, wrong_type
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 ZIP_TYPES = frozenset({"application/zip", "application/x-zip-compressed"})
 _PATH_PARTS = re.compile(r"[\\/]")
 _MOST_NAME = 200  # characters
+_DAMAGED = (  # what zipfile and zlib raise over archives that are cut short, altered, or made to mislead
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+)
 
 
 class LimitedImages:
@@ -46,6 +57,20 @@ class LimitedImages:
         Refusal
             It is no image, is cut short, or has too many pixels.
         """
+        image = self._open(i)
+        try:
+            image.load()
+        except Exception as error:
+            name = self._files[i].name
+            raise invalid(f"image {name!r} is damaged or cut short; replace it or leave it out") from error
+        return image
+
+    def check(self) -> None:
+        """Refuse, without decoding any, where one is no image or says that it has too many pixels."""
+        for i in range(len(self)):
+            self._open(i).close()
+
+    def _open(self, i: int) -> Image.Image:
         file = self._files[i]
         try:
             image = Image.open(io.BytesIO(file.content), formats=FORMATS)
@@ -55,24 +80,20 @@ class LimitedImages:
             raise invalid(f"file {file.name!r} is no image of {', '.join(FORMATS)}; leave it out") from error
         if image.width * image.height > self._max_pixels:
             raise self._too_many_pixels(file)
-        try:
-            image.load()
-        except Exception as error:
-            raise invalid(f"image {file.name!r} is damaged or cut short; replace it or leave it out") from error
         return image
 
     def _too_many_pixels(self, file: File) -> Exception:
         return too_large(f"image {file.name!r} may have at most {self._max_pixels:,} pixels; send it smaller")
 
 
-def read_images(body: bytearray, content_type: str, limits: Limits) -> tuple[list[File], dict[str, str]]:
+def read_images(body: bytearray, content_type: str, limits: Limits) -> tuple[list[File], dict[str, Any]]:
     """Read encoded images, not yet decoded, with distinct names.
 
     Returns
     -------
     files : list of File
     options : dict
-        Fields of the form.
+        What stood beside them in the form.
 
     Raises
     ------
@@ -80,13 +101,13 @@ def read_images(body: bytearray, content_type: str, limits: Limits) -> tuple[lis
         Anything else came, too many, or a hostile zip.
     """
     media_type = media_type_of(content_type)
-    options: dict[str, str] = {}
+    options: dict[str, Any] = {}
     if not body:
         raise invalid("the body is empty; send image files, or a zip of them")
     if media_type == FORM_TYPE:
-        form = read_form(body, content_type, most_files=limits.max_images)
-        options = form.fields
-        files = [file for _, file in form.files]
+        form = read_form(body, content_type, most_files=limits.max_images + len(PAIRS))
+        options = form.options(PAIRS)
+        files = [file for name, file in form.files if name not in PAIRS]
         files = [inner for file in files for inner in (_unzip(file.content, limits) if _is_zip(file) else [file])]
     elif media_type in ZIP_TYPES:
         files = _unzip(bytes(body), limits)
@@ -124,7 +145,7 @@ def _unzip(content: bytes, limits: Limits) -> list[File]:
                 if room < 0:
                     raise too_large(f"the zip may unpack to at most {limits.max_bytes:,} bytes; send it in parts")
                 files.append(File(entry.filename, unpacked))
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, struct.error) as error:
+    except _DAMAGED as error:
         raise invalid("the zip is damaged or of an unknown kind; pack it anew with ordinary deflate") from error
     return files
 

@@ -15,7 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hilander.serving.jobs import EMBEDDINGS, PROGRESS, REQUEST, RESULT, write_json
+from hilander.serving.jobs import (
+    EMBEDDINGS,
+    IMAGES,
+    PROGRESS,
+    REQUEST,
+    RESULT,
+    delete_input,
+    read_packed,
+    write_json,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +44,8 @@ def main() -> None:
         except Exception as error:
             logger.exception("task %s failed", folder.name)
             write_json(folder / PROGRESS, {"step": "failed", "share": 0, "error": " ".join(str(error).split())})
+        finally:
+            delete_input(folder)
 
 
 def run(folder: Path, request: dict[str, Any]) -> None:
@@ -47,23 +58,37 @@ def run(folder: Path, request: dict[str, Any]) -> None:
 
     from hilander.embeddings import check_embeddings
     from hilander.estimator import HiLander
-    from hilander.serving.answers import cluster_answer
+    from hilander.serving.answers import cluster_answer, cluster_images_answer
+    from hilander.serving.model_in_service import fit
     from hilander.serving.progress import ReportingModel
 
-    embeddings = np.load(folder / EMBEDDINGS, allow_pickle=False)
-    clusterer = HiLander.load(lander, **request["options"])
+    ids = None
+    if (folder / IMAGES).exists():
+        from hilander.encoder import load_encoder
+        from hilander.serving.images_body import LimitedImages
+
+        files = read_packed(folder / IMAGES)
+        ids = [file.name for file in files]
+        _report(folder, f"encoding {len(ids):,} images", 0.02)
+        encoder = load_encoder(Path(request["release"]) / "encoder")
+        embeddings = encoder.encode(LimitedImages(files, request["max_image_pixels"]))
+    else:
+        embeddings = np.load(folder / EMBEDDINGS, allow_pickle=False)
+    clusterer = HiLander.load(lander)
     clusterer.model = ReportingModel.around(clusterer.model, partial(_report, folder))
     _report(folder, f"searching the neighbours of {len(embeddings):,} items", 0.1)
-    clusterer.fit(embeddings)
+    fit(clusterer, embeddings, request["options"])
     _report(folder, "writing the answer", 0.95)
-    write_json(folder / RESULT, cluster_answer(clusterer, request["version"]))
+    version = request["version"]
+    answer = cluster_answer(clusterer, version) if ids is None else cluster_images_answer(clusterer, ids, version)
+    delete_input(folder)  # before the answer is there: who sees that the job is done sees none of it any more
+    write_json(folder / RESULT, answer)
     _report(folder, "done", 1.0)
-    (folder / EMBEDDINGS).unlink()
     if request["capture"] is not None:
         from hilander.monitoring.capture import CaptureWriter
 
         with CaptureWriter(**request["capture"]) as capture:
-            capture.put(check_embeddings(embeddings), clusterer.labels_, clusterer.probabilities_, request["version"])
+            capture.put(check_embeddings(embeddings), clusterer.labels_, clusterer.probabilities_, version)
 
 
 @contextlib.contextmanager

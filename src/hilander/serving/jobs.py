@@ -18,7 +18,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.atomic_write import atomic_file, atomic_folder
+from hilander.serving.bodies import File
 from hilander.serving.configuration import Tasks
 from hilander.serving.refusals import Refusal, overloaded
 
-REQUEST, EMBEDDINGS, PROGRESS, RESULT, CANCELED, ALIVE, PID = (
-    "request.json", "embeddings.npy", "progress.json", "result.json", "canceled", "alive", "pid",
+REQUEST, EMBEDDINGS, IMAGES, PROGRESS, RESULT, CANCELED, ALIVE, PID = (
+    "request.json", "embeddings.npy", "images.zip", "progress.json", "result.json", "canceled", "alive", "pid",
 )  # fmt: skip
 _ROOT = str(Path(__file__).parents[2])  # in a Bento, hilander is not installed but lies on the path
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -49,8 +51,15 @@ class Jobs:
     def __init__(self, tasks: Tasks) -> None:
         self.tasks, self.folder = tasks, Path(tasks.folder).absolute()
 
-    def submit(self, embeddings: NDArray, request: Mapping[str, Any]) -> str:
+    def submit(self, items: NDArray | Sequence[File], request: Mapping[str, Any]) -> str:
         """Start a job, which waits for its turn; return its id.
+
+        Parameters
+        ----------
+        items : ndarray of shape (n, d), or sequence of File
+            Embeddings or images; they are deleted when the job has ended.
+        request : mapping
+            What is to be done with them, as JSON.
 
         Raises
         ------
@@ -67,7 +76,10 @@ class Jobs:
                 raise overloaded(f"{most} tasks are running or waiting already, which is the limit; submit it later")
             name = secrets.token_urlsafe(16)
             with atomic_folder(self.folder / name) as folder:
-                np.save(folder / EMBEDDINGS, embeddings)
+                if isinstance(items, np.ndarray):
+                    np.save(folder / EMBEDDINGS, items)
+                else:
+                    _pack(folder / IMAGES, items)
                 (folder / REQUEST).write_text(json.dumps({**request, "submitted": time.time()}))
             self._start(self.folder / name)
         return name
@@ -88,7 +100,7 @@ class Jobs:
             return {**answer, "status": IN_PROGRESS}
         error = answer["progress"].get("error") or (
             f"the task ended without a result; it may take {self.tasks.max_seconds:,} seconds and the memory there is: "
-            "submit fewer rows"
+            "submit fewer rows or images"
         )
         return {**answer, "status": FAILED, "error": error}
 
@@ -116,6 +128,7 @@ class Jobs:
                 if not _is_alive(folder):
                     break
                 time.sleep(0.02)
+            delete_input(folder)
         return self.status(name)
 
     def _start(self, folder: Path) -> None:
@@ -145,6 +158,26 @@ class Jobs:
             with contextlib.suppress(OSError):
                 if time.time() - folder.stat().st_mtime > self.tasks.keep_seconds and not _is_alive(folder):
                     shutil.rmtree(folder)
+
+
+def delete_input(folder: Path) -> None:
+    """Delete what a job was given, which nobody needs once it has ended."""
+    for name in (EMBEDDINGS, IMAGES):
+        (folder / name).unlink(missing_ok=True)
+
+
+def read_packed(path: Path) -> list[File]:
+    """Read images that wait for a job."""
+    with zipfile.ZipFile(path) as archive:
+        names = json.loads(archive.read("names"))
+        return [File(name, archive.read(str(i))) for i, name in enumerate(names)]
+
+
+def _pack(path: Path, files: Sequence[File]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("names", json.dumps([file.name for file in files]))
+        for i, file in enumerate(files):
+            archive.writestr(str(i), file.content)
 
 
 def write_json(path: Path, value: Any) -> None:

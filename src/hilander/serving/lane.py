@@ -58,8 +58,8 @@ class Lane:
             if future.cancel():
                 raise overloaded(f"no turn came within {most_seconds:g} seconds; send it again in a moment") from None
             raise too_large(
-                f"no answer within {most_seconds:g} seconds; send fewer rows at once, or submit embeddings as a task "
-                "to /cluster/submit"
+                f"no answer within {most_seconds:g} seconds; send fewer rows or images at once, or submit them as "
+                "a task to /cluster/submit or /cluster_images/submit"
             ) from None
 
     def close(self) -> None:

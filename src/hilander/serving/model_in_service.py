@@ -17,6 +17,7 @@ from hilander.assign import Assignment
 from hilander.encoder import Encoder
 from hilander.estimator import HiLander
 from hilander.releases import IN_SERVICE, Release, release_in_service
+from hilander.serving.pairs_body import PAIRS
 from hilander.serving.refusals import Refusal
 
 logger = logging.getLogger(__name__)
@@ -71,11 +72,18 @@ class LoadedRelease:
 
     def cluster(self, embeddings: NDArray, options: Mapping[str, Any]) -> HiLander:
         """Return a fitted estimator; requests share the model, and nothing else."""
-        return HiLander(self.clusterer.model, **options).fit(embeddings)
+        return fit(HiLander(self.clusterer.model), embeddings, options)
 
     def assign(self, embeddings: NDArray) -> Assignment:
         """Assign embeddings to the catalogue's clusters."""
         return self.catalogue.assign(embeddings)
+
+
+def fit(clusterer: HiLander, embeddings: NDArray, options: Mapping[str, Any]) -> HiLander:
+    """Cluster with the options of a request, which are parameters of the estimator, and pairs of rows."""
+    parameters = {name: option for name, option in options.items() if name not in PAIRS}
+    pairs = {name: options[name] for name in PAIRS if name in options}
+    return clusterer.set_params(**parameters).fit(embeddings, **pairs)
 
 
 class ModelInService:

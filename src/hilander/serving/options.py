@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import numpy as np
+
+from hilander.estimator import OUTLIERS
+from hilander.hierarchy.constrained_rows import check_pairs, constrained_rows
+from hilander.serving.configuration import Limits
+from hilander.serving.pairs_body import PAIRS, read_pairs
 from hilander.serving.refusals import invalid
 
-CLUSTER_OPTIONS = frozenset({"linkage_threshold"})
+CLUSTER_OPTIONS = frozenset({"granularity", "linkage_threshold", "max_cluster_size", "outliers", *PAIRS})
 
 
-def check_options(given: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
-    """Return the options, as JSON or text gave them, with their own types.
+def check_options(given: Mapping[str, Any], known: Collection[str], limits: Limits) -> dict[str, Any]:
+    """Return the options, as JSON, text or files gave them, with their own types; those that are null are left out.
 
     Parameters
     ----------
     given : mapping
     known : collection of str
         Those that the endpoint takes.
+    limits : Limits
 
     Raises
     ------
@@ -29,20 +36,51 @@ def check_options(given: Mapping[str, Any], known: Collection[str]) -> dict[str,
     if unknown:
         allowed = f"known: {', '.join(sorted(known))}" if known else "this path takes none"
         raise invalid(f"unknown option {unknown[0][:100]!r}; {allowed}")
-    options = {}
-    if given.get("linkage_threshold") is not None:
-        options["linkage_threshold"] = _share("linkage_threshold", given["linkage_threshold"])
+    options: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name in PAIRS:
+            options[name] = read_pairs(name, value, limits)
+        elif name == "linkage_threshold":
+            asked = "a number within [0, 1], higher for finer clusters"
+            options[name] = _number(name, value, asked, lambda number: 0 <= number <= 1)
+        elif name == "granularity":
+            asked = "a number above 0, 1 for the model's own and higher for finer clusters"
+            options[name] = _number(name, value, asked, lambda number: number > 0)
+        elif name == "max_cluster_size":
+            asked = "a whole number of rows from 1"
+            options[name] = int(_number(name, value, asked, lambda number: number >= 1 and number.is_integer()))
+        elif value not in OUTLIERS:
+            raise invalid(f"{name} must be one of {', '.join(OUTLIERS)}; got {str(value)[:50]!r}")
+        else:
+            options[name] = value
     return options
 
 
-def _share(name: str, value: Any) -> float:
-    sentence = f"{name} must be a number within [0, 1], higher for finer clusters; got {str(value)[:50]!r}"
+def check_constraints(options: Mapping[str, Any], n_rows: int) -> None:
+    """Refuse constraints that no clustering of so many rows can keep to, before any work is done.
+
+    Raises
+    ------
+    Refusal
+        A pair names no row, or the constraints contradict each other.
+    """
+    try:
+        must_link, cannot_link = (check_pairs(options.get(name), n_rows, name=name) for name in PAIRS)
+        constrained_rows(np.arange(n_rows), must_link, cannot_link, options.get("max_cluster_size"))
+    except ValueError as error:
+        raise invalid(str(error)) from error
+
+
+def _number(name: str, value: Any, asked: str, is_right: Callable[[float], bool]) -> float:
+    sentence = f"{name} must be {asked}; got {str(value)[:50]!r}"
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise invalid(sentence)
     try:
         number = float(value)
     except (ValueError, OverflowError):
         raise invalid(sentence) from None
-    if not (math.isfinite(number) and 0 <= number <= 1):
+    if not (math.isfinite(number) and is_right(number)):
         raise invalid(sentence)
     return number

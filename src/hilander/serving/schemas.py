@@ -9,7 +9,33 @@ _NUMBERS = {"type": "array", "items": {"type": "number"}}
 _STRINGS = {"type": "array", "items": {"type": "string"}}
 _FILE = {"type": "string", "format": "binary"}
 
-THRESHOLD: dict[str, Any] = {"type": "number", "minimum": 0, "maximum": 1}
+_PAIRS = {"type": "array", "items": {"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": "integer"}}}
+
+KNOBS: dict[str, dict[str, Any]] = {  # of a clustering, in the JSON, the form or the query
+    "granularity": {
+        "type": "number",
+        "minimum": 0,
+        "exclusiveMinimum": True,
+        "description": "1 is what the model was trained to find; higher gives more and finer clusters.",
+    },
+    "linkage_threshold": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "description": "Probability from which granularity departs; the model's own by default.",
+    },
+    "max_cluster_size": {"type": "integer", "minimum": 1, "description": "Most rows of a cluster."},
+    "outliers": {
+        "type": "string",
+        "enum": ["keep", "label"],
+        "description": "Rows that stand alone: clusters of one, or label -1.",
+    },
+}
+_CONSTRAINTS: dict[str, dict[str, Any]] = {
+    "must_link": {**_PAIRS, "description": "Pairs of row numbers that share a cluster."},
+    "cannot_link": {**_PAIRS, "description": "Pairs of row numbers that share none."},
+}
+_CONSTRAINT_FILES = {name: {**_FILE, "description": "Pairs as .npy or JSON."} for name in _CONSTRAINTS}
 
 _EMBEDDINGS = {
     "type": "array",
@@ -25,12 +51,18 @@ ASSIGN_REQUEST: dict[str, Any] = {
 }
 CLUSTER_REQUEST: dict[str, Any] = {
     **ASSIGN_REQUEST,
-    "properties": {"embeddings": _EMBEDDINGS, "linkage_threshold": THRESHOLD},
+    "properties": {"embeddings": _EMBEDDINGS, **KNOBS, **_CONSTRAINTS},
 }
+EMBEDDINGS_FORM: dict[str, Any] = {"type": "object", "required": ["file"], "properties": {"file": _FILE}}
+CLUSTER_FORM: dict[str, Any] = {**EMBEDDINGS_FORM, "properties": {"file": _FILE, **_CONSTRAINT_FILES}}
 IMAGES_FORM: dict[str, Any] = {
     "type": "object",
     "required": ["images"],
     "properties": {"images": {"type": "array", "minItems": 1, "items": _FILE}},
+}
+CLUSTER_IMAGES_FORM: dict[str, Any] = {
+    **IMAGES_FORM,
+    "properties": {**IMAGES_FORM["properties"], **_CONSTRAINT_FILES},
 }
 IMAGES_REQUEST: dict[str, Any] = {  # as BentoML's clients spell a list of files
     **IMAGES_FORM,
@@ -48,7 +80,7 @@ _LEVEL = {
     },
 }
 _CLUSTERING: dict[str, Any] = {
-    "labels": {**_INTEGERS, "description": "Cluster of each row, 0 the largest."},
+    "labels": {**_INTEGERS, "description": "Cluster of each row, 0 the largest; -1 alone."},
     "probabilities": {**_NUMBERS, "description": "How sure the model is of each row's cluster."},
     "counts": {**_INTEGERS, "description": "Rows of each cluster."},
     "peaks": {**_INTEGERS, "description": "The row that represents each cluster."},

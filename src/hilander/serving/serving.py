@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from hilander.embeddings import check_embeddings
 from hilander.monitoring.capture import CaptureWriter
-from hilander.serving.bodies import BytesInFlight
+from hilander.serving.bodies import BytesInFlight, File
 from hilander.serving.configuration import ServingConfig, configuration_path
 from hilander.serving.jobs import Jobs
 from hilander.serving.lane import Lane
@@ -54,16 +55,22 @@ class Serving:
         """Return the lane of an assignment with a body of so many bytes."""
         return self.short_lane if n_bytes <= _SMALL_BODY else self.lane
 
-    def submit(self, loaded: LoadedRelease, embeddings: NDArray, options: dict[str, Any]) -> str:
-        """Start a job that clusters with this release; return its id."""
-        captured = self.configuration.capture.enabled and embeddings.shape[1] == loaded.n_catalogue_features
+    def submit(self, loaded: LoadedRelease, items: NDArray | Sequence[File], options: dict[str, Any]) -> str:
+        """Start a job that clusters embeddings or images with this release; return its id."""
+        captured = self.configuration.capture.enabled
+        if isinstance(items, np.ndarray):  # a release's encoder makes embeddings of its catalogue's width
+            captured = captured and items.shape[1] == loaded.n_catalogue_features
         tasks = self.configuration.tasks
         return self.jobs.submit(
-            embeddings,
+            items,
             {
                 "release": str(loaded.release.folder.absolute()),
                 "version": loaded.version,
-                "options": options,
+                "options": {
+                    name: option.tolist() if isinstance(option, np.ndarray) else option
+                    for name, option in options.items()
+                },
+                "max_image_pixels": self.limits.max_image_pixels,
                 "max_running": tasks.max_running,
                 "max_seconds": tasks.max_seconds,
                 "capture": asdict(self.configuration.capture) if captured else None,

@@ -1,0 +1,55 @@
+"""Pairs of items in files: two columns of ids, or row numbers in a ``.npy``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+SUFFIXES = (".csv", ".parquet", ".npy")
+
+
+def read_pairs(path: Path | None, ids: NDArray[np.str_]) -> NDArray[np.int64] | None:
+    """Return pairs as row numbers, (m, 2), None without a file.
+
+    Parameters
+    ----------
+    path : Path or None
+        ``.csv`` (with a header line) or ``.parquet`` of two columns of ids, or ``.npy`` of row numbers (m, 2).
+    ids : ndarray of shape (n,), str
+        Name of each row.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such file.
+    ValueError
+        Another suffix, not two columns, a header line that is a pair, or an id that is unknown or not unique.
+    """
+    if path is None:
+        return None
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"pairs are kept in {', '.join(SUFFIXES)}; got {path.name}")
+    if not path.is_file():
+        raise FileNotFoundError(f"expected pairs in {path}, found no such file")
+    if path.suffix == ".npy":
+        pairs: NDArray[np.int64] = np.load(path, allow_pickle=False)
+        return pairs
+    is_csv = path.suffix == ".csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False) if is_csv else pd.read_parquet(path).astype(str)
+    if table.shape[1] != 2:
+        raise ValueError(f"{path} must have two columns of ids, got {table.shape[1]}: {', '.join(map(str, table))}")
+    rows = pd.Series(np.arange(len(ids)), index=ids)
+    if rows.index.isin(table.columns).any():
+        raise ValueError(f"the first line of {path} is a pair of ids; put a header line before it, as first,second")
+    named = table.to_numpy().ravel()
+    repeated = rows.index.duplicated(keep=False)
+    ambiguous = named[np.isin(named, rows.index[repeated])]
+    if len(ambiguous):
+        raise ValueError(f"{path} names {ambiguous[0]!r}, which several items are called; give row numbers as .npy")
+    places = rows[~repeated].reindex(named).to_numpy()
+    if np.isnan(places).any():
+        raise ValueError(f"{path} names {named[np.isnan(places)][0]!r}, which is no item's id")
+    return places.astype(np.int64).reshape(-1, 2)

@@ -1,0 +1,146 @@
+"""Constrained decoding against plain Python, on random graphs."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hilander.hierarchy.average_linkage import average_linkage
+from hilander.hierarchy.constrained_rows import check_pairs, constrained_rows
+from hilander.hierarchy.constrained_tree import constrained_tree
+from hilander.hierarchy.constraints import Constraints
+from hilander.hierarchy.decode import Links, find_roots, tree_parents
+
+N = 8
+PAIRS = np.array(list(combinations(range(N), 2)))
+NONE = np.empty((0, 2), np.int64)
+
+
+def as_sets(labels):
+    return {frozenset(np.flatnonzero(labels == label).tolist()) for label in np.unique(labels)}
+
+
+def may_merge(first, second, forbidden, counts, most):
+    apart = any((i in first and j in second) or (j in first and i in second) for i, j in forbidden)
+    return not apart and sum(counts[i] for i in first | second) <= most
+
+
+@st.composite
+def problems(draw):
+    """A random graph with groups, forbidden pairs and a largest size that do not contradict each other."""
+    rng = np.random.default_rng(draw(st.integers(0, 10_000)))
+    counts = rng.integers(1, 4, N)
+    groups = np.arange(N)
+    for i, j in PAIRS[rng.choice(len(PAIRS), draw(st.integers(0, 3)), replace=False)]:
+        groups[groups == groups[j]] = groups[i]
+    groups = np.array([np.flatnonzero(groups == group)[0] for group in groups])
+    forbidden = PAIRS[rng.choice(len(PAIRS), draw(st.integers(0, 8)), replace=False)]
+    forbidden = forbidden[groups[forbidden[:, 0]] != groups[forbidden[:, 1]]]
+    most = max(int(np.bincount(groups, counts).max()), draw(st.integers(2, 30)))
+    linkage = rng.random(len(PAIRS)) * (rng.random(len(PAIRS)) < draw(st.sampled_from([0.3, 1.0])))
+    return Constraints(groups, forbidden, counts, most), linkage, rng, draw(st.floats(0.01, 0.9))
+
+
+@settings(deadline=None)  # the first call compiles
+@given(problems())
+def test_average_linkage_equals_merging_the_best_pair_that_may_merge(problem):
+    constraints, linkage, rng, threshold = problem
+    sizes = rng.integers(1, 5, N)
+    matrix = np.zeros((N, N))
+    matrix[PAIRS[:, 0], PAIRS[:, 1]] = matrix[PAIRS[:, 1], PAIRS[:, 0]] = linkage
+    clusters = [frozenset(np.flatnonzero(constraints.groups == group)) for group in np.unique(constraints.groups)]
+    while True:
+        means = {
+            (a, b): np.average(matrix[np.ix_(list(a), list(b))], weights=np.outer(sizes[list(a)], sizes[list(b)]))
+            for a, b in combinations(clusters, 2)
+            if may_merge(a, b, constraints.forbidden, constraints.counts, constraints.max_count)
+        }
+        if not means or max(means.values()) < threshold:
+            break
+        a, b = max(means, key=means.__getitem__)
+        clusters = [cluster for cluster in clusters if cluster not in (a, b)] + [a | b]
+
+    kept = linkage > 0
+    labels = average_linkage(PAIRS[kept], linkage[kept], N, threshold, sizes, constraints)
+
+    assert as_sets(labels) == {frozenset(map(int, cluster)) for cluster in clusters}
+
+
+def random_links(linkage, rng):
+    flip = rng.random(len(PAIRS)) < 0.5
+    source, target = np.where(flip, PAIRS[:, 1], PAIRS[:, 0]), np.where(flip, PAIRS[:, 0], PAIRS[:, 1])
+    return Links(source, target, linkage.astype(np.float32), rng.integers(0, 4, N).astype(np.float32))
+
+
+@settings(deadline=None)
+@given(problems())
+def test_a_tree_takes_the_likeliest_edges_that_may_be_taken(problem):
+    constraints, linkage, rng, threshold = problem
+    links = random_links(linkage, rng)
+    cluster_of = {int(i): frozenset(np.flatnonzero(constraints.groups == constraints.groups[i])) for i in range(N)}
+    placed = set()
+    for e in np.lexsort((links.target, links.source, -links.linkage)):
+        i, j = int(links.source[e]), int(links.target[e])
+        falls = (links.density[i], -i) > (links.density[j], -j)
+        if links.linkage[e] <= threshold or not falls or j in placed:
+            continue
+        a, b = cluster_of[i], cluster_of[j]
+        if a != b and not may_merge(a, b, constraints.forbidden, constraints.counts, constraints.max_count):
+            continue
+        placed.add(j)
+        for node in a | b:
+            cluster_of[int(node)] = a | b
+
+    labels = constrained_tree(links, threshold, constraints)
+
+    assert as_sets(labels) == {frozenset(map(int, cluster)) for cluster in cluster_of.values()}
+
+
+@settings(deadline=None)
+@given(problems())
+def test_constraints_that_bind_nothing_change_nothing(problem):
+    _, linkage, rng, threshold = problem
+    free = Constraints(np.arange(N), NONE, np.ones(N, np.int64), N)
+    links = random_links(linkage, rng)
+    assert as_sets(constrained_tree(links, threshold, free)) == as_sets(find_roots(tree_parents(links, threshold)))
+    kept = linkage > 0
+    expected = average_linkage(PAIRS[kept], linkage[kept], N, threshold)
+    np.testing.assert_array_equal(average_linkage(PAIRS[kept], linkage[kept], N, threshold, None, free), expected)
+
+
+def test_equal_rows_are_one_node_unless_they_have_to_part():
+    distinct = np.array([0, 0, 0, 1, 1, 2])
+    first, inverse, _ = constrained_rows(distinct, NONE, NONE)
+    assert (first.tolist(), inverse.tolist()) == ([0, 3, 5], distinct.tolist())
+    first, inverse, held = constrained_rows(distinct, np.array([[0, 5], [3, 5]]), np.array([[1, 3]]))
+    assert inverse[1] != inverse[0]  # 0 goes with 3 by way of 5
+    assert inverse[2] not in inverse[:2]
+    assert held.groups[inverse[0]] == held.groups[inverse[3]] == held.groups[inverse[5]]
+    _, inverse, held = constrained_rows(distinct, NONE, NONE, 2)
+    assert inverse[0] == inverse[1] != inverse[2]
+    assert held.counts.tolist() == [2, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([[0, 9]], r"the pair \(0, 9\), but the rows are numbered from 0 to 4"),
+        ([[-1, 2]], r"\(-1, 2\)"),
+        ([[0, 1, 2]], r"shape \(1, 3\)"),
+        ([0, 1], r"shape \(2,\)"),
+        ([[0], [1, 2]], "different lengths"),
+        ([[0.5, 1]], "integers; got float64"),
+        ([[True, False]], "integers; got bool"),
+        ([["a", "b"]], "integers"),
+    ],
+)
+def test_what_are_no_pairs_of_rows_gets_a_sentence(pairs, message):
+    with pytest.raises(ValueError, match=message):
+        check_pairs(pairs, 5, name="must_link")
+
+
+def test_no_pairs_in_any_spelling():
+    for nothing in (None, [], np.empty((0, 2))):
+        assert check_pairs(nothing, 5, name="must_link").shape == (0, 2)
