@@ -15,8 +15,8 @@ endif
 UV_SOURCES = $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $${PIP_INDEX_URL:+--index-url "$$PIP_INDEX_URL"} \
 	$${PIP_EXTRA_INDEX_URL:+--extra-index-url "$$PIP_EXTRA_INDEX_URL"}
 
-.PHONY: help install run test check lock serve deploy undeploy bench-omniglot bench-foundation bench-orchestration \
-	bench-drift bench-serving clean
+.PHONY: help install run test check lock serve deploy undeploy general-model bench-omniglot bench-quality \
+	bench-foundation bench-orchestration bench-drift bench-serving bench-speed clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ run: install  ## Pull the built-in glyphs, run every stage, print the metrics ta
 	hilander report
 
 test: install  ## Run the whole test suite
-	pytest -n 2 --dist loadfile
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 serve: install  ## Answer over HTTP with the model in service (see docs/serving.md)
 	OMP_WAIT_POLICY=passive bentoml serve hilander.serving.service:HilanderService
@@ -55,8 +55,18 @@ check: install  ## Lint, check types and the direction of imports
 lock: install  ## Write constraints.txt anew from what is installed
 	$(BIN)/uv pip freeze --quiet --python $(BIN)/python --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
+general-model: install  ## Train anew the model that ships in the package (needs the embeddings of `dvc repro`)
+	python -m hilander.training.general src/hilander/models/general \
+		artifacts/embeddings/train/embeddings.npy artifacts/embeddings/train/items.parquet
+
 bench-omniglot: install  ## Measure every method on Omniglot's unseen characters (about an hour)
 	python -m benchmarks.omniglot
+
+bench-quality: install  ## Measure every method on every test bed (about 90 min; finished parts are kept)
+	python -m benchmarks.quality
+
+bench-speed: install  ## Measure speed and memory beside the published implementation
+	python -m benchmarks.speed
 
 bench-foundation: install  ## Time installing, the pipeline, the tests and the import from a clean clone
 	python -m benchmarks.foundation

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-
 import faiss
 import numpy as np
-from faiss.contrib.big_batch_search import big_batch_search
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-logger = logging.getLogger(__name__)
+from hilander.graph.inverted_lists import build_lists, join_lists
 
 METHODS = ("auto", "exact", "ivf")
-EXACT_UP_TO = 20_000  # rows; above it inverted lists are the quicker way on two cores
-TARGET_RECALL = 0.997  # a recall of .98 already changes labels
-_CALIBRATION_QUERIES = 512
-_WORTHWHILE_SHARE = 0.15  # of the lists; measured: probing two thirds of them takes three times the exact search
+EXACT_UP_TO = 15_000  # rows: a second or two; inverted lists are quicker from about 5,000 on, but not exact
+_WORTHWHILE_SHARE = 0.6  # of all pairs: what the lists leave out has to pay for building them
+_ROWS_PER_BLOCK = 16_384
 
 
 def nearest_neighbors(
-    embeddings: NDArray[np.float32], n_neighbors: int, *, method: str = "auto", random_state: int = 0
+    embeddings: NDArray[np.float32],
+    n_neighbors: int,
+    *,
+    method: str = "auto",
+    random_state: int = 0,
+    show_progress: bool = False,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return every row's nearest other rows.
 
@@ -31,15 +31,16 @@ def nearest_neighbors(
     Parameters
     ----------
     embeddings : ndarray of shape (n, d), float32
-        L2-normalised rows, as `hilander.embeddings.check_embeddings` returns them.
+        L2-normalised rows, as `hilander.embeddings.check_embeddings` returns them; a memory map is read block by block.
     n_neighbors : int
         Neighbours per row (k), at least 1.
     method : {"auto", "exact", "ivf"}
-        ``exact`` compares all pairs. ``ivf`` compares rows within the nearest of many inverted lists, as many
-        of them as give a recall of .997 on a sample. ``auto`` is exact up to 20,000 rows, and beyond where so
-        many lists would have to be probed that comparing all pairs is quicker.
+        ``exact`` compares all pairs. ``ivf`` compares rows within the nearest of many inverted lists, as many of them
+        as give a recall of .9975 on a sample. ``auto`` is exact up to 15,000 rows, and beyond where the sample shows
+        that most pairs would have to be compared anyway.
     random_state : int
         Seed of the inverted lists' k-means and of the calibration sample.
+    show_progress : bool
 
     Returns
     -------
@@ -70,14 +71,12 @@ def nearest_neighbors(
     k = min(n_neighbors, n - 1)
     if k < 1:
         return np.empty((n, 0), np.int64), np.empty((n, 0), np.float32)
-    embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)
+    embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)  # a memory map stays one
     found = None
     if method == "ivf" or (method == "auto" and n > EXACT_UP_TO):
-        found = _search_inverted_lists(embeddings, k + 1, random_state, _WORTHWHILE_SHARE if method == "auto" else 1.0)
-    if found is None:
-        found = faiss.knn(embeddings, embeddings, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
-    similarities, neighbors = found
-    return _without_self(neighbors, similarities)
+        most_share = _WORTHWHILE_SHARE if method == "auto" else 1.0
+        found = _join(embeddings, k, random_state, most_share, show_progress)
+    return found or _compare_all(embeddings, k, np.arange(n), show_progress)
 
 
 def search_neighbors(
@@ -108,71 +107,42 @@ def search_neighbors(
     return neighbors, np.clip(similarities, -1.0, 1.0)
 
 
-def _search_inverted_lists(
-    embeddings: NDArray[np.float32], k: int, random_state: int, most_share: float
-) -> tuple[NDArray[np.float32], NDArray[np.int64]] | None:
-    """A self-join over inverted lists: each list is one matrix product with all rows that probe it.
-
-    None where more than `most_share` of the lists would have to be probed.
-    """
-    n, d = embeddings.shape
-    n_lists = int(np.clip(2 * np.sqrt(n), 1, max(1, n // 39)))  # faiss asks for 39 training rows per list
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(d), d, n_lists, faiss.METRIC_INNER_PRODUCT)
-    index.cp.seed = random_state
-    index.cp.spherical = True
-    rng = np.random.default_rng(random_state)
-    index.train(embeddings[np.sort(rng.choice(n, min(n, 64 * n_lists), replace=False))])
-    index.add(embeddings)
-    index.nprobe = _calibrate_probes(index, embeddings, k, rng)
-    if index.nprobe > most_share * n_lists:
-        logger.info("%d of %d inverted lists would be probed: comparing all pairs instead", index.nprobe, n_lists)
-        return None
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints a line for every list, whatever its verbosity
-        similarities, neighbors = big_batch_search(index, embeddings, k)
-    return similarities, _fill_missing(neighbors, similarities)
-
-
-def _calibrate_probes(
-    index: faiss.IndexIVFFlat, embeddings: NDArray[np.float32], k: int, rng: np.random.Generator
-) -> int:
-    """Fewest lists to probe that reach the target recall on a sample of rows."""
+def _join(
+    embeddings: NDArray[np.float32], k: int, random_state: int, most_share: float, show_progress: bool
+) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
+    """Search over inverted lists; None where more than `most_share` of all pairs would have to be compared."""
     n = len(embeddings)
-    queries = embeddings[np.sort(rng.choice(n, min(n, _CALIBRATION_QUERIES), replace=False))]
-    # Similarities rather than ids are compared, so that ties between duplicates do not count as misses.
-    kth_similarity = faiss.knn(queries, embeddings, k, metric=faiss.METRIC_INNER_PRODUCT)[0][:, -1:] - 1e-6
-    probes = 4
-    while probes < index.nlist:
-        index.nprobe = probes
-        found = index.search(queries, k)[0] >= kth_similarity
-        recall = float(found.mean())
-        if recall >= TARGET_RECALL:
-            logger.info("inverted lists: %d, probed: %d, sampled recall@%d: %.4f", index.nlist, probes, k, recall)
-            return probes
-        probes = max(probes + 1, int(probes * 1.5))
-    return int(index.nlist)
+    lists = build_lists(embeddings, k, int(np.clip(1.5 * np.sqrt(n), 1, n)), random_state, most_share=most_share)
+    if lists is None:
+        return None
+    neighbors, similarities = join_lists(embeddings, k, lists, show_progress=show_progress)
+    short = np.flatnonzero(neighbors[:, -1] < 0)  # the lists that they probe hold fewer than k others
+    if len(short):
+        neighbors[short], similarities[short] = _compare_all(embeddings, k, short)
+    return neighbors, np.clip(similarities, -1.0, 1.0, out=similarities)
 
 
-def _fill_missing(neighbors: NDArray[np.int64], similarities: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Where the probed lists held too few rows, name the next row with similarity 0: an edge that carries nothing."""
-    missing = neighbors < 0
-    if missing.any():
-        rows = np.nonzero(missing)[0]
-        others = (rows + 1) % len(neighbors)
-        neighbors[missing] = others
-        similarities[missing] = 0.0
-    return neighbors
+def _compare_all(
+    embeddings: NDArray[np.float32], k: int, rows: NDArray[np.int64], show_progress: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Exact neighbours of some rows."""
+    neighbors, similarities = np.empty((len(rows), k), np.int64), np.empty((len(rows), k), np.float32)
+    with tqdm(total=len(rows), desc="neighbors", unit="row", unit_scale=True, disable=not show_progress) as bar:
+        for start in range(0, len(rows), _ROWS_PER_BLOCK):
+            block = slice(start, start + _ROWS_PER_BLOCK)
+            found = faiss.knn(embeddings[rows[block]], embeddings, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
+            neighbors[block], similarities[block] = _without_self(rows[block], found[1], found[0])
+            bar.update(len(found[0]))
+    return neighbors, similarities
 
 
 def _without_self(
-    neighbors: NDArray[np.int64], similarities: NDArray[np.float32]
+    rows: NDArray[np.int64], neighbors: NDArray[np.int64], similarities: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Drop each row's own entry, or its last one where duplicates pushed its own out of the list."""
     n, k_plus_one = neighbors.shape
-    own = neighbors == np.arange(n)[:, None]
+    own = neighbors == rows[:, None]
     own[:, -1] |= ~own.any(axis=1)
     keep = ~own
     shape = (n, k_plus_one - 1)
-    return (
-        neighbors[keep].reshape(shape).astype(np.int64, copy=False),
-        np.clip(similarities[keep].reshape(shape), -1.0, 1.0).astype(np.float32, copy=False),
-    )
+    return neighbors[keep].reshape(shape), np.clip(similarities[keep].reshape(shape), -1.0, 1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
@@ -45,6 +47,7 @@ _SHARED_SIZES = (5, 10, 20, 40)
 _SMOOTHING_SIZES = (4, 10)
 _SMOOTHING_POWER = 3.0
 _UNRANKED = 60.0  # rank given to an end that the other one's list of 40 does not hold
+_EDGES_PER_CHUNK = 1 << 13
 _N_BLOCKS = 64  # ranges of nodes that run in parallel, each with its own scratch row
 
 
@@ -72,7 +75,8 @@ def undirected_edges(neighbors: NDArray[np.int64], n_candidates: int = N_CANDIDA
 def sorted_pairs(first: NDArray[np.int64], second: NDArray[np.int64], n_nodes: int) -> NDArray[np.int64]:
     """Return the unique pairs {first, second} as rows i < j in ascending order, without loops."""
     keys = np.minimum(first, second) * n_nodes + np.maximum(first, second)
-    keys = np.unique(keys[first != second])
+    keys = np.sort(keys[first != second])
+    keys = keys[np.diff(keys, prepend=-1) > 0]  # ten times quicker than np.unique, which hashes
     return np.stack([keys // n_nodes, keys % n_nodes], axis=1)
 
 
@@ -107,38 +111,54 @@ def relational_features(
         Columns in the order of `FEATURE_NAMES`.
     """
     n, k = neighbors.shape
-    i, j = edges[:, 0], edges[:, 1]
     in_degree = np.bincount(neighbors[:, :N_CANDIDATES].ravel(), minlength=n)
     sizes = np.array(_SHARED_SIZES)
     ranks, shared = _ranks_and_shared(
         neighbors,
         edges,
-        np.searchsorted(i, np.linspace(0, n, _N_BLOCKS + 1).astype(np.int64)),
+        np.searchsorted(edges[:, 0], np.linspace(0, n, _N_BLOCKS + 1).astype(np.int64)),
         sizes,
         1.0 / np.log(2.0 + in_degree),
         min(k, N_CANDIDATES),
     )
     shared[:, : len(sizes)] /= np.minimum(sizes, k)
-    similarity = _dot(embeddings, embeddings, edges)
-
-    columns = [similarity, np.log(ranks.min(axis=1)), np.log(ranks.max(axis=1)), *shared.T]
+    log_in_degree = np.log1p(in_degree)
     local_mean = {size: similarities[:, :size].mean(axis=1) for size in (1, 5, 10, N_CONTEXT)}
-    for per_node in (*local_mean.values(), np.log1p(in_degree)):
-        columns += _min_max(per_node[i], per_node[j])
     spread = similarities.std(axis=1) + 1e-3
-    zscore = (similarity - local_mean[N_CONTEXT][i]) / spread[i], (similarity - local_mean[N_CONTEXT][j]) / spread[j]
-    columns += _min_max(*zscore)
-    columns.append(similarity - (local_mean[10][i] + local_mean[10][j]) / 2)
-    columns += _min_max(similarity - local_mean[1][i], similarity - local_mean[1][j])
+    features = np.empty((len(edges), len(FEATURE_NAMES)), np.float32)
+
+    def fill(position: int, columns_of: Callable[[slice], list[NDArray]]) -> int:
+        """Write columns from `position` on, in chunks of edges that stay in the cache."""
+        for start in range(0, len(edges), _EDGES_PER_CHUNK):
+            rows = slice(start, start + _EDGES_PER_CHUNK)
+            columns = columns_of(rows)
+            for offset, column in enumerate(columns):
+                features[rows, position + offset] = column
+        return position + len(columns) if len(edges) else position
+
+    def of_neighborhoods(rows: slice) -> list[NDArray]:
+        i, j = edges[rows].T
+        similarity = _dot(embeddings, embeddings, edges[rows])
+        nearer, farther = _min_max(*ranks[rows].T)
+        columns = [similarity, np.log(nearer), np.log(farther), *shared[rows].T]
+        for per_node in (*local_mean.values(), log_in_degree):
+            columns += _min_max(per_node[i], per_node[j])
+        above = {size: (similarity - mean[i], similarity - mean[j]) for size, mean in local_mean.items()}
+        columns += _min_max(above[N_CONTEXT][0] / spread[i], above[N_CONTEXT][1] / spread[j])
+        columns.append(similarity - (local_mean[10][i] + local_mean[10][j]) / 2)
+        return columns + _min_max(*above[1])
+
+    position = fill(0, of_neighborhoods)
     for size in _SMOOTHING_SIZES:
         weights = np.clip(similarities[:, :size], 0, 1) ** _SMOOTHING_POWER
         smoothed = _smooth(embeddings, neighbors, weights)
-        columns.append(_dot(smoothed, smoothed, edges))
-        columns += _min_max(_dot(embeddings, smoothed, edges), _dot(smoothed, embeddings, edges))
 
-    features = np.empty((len(edges), len(FEATURE_NAMES)), np.float32)
-    for position, column in enumerate(columns):
-        features[:, position] = column
+        def of_smoothed(rows: slice, smoothed: NDArray = smoothed) -> list[NDArray]:
+            pairs = edges[rows]
+            half = _min_max(_dot(embeddings, smoothed, pairs), _dot(smoothed, embeddings, pairs))
+            return [_dot(smoothed, smoothed, pairs), *half]
+
+        position = fill(position, of_smoothed)
     return features
 
 

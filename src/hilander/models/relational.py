@@ -72,7 +72,9 @@ def link_items(
         From `hilander.graph.knn.nearest_neighbors`, k = 40 where n allows.
     """
     first = predict(network, first_graph(embeddings, neighbors, similarities))
-    return predict(network, next_graph(embeddings, neighbors, similarities, first.graph, first.linkage))
+    graph = next_graph(embeddings, neighbors, similarities, first.graph, first.linkage)
+    del first  # its features take as much memory as those of the next graph
+    return predict(network, graph)
 
 
 def link_clusters(

@@ -12,6 +12,7 @@ from hilander.graph.build import InEdges
 from hilander.nn.convolution import CONVOLUTIONS, AttentionConvolution, MeanConvolution
 
 _EDGES_PER_CHUNK = 1 << 17  # bounds the hidden features of edges at inference
+_EDGES_IN_CACHE = 1 << 12  # on the CPU they had better stay in its cache
 
 
 class Lander(nn.Module):
@@ -104,8 +105,9 @@ class Lander(nn.Module):
         training, _ = self.training, self.eval()
         source, destination = self._project([edges] * (len(self.convolutions) + 1), features)
         linkage = torch.empty(len(edges.sources), device=features.device)
-        for start in range(0, len(linkage), _EDGES_PER_CHUNK):
-            chunk = slice(start, start + _EDGES_PER_CHUNK)
+        step = _EDGES_IN_CACHE if features.device.type == "cpu" else _EDGES_PER_CHUNK
+        for start in range(0, len(linkage), step):
+            chunk = slice(start, start + step)
             hidden = source[edges.sources[chunk]] + destination[edges.destinations[chunk]]
             logits = self._classify(hidden, None if edge_features is None else edge_features[chunk])
             linkage[chunk] = torch.sigmoid(logits[:, 1] - logits[:, 0])

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from hilander.nn.scatter import sum_at_ends, sum_of_triangle_products, take_at_ends
 
 _EDGES_PER_CHUNK = 1 << 18  # bounds the widest temporary, (edges, 92) float32, to 100 MB
+_EDGES_IN_CACHE = 1 << 12  # keeps it in the processor's cache: twice as fast
 _LARGEST_INPUT = 6.0  # standard deviations
 _CONSTANT = 1e-4  # a feature that deviates less in training says nothing about how much it will elsewhere
 _TYPICAL_DEGREE = 20.0
@@ -93,7 +94,7 @@ class RelationalLander(nn.Module):
         -------
         list of n_rounds + 1 Tensors of shape (m,), and Tensor of shape (n,), float32
         """
-        states = torch.cat([self.encode(self._standardize(chunk)) for chunk in features.split(_EDGES_PER_CHUNK)])
+        states = torch.cat([self.encode(self._standardize(chunk)) for chunk in features.split(_chunk_size(features))])
         logits = [self.readouts[0](states)[:, 0]]
         for message_round, readout in zip(self.rounds, list(self.readouts)[1:], strict=True):
             states = message_round(states, logits[-1].sigmoid(), edges, triangles, degrees)
@@ -136,17 +137,19 @@ class MessageRound(nn.Module):
         channels = torch.cat([linkage[:, None], self.to_channels(states).sigmoid()], dim=1)
         paths = sum_of_triangle_products(channels, triangles)
         strength = sum_at_ends(channels, edges, len(degrees))
-        next_states = []
-        for start in range(0, max(len(states), 1), _EDGES_PER_CHUNK):
-            rows = slice(start, start + _EDGES_PER_CHUNK)
+        next_states, chunk = [], _chunk_size(states)
+        for start in range(0, max(len(states), 1), chunk):
+            rows = slice(start, start + chunk)
             next_states.append(
                 self._next_states(states[rows], edges[rows], channels[rows], paths[rows], nodes, strength)
             )
         return torch.cat(next_states)
 
     def _nodes(self, states: Tensor, linkage: Tensor, edges: Tensor, degrees: Tensor) -> Tensor:
-        active = states.relu()
-        sums = sum_at_ends(torch.cat([active, active * linkage, linkage], dim=1), edges, len(degrees))
+        sums = torch.zeros((), device=states.device)
+        for chunk, p, ends in zip(*(each.split(_EDGES_PER_CHUNK) for each in (states, linkage, edges)), strict=True):
+            active = chunk.relu()
+            sums = sums + sum_at_ends(torch.cat([active, active * p, p], dim=1), ends, len(degrees))
         plain, weighted, mass = sums.split([states.shape[1], states.shape[1], 1], dim=1)
         summary = [plain / degrees, weighted / (mass + 0.1), mass / _TYPICAL_DEGREE, degrees.log() / 3]
         return self.to_node(torch.cat(summary, dim=1)).relu()
@@ -168,3 +171,9 @@ class MessageRound(nn.Module):
             channels,
         ]
         return states + self.update(torch.cat(inputs, dim=1))
+
+
+def _chunk_size(values: Tensor) -> int:
+    """Edges that are worked on at once; with gradients every temporary is kept anyway, and GPUs want long chunks."""
+    in_cache = values.device.type == "cpu" and not torch.is_grad_enabled()
+    return _EDGES_IN_CACHE if in_cache else _EDGES_PER_CHUNK

@@ -1,0 +1,1 @@
+"""What hilander costs beside the published implementation, in one run: ``make bench-speed``."""

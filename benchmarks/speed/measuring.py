@@ -1,0 +1,58 @@
+"""CPU seconds and peak memory of one part, each in a process of its own with one thread."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.record import ROOT
+from hilander.atomic_write import atomic_file
+
+WORK = ROOT / "benchmarks" / ".work" / "speed"
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def cpu_seconds(action: Callable[[], Any], repeats: int = 1) -> float:
+    """Median CPU time: what others run on the machine meanwhile hardly shows in it."""
+    seconds = []
+    for _ in range(repeats):
+        started = time.process_time()
+        action()
+        seconds.append(time.process_time() - started)
+    return float(np.median(seconds))
+
+
+def peak_memory() -> float:
+    """Most bytes that this process has held resident so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+
+
+def recall(found: NDArray[np.int64], true: NDArray[np.int64]) -> float:
+    """Share of the true neighbours (n, k) that were found."""
+    return float(np.mean([len(np.intersect1d(*rows)) / true.shape[1] for rows in zip(found, true, strict=True)]))
+
+
+def figures_of(part: str, n_threads: int = 1) -> dict[str, float]:
+    """Figures of one part, measured in a process of its own unless an earlier run got so far."""
+    path = WORK / f"{part}.json"
+    if not path.exists():
+        threads = dict.fromkeys(_THREADS, str(n_threads))
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.speed", part], check=True, cwd=ROOT, env={**os.environ, **threads}
+        )
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def keep_figures(part: str, figures: dict[str, float]) -> None:
+    """Write the figures of a finished part down."""
+    with atomic_file(WORK / f"{part}.json") as path:
+        path.write_text(json.dumps(figures), encoding="utf-8")

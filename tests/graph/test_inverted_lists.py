@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from hilander.embeddings import check_embeddings
+from hilander.graph import inverted_lists
+from hilander.graph.inverted_lists import build_lists, join_lists
+from hilander.graph.knn import nearest_neighbors
+
+
+def clustered(n, d=16, seed=0):
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(n // 25, d))
+    return check_embeddings(centres[rng.integers(len(centres), size=n)] + 0.4 * rng.normal(size=(n, d)))
+
+
+def share_found(found, true):
+    return np.mean([np.isin(row, other).mean() for row, other in zip(true, found, strict=True)])
+
+
+@pytest.mark.parametrize("k", [10, 40])
+def test_the_promised_recall_is_reached_with_a_part_of_the_pairs(k):
+    embeddings = clustered(6000)
+    exact, similarities = nearest_neighbors(embeddings, k, method="exact")
+    found, found_similarities = nearest_neighbors(embeddings, k, method="ivf")
+    assert share_found(found, exact) >= 0.995
+    assert (np.diff(found_similarities) <= 0).all()
+    same = found == exact
+    np.testing.assert_allclose(found_similarities[same], similarities[same], atol=1e-6)
+
+
+def test_every_list_probed_gives_the_exact_neighbors(monkeypatch):
+    embeddings = clustered(2000)
+    monkeypatch.setattr(inverted_lists, "TARGET_RECALL", 1.0)
+    lists = build_lists(embeddings, 5, 40, 0)
+    everything = inverted_lists.InvertedLists(lists.centroids, 2.0, lists.probes, lists.rows, lists.starts)
+    everything.probes[:] = 0  # all noted: which lists are probed is found anew
+    found, _ = join_lists(embeddings, 5, everything)
+    assert share_found(found, nearest_neighbors(embeddings, 5, method="exact")[0]) >= 0.9999
+
+
+def test_the_answer_does_not_depend_on_the_size_of_the_blocks(monkeypatch):
+    embeddings = clustered(3000)
+    whole = nearest_neighbors(embeddings, 8, method="ivf")
+    monkeypatch.setattr(inverted_lists, "_ROWS_PER_BLOCK", 700)
+    monkeypatch.setattr(inverted_lists, "_ENTRIES_PER_PRODUCT", 1)
+    in_blocks = nearest_neighbors(embeddings, 8, method="ivf")
+    assert share_found(in_blocks[0], whole[0]) >= 0.9999  # sums of another order may swap equal neighbours
+    np.testing.assert_allclose(in_blocks[1], whole[1], atol=1e-6)
+
+
+def test_a_memory_map_gives_the_same(tmp_path):
+    embeddings = clustered(3000)
+    np.save(tmp_path / "embeddings.npy", embeddings)
+    mapped = np.load(tmp_path / "embeddings.npy", mmap_mode="r")
+    for method in ("ivf", "exact"):
+        for kept, read in zip(
+            nearest_neighbors(embeddings, 6, method=method), nearest_neighbors(mapped, 6, method=method), strict=True
+        ):
+            assert (kept == read).all()
+
+
+def test_lists_that_do_not_pay_are_not_built():
+    noise = check_embeddings(np.random.default_rng(0).normal(size=(2000, 64)))
+    assert build_lists(noise, 5, 50, 0, most_share=0.5) is None
+
+
+def test_rows_whose_lists_hold_too_few_others_are_compared_with_all():
+    embeddings = clustered(3000)
+    embeddings[:3] = check_embeddings(embeddings[:3] - 4 * embeddings[:3].mean(axis=0))  # far from all others
+    found, similarities = nearest_neighbors(embeddings, 30, method="ivf")
+    assert (found >= 0).all()
+    assert np.isfinite(similarities).all()
+
+
+def test_an_interrupt_ends_the_search(monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inverted_lists, "_answer", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        nearest_neighbors(clustered(2000), 5, method="ivf")
