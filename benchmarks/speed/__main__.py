@@ -91,8 +91,8 @@ def _shown(value: float | None) -> str:
 _PAGE = """\
 # Speed and memory
 
-CPU seconds of one thread, as ratios: CPU time depends less than wall time on what else the machine does. Parts ran one by
-one, on a machine that was not idle, and the settings of the neighbour search were found on draws of this same generator.
+CPU seconds of one thread, as ratios: CPU time depends less than wall time on what else the machine does. Parts ran one
+by one on a machine that was not idle; the settings of the neighbour search were found on draws of this same generator.
 Rows are drawn on the unit sphere in 256 dimensions: long-tailed classes of about 40 in families of about 1,500, with a
 nuisance that all classes share and 1 % outliers (`benchmarks/speed/draw.py`). The naive pipeline stands for the
 published implementation: faiss's flat search (beside ours, timed on 4,096 queries and scaled; end to end, run in full),
