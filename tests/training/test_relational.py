@@ -7,7 +7,7 @@ from hilander.graph.knn import nearest_neighbors
 from hilander.hierarchy.average_linkage import average_linkage
 from hilander.metrics import score
 from hilander.models.relational import link_clusters, link_items
-from hilander.training.relational import fit_relational
+from hilander.training.relational import LabelledSet, fit_relational
 
 FAST = RelationalParams(n_item_steps=60, n_cluster_steps=60, n_starter_steps=20, core_size=250)
 BRIEF = RelationalParams(n_item_steps=2, n_cluster_steps=1, n_starter_steps=1)
@@ -23,7 +23,7 @@ def blobs(n_classes, size, seed, d=16, spread=0.6):
 
 @pytest.fixture(scope="module")
 def trained():
-    return fit_relational(*blobs(50, 12, seed=0), FAST)
+    return fit_relational([LabelledSet(*blobs(50, 12, seed=0))], FAST)
 
 
 @pytest.mark.parametrize("network", [0, 1])
@@ -58,9 +58,9 @@ def test_density_is_the_mean_signed_affinity(trained):
 
 
 def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_alone():
-    data = blobs(10, 20, seed=0)
+    data = [LabelledSet(*blobs(10, 20, seed=0))]
     before = torch.random.get_rng_state()
-    first, second, other = (fit_relational(*data, BRIEF, random_state=seed)[0].landers for seed in (3, 3, 4))
+    first, second, other = (fit_relational(data, BRIEF, random_state=seed)[0].landers for seed in (3, 3, 4))
     assert torch.equal(torch.random.get_rng_state(), before)
     for name, weight in first.state_dict().items():
         assert torch.equal(weight, second.state_dict()[name])
@@ -73,10 +73,16 @@ def test_few_items_and_duplicates(labels, duplicates):
     embeddings = blobs(2, 50, seed=0)[0][: len(labels)]
     if duplicates:
         embeddings = np.repeat(embeddings[:1], len(labels), axis=0)
-    landers = fit_relational(embeddings, np.array(labels), BRIEF)[0].landers
+    landers = fit_relational([LabelledSet(embeddings, np.array(labels))], BRIEF)[0].landers
     items = link_items(landers.items, embeddings, *nearest_neighbors(embeddings, 40))
     members = np.arange(len(labels))
     clusters = link_clusters(landers.clusters, embeddings, items.graph.edges, items.linkage, members)
     for prediction in (items, clusters):
         assert np.isfinite(prediction.linkage).all()
         assert np.isfinite(prediction.density).all()
+
+
+def test_learns_from_sets_of_several_widths_by_turns():
+    sets = [LabelledSet(*blobs(10, 12, seed=0)), LabelledSet(*blobs(8, 15, seed=1, d=40))]
+    together, alone = (fit_relational(part, BRIEF)[0].landers for part in (sets, sets[:1]))
+    assert not torch.equal(together.items.feature_mean, alone.items.feature_mean)

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from hilander.cli.inputs import DataArgument, EncoderOption, ModelOption, ThresholdOption, load_embeddings
+from hilander.cli.inputs import (
+    DataArgument,
+    EncoderOption,
+    ModelOption,
+    ThresholdOption,
+    load_clusterer,
+    load_embeddings,
+)
 
 
 def assign(
@@ -27,11 +34,10 @@ def assign(
 
         hilander assign new.npy --to embeddings.npy --clusters clusters.parquet --model models/faces
     """
-    from hilander.estimator import HiLander
     from hilander.label_files import Labels, align, check_suffix, read_labels, write_clusters
 
     check_suffix(output)
-    clusterer = HiLander() if model is None else HiLander.load(model)
+    clusterer = load_clusterer(model)
     clusterer.set_params(linkage_threshold=threshold)
     old, old_embeddings = load_embeddings(to, encoder)
     labels = align(Labels(old.ids, old.ids), read_labels(clusters))

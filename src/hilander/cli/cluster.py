@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from hilander.cli.inputs import DataArgument, EncoderOption, ModelOption, SeedOption, ThresholdOption, load_embeddings
+from hilander.cli.inputs import (
+    DataArgument,
+    EncoderOption,
+    ModelOption,
+    SeedOption,
+    ThresholdOption,
+    load_clusterer,
+    load_embeddings,
+)
 
 _PAIRS = ".csv or .parquet of two columns of ids, or .npy of row numbers"
 
@@ -39,7 +47,7 @@ def cluster(
 
     Examples:
 
-        hilander cluster embeddings.npy
+        hilander cluster embeddings.npy --model general
 
         hilander cluster photos/ --encoder artifacts/encoder --model artifacts/lander/hilander -o clusters.csv
 
@@ -50,11 +58,10 @@ def cluster(
     import numpy as np
 
     from hilander.cli.pairs import read_pairs
-    from hilander.estimator import HiLander
     from hilander.label_files import check_suffix, write_clusters
 
     check_suffix(output)
-    clusterer = HiLander() if model is None else HiLander.load(model)
+    clusterer = load_clusterer(model)
     clusterer.set_params(
         granularity=granularity,
         max_cluster_size=max_cluster_size,
@@ -79,7 +86,8 @@ def cluster(
     )
     if model is None:
         typer.echo(
-            "No model was given, so plain cosine similarity decided what belongs together. A model learned from "
-            "labelled classes of the same kind (other people, other species) draws the boundaries better and says "
-            "how sure it is: `hilander train labelled.parquet -o my-model`, then add `--model my-model`."
+            "No model was given, so plain cosine similarity decided what belongs together. `--model general` knows "
+            "embeddings of many kinds. A model learned from labelled classes of the same kind (other people, other "
+            "species) draws the boundaries better still and says how sure it is: "
+            "`hilander train labelled.parquet -o my-model`, then `--model my-model`."
         )

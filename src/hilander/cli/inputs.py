@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
 from hilander.data.dataset import Dataset
+
+if TYPE_CHECKING:
+    from hilander.estimator import HiLander
 
 DataArgument = Annotated[
     Path,
@@ -18,14 +21,32 @@ DataArgument = Annotated[
 EncoderOption = Annotated[
     Path | None, typer.Option(help="Encoder folder that turns images into embeddings.", show_default=False)
 ]
+GENERAL = "general"
 ModelOption = Annotated[
-    Path | None, typer.Option("--model", "-m", help="Model folder made by `hilander train`.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Model folder made by `hilander train`, or `general`: the one in the package.",
+        show_default=False,
+    ),
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
 ThresholdOption = Annotated[
     float | None,
     typer.Option(help="Linkage threshold, 0 to 1: higher gives finer clusters. The model's own by default."),
 ]
+
+
+def load_clusterer(model: Path | None) -> HiLander:
+    """Return the estimator with the model of that folder, with the general model, or without one."""
+    from hilander.estimator import HiLander
+    from hilander.models.general_model import general_model
+
+    if model is None:
+        return HiLander()
+    # A folder of that name goes first: what the user made is meant.
+    return HiLander(general_model()) if str(model) == GENERAL and not model.exists() else HiLander.load(model)
 
 
 def load_embeddings(path: Path, encoder: Path | None) -> tuple[Dataset, NDArray[np.float32]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from itertools import cycle
 
 import numpy as np
@@ -43,12 +44,36 @@ _WARM_UP_SHARE = 0.1  # of the steps
 _SHORTEST_CYCLE = 20  # steps; torch's schedule divides by the warm-up's length less one
 
 
+@dataclass(frozen=True)
+class LabelledSet:
+    """Embeddings of known classes, which make one set of graphs.
+
+    Attributes
+    ----------
+    embeddings : ndarray of shape (n, d), float32
+        Rows of norm 1, n >= 2.
+    labels : ndarray of shape (n,), int64
+    neighbors : tuple of ndarrays of shape (n, >= 40), optional
+        Neighbours and similarities, where they are known already.
+    """
+
+    embeddings: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    neighbors: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None
+
+    @cached_property
+    def nearest(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The 40 nearest neighbours, or all others, and their similarities."""
+        found = self.neighbors
+        if found is None or found[0].shape[1] < min(N_CONTEXT, len(self.embeddings) - 1):
+            found = nearest_neighbors(self.embeddings, N_CONTEXT)
+        return found[0][:, :N_CONTEXT], found[1][:, :N_CONTEXT]
+
+
 def fit_relational(
-    embeddings: NDArray[np.float32],
-    labels: NDArray[np.int64],
+    sets: Sequence[LabelledSet],
     params: RelationalParams | None = None,
     *,
-    neighbors: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
     random_state: int = 0,
     device: str = "auto",
     show_progress: bool = False,
@@ -61,12 +86,9 @@ def fit_relational(
 
     Parameters
     ----------
-    embeddings : ndarray of shape (n, d), float32
-        Rows of norm 1, n >= 2.
-    labels : ndarray of shape (n,), int64
+    sets : sequence of LabelledSet
+        Usually one. Several, of any widths, are learned from by turns, each by its own graphs.
     params : RelationalParams, optional
-    neighbors : tuple of ndarrays of shape (n, >= 40), optional
-        Neighbours and similarities, where they are known already.
     random_state : int
         The same seed gives the same weights on the same machine.
     device : str
@@ -80,30 +102,23 @@ def fit_relational(
         Per step: ``network`` (0 items, 1 clusters), ``step``, ``loss_linkage``, ``loss_density``.
     """
     params = params or RelationalParams()
-    if neighbors is None or neighbors[0].shape[1] < min(N_CONTEXT, len(embeddings) - 1):
-        neighbors = nearest_neighbors(embeddings, N_CONTEXT, random_state=random_state)
-    nearest = neighbors[0][:, :N_CONTEXT], neighbors[1][:, :N_CONTEXT]
-    items = np.arange(len(embeddings))
+    run = _Run(params, random_state, resolve_device(device), show_progress)
     with torch.random.fork_rng():
-        run = _Run(labels, params, random_state, resolve_device(device), show_progress)
-        first = first_graph(embeddings, *nearest)
-        starter, _ = _train([_Level(first, items)], run, params.n_starter_steps)
-        second = next_graph(embeddings, *nearest, first, predict(starter, first).linkage)
-        levels = [_Level(first, items), _Level(second, items)]
+        first = [first_graph(each.embeddings, *each.nearest) for each in sets]
+        levels = [_Level(graph, np.arange(graph.n_nodes), each.labels) for graph, each in zip(first, sets, strict=True)]
+        starter, _ = _train(levels, run, params.n_starter_steps)
+        for graph, each in zip(first, sets, strict=True):
+            second = next_graph(each.embeddings, *each.nearest, graph, predict(starter, graph).linkage)
+            levels.append(_Level(second, np.arange(second.n_nodes), each.labels))
         item_network, history = _train(levels, run, params.n_item_steps)
+        del levels, first
 
-        linked = link_items(item_network, embeddings, *nearest)
-        members = average_linkage(linked.graph.edges, linked.linkage, len(items), CONFIDENT)
-        if members.max() == 0:  # one cluster: nothing to learn about clusters, and nothing to link
-            members = items
-        graph = super_graph(embeddings, linked.graph.edges, linked.linkage, members, random_state=random_state)
-        run = replace(
-            run, params=replace(params, weight_decay=params.cluster_weight_decay, dropout=params.cluster_dropout)
-        )
-        cluster_network, cluster_history = _train([_Level(graph, members)], run, params.n_cluster_steps)
+        clusters = [_cluster_level(item_network, each, random_state) for each in sets]
+        params = replace(params, weight_decay=params.cluster_weight_decay, dropout=params.cluster_dropout)
+        cluster_network, cluster_history = _train(clusters, replace(run, params=params), params.n_cluster_steps)
     model = RelationalModel(
         settings=SETTINGS,
-        provenance={"training": asdict(params)},
+        provenance={"training": asdict(run.params)},
         landers=RelationalLanders(item_network, cluster_network),
         device=device,
     )
@@ -113,17 +128,17 @@ def fit_relational(
 
 @dataclass(frozen=True)
 class _Level:
-    """One graph to learn from, and the node that each item belongs to, (n_items,)."""
+    """One graph to learn from, the node that each item belongs to and its class, (n_items,) both."""
 
     graph: RelationalGraph
     members: NDArray[np.int64]
+    labels: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class _Run:
     """What all trainings have in common."""
 
-    labels: NDArray[np.int64]
     params: RelationalParams
     random_state: int
     device: torch.device
@@ -140,6 +155,16 @@ class _Batch:
     density: Tensor  # (n,) float32
     edge_counts: Tensor  # (m,) bool
     node_counts: Tensor  # (n,) bool
+
+
+def _cluster_level(network: RelationalLander, labelled: LabelledSet, random_state: int) -> _Level:
+    """Clusters that the network for items makes, down to where it is no longer confident."""
+    linked = link_items(network, labelled.embeddings, *labelled.nearest)
+    members = average_linkage(linked.graph.edges, linked.linkage, linked.graph.n_nodes, CONFIDENT)
+    if members.max() == 0:  # one cluster: nothing to learn about clusters, and nothing to link
+        members = np.arange(len(members))
+    graph = super_graph(labelled.embeddings, linked.graph.edges, linked.linkage, members, random_state=random_state)
+    return _Level(graph, members, labelled.labels)
 
 
 def _train(levels: Sequence[_Level], run: _Run, n_steps: int) -> tuple[RelationalLander, list[dict[str, float]]]:
@@ -188,7 +213,7 @@ def _losses(logits: list[Tensor], density: Tensor, batch: _Batch, params: Relati
 def _batches(level: _Level, run: _Run, rng: np.random.Generator) -> list[_Batch]:
     params, device = run.params, run.device
     graph = level.graph
-    linked = _share_of_one_class(graph, level.members, run.labels)
+    linked = _share_of_one_class(graph, level.members, level.labels)
     signed = np.maximum(graph.features[:, 0], 0) * (2 * linked - 1)
     density = sum(np.bincount(end, signed, graph.n_nodes) for end in graph.edges.T) / np.maximum(graph.degrees, 1)
     weight = np.sqrt(graph.sizes[graph.edges].prod(axis=1))

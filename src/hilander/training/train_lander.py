@@ -11,7 +11,7 @@ from hilander.config import LanderParams, PublishedParams, RelationalParams
 from hilander.embeddings import check_embeddings, check_labels
 from hilander.models.clustering_model import ClusteringModel
 from hilander.training.published import fit_published
-from hilander.training.relational import fit_relational
+from hilander.training.relational import LabelledSet, fit_relational
 from hilander.training.threshold import choose_threshold, with_threshold
 
 
@@ -78,16 +78,15 @@ def train_lander(
             f"{len(checked)} items of {n_classes} class(es)"
         )
     common: dict[str, Any] = {
-        "neighbors": neighbors,
         "random_state": random_state,
         "device": device,
         "show_progress": show_progress,
     }
     model: ClusteringModel
     if variant == "published" and isinstance(params, PublishedParams):
-        model, history = fit_published(checked, classes, params, **common)
+        model, history = fit_published(checked, classes, params, neighbors=neighbors, **common)
     elif variant == "hilander" and isinstance(params, RelationalParams):
-        model, history = fit_relational(checked, classes, params, **common)
+        model, history = fit_relational([LabelledSet(checked, classes, neighbors)], params, **common)
     else:
         raise ValueError(f"params of variant {variant!r} expected, got {type(params).__name__}")
     choice = choose_threshold(model, checked, classes, random_state=random_state, show_progress=show_progress)

@@ -1,0 +1,1 @@
+"""Learned clustering beside every tuned heuristic, bed by bed: ``make bench-quality``."""

@@ -1,0 +1,193 @@
+"""Figures of every method on one bed; whatever is finished is kept, so an interrupted run carries on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.quality.beds import Bed, Items, items
+from benchmarks.record import ROOT
+from hilander import HiLander, train_lander
+from hilander.atomic_write import atomic_file
+from hilander.config import LanderParams, PublishedParams, RelationalParams
+from hilander.evaluation import BASELINES
+from hilander.evaluation.baselines import ceiling, tune
+from hilander.evaluation.diagnostics import reliability
+from hilander.metrics import score
+from hilander.models.clustering_model import ClusteringModel
+from hilander.models.general_model import general_model
+from hilander.models.persistence import load_model
+from hilander.training.threshold import choose_threshold
+
+logger = logging.getLogger(__name__)
+
+WORK = ROOT / "benchmarks" / ".work" / "quality"
+METRICS = ("f_pairwise", "f_bcubed", "nmi", "ari", "acc", "clusters")
+SEEDS = {"hilander": (0, 1, 2), "published": (0,)}
+PARAMS: dict[str, RelationalParams | PublishedParams] = {
+    "hilander": LanderParams().hilander,
+    "published": PublishedParams(epochs=40, batch_size=20_000),  # whole graphs: as many looks at each edge, fewer steps
+}
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What a method made of one part."""
+
+    labels: NDArray[np.int64]
+    seconds: float
+    probabilities: NDArray[np.float32] | None = None
+
+
+def measure(bed: Bed) -> dict[str, Figures]:
+    """Ours (mean and standard deviation over seeds), the published variant, every baseline and the ceiling.
+
+    A published model takes embeddings of one width alone, so where the tested ones are of another, it has no row.
+    """
+    learned, tuned, tested = (items(name) for name in (bed.learned_on, bed.tuned_on, bed.tested_on))
+    widths = {part.embeddings.shape[1] for part in (*learned.parts, *tested.parts)}
+    rows = {}
+    for variant, seeds in SEEDS.items():
+        if variant == "published" and len(widths) > 1:
+            continue
+        if bed.learned_on == "general":
+            seeds = seeds[:1]  # the one model that ships
+        runs = []
+        for seed in seeds:
+            key = _key(bed.name, variant, PARAMS[variant], learned, tuned, tested)
+            runs.append(_kept(f"figures/{key}.{seed}", lambda v=variant, s=seed: _learned(bed, v, s)))
+            logger.info("%s %s %d: F_P %.3f, F_B %.3f", bed.name, variant, seed,
+                        runs[-1]["f_pairwise"], runs[-1]["f_bcubed"])  # fmt: skip
+        rows[variant] = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
+        if len(seeds) > 1:
+            rows[variant] |= {f"{name}_std": float(np.std([run[name] for run in runs], ddof=1)) for name in runs[0]}
+    for name in BASELINES:
+        key = _key(bed.name, name, BASELINES[name].grid, tuned, tested)
+        rows[name] = _kept(f"figures/{key}", lambda name=name: _baseline(bed, name))
+        logger.info("%s %s: F_P %.3f, F_B %.3f", bed.name, name, rows[name]["f_pairwise"], rows[name]["f_bcubed"])
+    rows["ceiling"] = _kept(f"figures/{_key(bed.tested_on, 'ceiling', (), tested)}", lambda: _ceiling(tested))
+    return rows
+
+
+def _learned(bed: Bed, variant: str, seed: int) -> Figures:
+    model, train_seconds = trained(bed.learned_on, variant, seed)
+    threshold = _threshold(model, bed, variant, seed)
+
+    def outcomes() -> Iterator[_Outcome]:
+        for part in items(bed.tested_on).parts:
+            clusterer = HiLander(model, linkage_threshold=threshold)
+            started = time.perf_counter()
+            clusterer.fit(part.embeddings)
+            yield _Outcome(clusterer.labels_, time.perf_counter() - started, clusterer.probabilities_)
+
+    return _figures(items(bed.tested_on), list(outcomes())) | {"train_seconds": train_seconds}
+
+
+def trained(learned_on: str, variant: str, seed: int) -> tuple[ClusteringModel, float]:
+    """Train once for all beds that learn from the same items; the general model is the one that ships."""
+    if learned_on == "general":
+        return general_model(), 0.0
+    learned = items(learned_on)
+    folder = WORK / "models" / f"{_key(learned_on, variant, PARAMS[variant], learned)}.{seed}"
+    if not (folder / "config.json").exists():
+        (part,) = learned.parts
+        started = time.perf_counter()
+        model = train_lander(
+            part.embeddings, part.labels, variant=variant, params=PARAMS[variant], random_state=seed, show_progress=True
+        )
+        model.provenance["seconds"] = time.perf_counter() - started
+        model.save(folder)
+    model = load_model(folder)
+    return model, model.provenance["seconds"]
+
+
+def _threshold(model: ClusteringModel, bed: Bed, variant: str, seed: int) -> float:
+    """The one that training chose; chosen anew where the bed clusters in other parts than it learned from."""
+    if bed.tuned_on == bed.learned_on:
+        return model.settings.linkage_threshold
+    learned, tuned = items(bed.learned_on), items(bed.tuned_on)
+    key = _key(bed.tuned_on, variant, PARAMS[variant], learned, tuned)
+
+    def choose() -> list[dict[str, float]]:
+        tables = [choose_threshold(model, part.embeddings, part.labels).table for part in tuned.parts]
+        return _mean_table(tables, "threshold")
+
+    return max(_kept(f"tuning/{key}.{seed}", choose), key=_merit)["threshold"]
+
+
+def _baseline(bed: Bed, name: str) -> Figures:
+    baseline, tested = BASELINES[name], items(bed.tested_on)
+    setting: dict[str, Any] = {}
+    if baseline.grid:
+        tuned = items(bed.tuned_on)
+
+        def choose() -> list[dict[str, float]]:
+            tables = [tune(baseline, part.points, part.labels, show_progress=True)[1] for part in tuned.parts]
+            return _mean_table(tables, *baseline.grid[0])
+
+        table = _kept(f"tuning/{_key(bed.tuned_on, name, baseline.grid, tuned)}", choose)
+        setting = {key: value for key, value in max(table, key=_merit).items() if key in baseline.grid[0]}
+    outcomes = []
+    for part in tested.parts:
+        points = part.points  # searched before the clock starts
+        own = setting or {"n_clusters": len(np.unique(part.labels))}
+        started = time.perf_counter()
+        outcomes.append(_Outcome(baseline.fit_predict(points, own), time.perf_counter() - started))
+    return _figures(tested, outcomes)
+
+
+def _ceiling(tested: Items) -> Figures:
+    results = [ceiling(part.embeddings, part.labels) for part in tested.parts]
+    return _figures(tested, [_Outcome(result.labels, result.seconds) for result in results])
+
+
+def _figures(tested: Items, outcomes: Sequence[_Outcome]) -> Figures:
+    """Means over the parts, but seconds add up, and the calibration error is that of all items."""
+    scores = [score(part.labels, outcome.labels) for part, outcome in zip(tested.parts, outcomes, strict=True)]
+    figures = {name: float(np.mean([row[name] for row in scores])) for name in METRICS}
+    figures["seconds"] = sum(outcome.seconds for outcome in outcomes)
+    if all(outcome.probabilities is not None for outcome in outcomes):
+        starts = np.cumsum([0] + [outcome.labels.max() + 1 for outcome in outcomes])
+        labels = np.concatenate([start + outcome.labels for start, outcome in zip(starts, outcomes, strict=False)])
+        probabilities = np.concatenate([outcome.probabilities for outcome in outcomes])
+        figures["ece"] = reliability(tested.labels, labels, probabilities)[1]
+    return figures
+
+
+def _mean_table(tables: Sequence[Sequence[dict]], *setting: str) -> list[dict]:
+    """Mean F over the parts for every setting that was tried, in the order of the grid."""
+    return [
+        {name: rows[0][name] for name in setting}
+        | {name: float(np.mean([row[name] for row in rows])) for name in ("f_pairwise", "f_bcubed")}
+        for rows in zip(*tables, strict=True)
+    ]
+
+
+def _merit(row: dict[str, Any]) -> float:
+    return row["f_pairwise"] + row["f_bcubed"]
+
+
+def _key(bed: str, method: str, settings: object, *sets: Items) -> str:
+    """Name of a kept part: other items or other settings make another one."""
+    told = "|".join([repr(settings), *(each.digest for each in sets)])
+    return f"{bed}.{method}-{hashlib.sha256(told.encode()).hexdigest()[:10]}".replace(" ", "_")
+
+
+def _kept(name: str, compute: Callable[[], Any]) -> Any:
+    """What an earlier run has computed, or compute and keep it."""
+    path = WORK / f"{name}.json"
+    if not path.exists():
+        value = compute()
+        with atomic_file(path) as temporary:
+            temporary.write_text(json.dumps(value), encoding="utf-8")
+    return json.loads(path.read_text(encoding="utf-8"))
