@@ -56,7 +56,7 @@ lock: install  ## Write constraints.txt anew from what is installed
 	$(BIN)/uv pip freeze --quiet --python $(BIN)/python --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 
 general-model: install  ## Train anew the model that ships in the package (needs the embeddings of `dvc repro`)
-	python -m hilander.training.general src/hilander/models/general \
+	python -m hilander.training.general src/hilander/pretrained/general \
 		artifacts/embeddings/train/embeddings.npy artifacts/embeddings/train/items.parquet
 
 bench-omniglot: install  ## Measure every method on Omniglot's unseen characters (about an hour)
@@ -77,7 +77,7 @@ bench-orchestration: install  ## Time the training flow beside plain `dvc repro`
 bench-drift: install  ## Measure false alarms and power of the drift verdict
 	python -m benchmarks.drift
 
-bench-serving: install  ## Measure latency and throughput of the service
+bench-serving: install  ## Measure the service over HTTP, of the last `dvc repro` (an hour; wants a quiet machine)
 	python -m benchmarks.serving
 
 clean:  ## Remove what the stages made (the data and .venv stay)

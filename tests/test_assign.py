@@ -1,15 +1,16 @@
-"""New points vote on the graph around them, as they would on the whole one."""
+"""New points vote with their links to fitted ones, as they would in a graph of all."""
 
 import numpy as np
 import pytest
 
-from hilander import assign
 from hilander.assign import Assigner
 from hilander.embeddings import check_embeddings
+from hilander.graph.knn import nearest_neighbors, search_neighbors
 from hilander.graph.relational_graph import EDGE_FEATURES
+from hilander.models import attachment
 from hilander.models.clustering_model import ClusteringSettings
 from hilander.models.published import PublishedModel
-from hilander.models.relational import RelationalLanders, RelationalModel
+from hilander.models.relational import RelationalLanders, RelationalModel, link_items
 from hilander.models.similarity import SimilarityModel
 from hilander.nn.lander import Lander
 from hilander.nn.relational_lander import RelationalLander
@@ -43,25 +44,41 @@ def test_the_graph_around_gives_the_links_of_the_whole_graph(model, k, monkeypat
     assigner = Assigner(fitted, labels, model, n_neighbors=k, threshold=0.5)
 
     near = assigner.assign(new)
-    monkeypatch.setattr(assign, "_MOST", 0.0)  # always the whole graph
+    monkeypatch.setattr(attachment, "_MOST", 0.0)  # always the whole graph
     whole = assigner.assign(new)
 
     np.testing.assert_array_equal(near.labels, whole.labels)
     np.testing.assert_allclose(near.probabilities, whole.probabilities, atol=1e-5)
 
 
-def test_a_relational_model_sees_nearly_the_same_around_as_in_the_whole_graph(monkeypatch):
+def test_a_relational_model_links_nearly_as_in_the_graph_of_all_points():
+    fitted, model = blobs(40, 25)[0], relational()
+    links = model.attach(fitted, 40).link(check_embeddings(fitted[::50] + np.float32(0.01)))
+    of_fitted = nearest_neighbors(fitted, 40)
+
+    differences = []
+    for row, new in enumerate(check_embeddings(fitted[::50] + np.float32(0.01))):
+        of_new = search_neighbors(new[None], fitted, 40)
+        lists = [np.concatenate(both) for both in zip(of_fitted, of_new, strict=True)]
+        whole = link_items(model.landers.items, np.concatenate([fitted, new[None]]), *lists)
+        ours = dict(zip(links.fitted[links.new == row], links.linkage[links.new == row], strict=True))
+        theirs = {i: p for (i, j), p in zip(whole.graph.edges, whole.linkage, strict=True) if j == len(fitted)}
+        assert len(set(ours) & set(theirs)) > 0.8 * len(set(ours) | set(theirs))
+        differences += [abs(ours[i] - theirs[i]) for i in set(ours) & set(theirs)]
+    assert np.mean(differences) < 0.01
+
+
+@pytest.mark.parametrize("make_model", [SimilarityModel, published, relational])
+def test_a_point_is_assigned_among_others_as_alone(make_model):
     fitted, labels = blobs(40, 25)
-    new = fitted[::50] + np.float32(0.01)
-    assigner = Assigner(fitted, labels, relational(), n_neighbors=40, threshold=0.0)
+    new = blobs(40, 1, seed=1)[0]
+    assigner = Assigner(fitted, labels, make_model(), n_neighbors=10, threshold=0.5)
 
-    near = [assigner.assign(check_embeddings(row[None])) for row in new]
-    monkeypatch.setattr(assign, "_MOST", 0.0)
-    whole = [assigner.assign(check_embeddings(row[None])) for row in new]
+    together = assigner.assign(new)
+    alone = [assigner.assign(row[None]) for row in new]
 
-    assert np.mean([a.labels[0] == b.labels[0] for a, b in zip(near, whole, strict=True)]) >= 0.9
-    differences = [abs(a.probabilities[0] - b.probabilities[0]) for a, b in zip(near, whole, strict=True)]
-    assert np.median(differences) < 0.05
+    np.testing.assert_array_equal(together.labels, [each.labels[0] for each in alone])
+    np.testing.assert_allclose(together.probabilities, [each.probabilities[0] for each in alone], atol=1e-5)
 
 
 def test_a_part_of_the_graph_is_linked_for_few_points_and_the_whole_for_many():

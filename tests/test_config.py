@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from hilander.config import ConfigError, Params, load_params
+from hilander.config import Params, load_params
+from hilander.typed_mapping import ConfigError
 
 
 def write(folder, text):

@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from hilander.atomic_write import atomic_file
 from hilander.config import LanderParams, PublishedParams, RelationalParams
 from hilander.evaluation import BASELINES
 from hilander.evaluation.baselines import ceiling, tune
-from hilander.evaluation.diagnostics import reliability
+from hilander.evaluation.diagnostics import precision_coverage, reliability
 from hilander.metrics import score
 from hilander.models.clustering_model import ClusteringModel
 from hilander.models.general_model import general_model
@@ -64,7 +64,7 @@ def measure(bed: Bed) -> dict[str, Figures]:
             seeds = seeds[:1]  # the one model that ships
         runs = []
         for seed in seeds:
-            key = _key(bed.name, variant, PARAMS[variant], learned, tuned, tested)
+            key = _key(bed.name, variant, _params(bed, variant), learned, tuned, tested)
             runs.append(_kept(f"figures/{key}.{seed}", lambda v=variant, s=seed: _learned(bed, v, s)))
             logger.info("%s %s %d: F_P %.3f, F_B %.3f", bed.name, variant, seed,
                         runs[-1]["f_pairwise"], runs[-1]["f_bcubed"])  # fmt: skip
@@ -80,7 +80,7 @@ def measure(bed: Bed) -> dict[str, Figures]:
 
 
 def _learned(bed: Bed, variant: str, seed: int) -> Figures:
-    model, train_seconds = trained(bed.learned_on, variant, seed)
+    model, train_seconds = trained(bed, variant, seed)
     threshold = _threshold(model, bed, variant, seed)
 
     def outcomes() -> Iterator[_Outcome]:
@@ -93,17 +93,22 @@ def _learned(bed: Bed, variant: str, seed: int) -> Figures:
     return _figures(items(bed.tested_on), list(outcomes())) | {"train_seconds": train_seconds}
 
 
-def trained(learned_on: str, variant: str, seed: int) -> tuple[ClusteringModel, float]:
+def _params(bed: Bed, variant: str) -> RelationalParams | PublishedParams:
+    params = PARAMS[variant]
+    return replace(params, n_thinned=bed.n_thinned) if isinstance(params, RelationalParams) else params
+
+
+def trained(bed: Bed, variant: str, seed: int) -> tuple[ClusteringModel, float]:
     """Train once for all beds that learn from the same items; the general model is the one that ships."""
-    if learned_on == "general":
+    if bed.learned_on == "general":
         return general_model(), 0.0
-    learned = items(learned_on)
-    folder = WORK / "models" / f"{_key(learned_on, variant, PARAMS[variant], learned)}.{seed}"
+    learned, params = items(bed.learned_on), _params(bed, variant)
+    folder = WORK / "models" / f"{_key(bed.learned_on, variant, params, learned)}.{seed}"
     if not (folder / "config.json").exists():
         (part,) = learned.parts
         started = time.perf_counter()
         model = train_lander(
-            part.embeddings, part.labels, variant=variant, params=PARAMS[variant], random_state=seed, show_progress=True
+            part.embeddings, part.labels, variant=variant, params=params, random_state=seed, show_progress=True
         )
         model.provenance["seconds"] = time.perf_counter() - started
         model.save(folder)
@@ -116,7 +121,7 @@ def _threshold(model: ClusteringModel, bed: Bed, variant: str, seed: int) -> flo
     if bed.tuned_on == bed.learned_on:
         return model.settings.linkage_threshold
     learned, tuned = items(bed.learned_on), items(bed.tuned_on)
-    key = _key(bed.tuned_on, variant, PARAMS[variant], learned, tuned)
+    key = _key(bed.tuned_on, variant, _params(bed, variant), learned, tuned)
 
     def choose() -> list[dict[str, float]]:
         tables = [choose_threshold(model, part.embeddings, part.labels).table for part in tuned.parts]
@@ -161,6 +166,12 @@ def _figures(tested: Items, outcomes: Sequence[_Outcome]) -> Figures:
         labels = np.concatenate([start + outcome.labels for start, outcome in zip(starts, outcomes, strict=False)])
         probabilities = np.concatenate([outcome.probabilities for outcome in outcomes])
         figures["ece"] = reliability(tested.labels, labels, probabilities)[1]
+        precision = precision_coverage(tested.labels, labels, probabilities)["precision"].to_numpy()
+        figures |= {
+            "precision_of_surest_half": float(precision[len(precision) // 2 - 1]),
+            "precision_of_all": float(precision[-1]),
+            "largest_rise_of_precision": float(max(np.diff(precision).max(initial=0), 0)),
+        }
     return figures
 
 

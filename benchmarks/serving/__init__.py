@@ -1,1 +1,1 @@
-"""Latency, throughput, overload and memory of the service over HTTP."""
+"""The service over HTTP: latency and throughput, long load, a killed worker, fuzzing."""

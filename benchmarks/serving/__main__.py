@@ -1,91 +1,71 @@
-"""Latency, throughput, overload and memory of the service over HTTP: ``make bench-serving``.
+"""The service over HTTP, measured part by part: ``make bench-serving``, or ``python -m benchmarks.serving PART…``.
 
-``python -m benchmarks.serving --models FOLDER`` measures the release in service there; ``--minutes 30`` adds that long
-a mixed load, with hostile requests in it and a worker killed half-way; ``--fuzz 500`` so many requests of
-schemathesis to each path; ``--quick`` leaves the large sizes out, to see that all of it runs.
+``latency``: milliseconds and throughput of every size, overload, a long task beside the library; wants a quiet CPU.
+``load``: a mixed load on two workers for ``--minutes``. ``kill``: the same for a few minutes, with a worker killed
+half-way. ``fuzz``: ``--examples`` requests of schemathesis to each operation. ``end_to_end``: the labels of the stages
+over HTTP, and the alarm that shifted traffic raises. Each part writes a file of figures of its own; the page
+``benchmarks/serving.md`` shows the last ones of all parts, with their dates.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
-from benchmarks.record import ROOT, commit, machine, write_results
-from benchmarks.serving.load import measure, mixed_load, overload, task
-from benchmarks.serving.requests import WIDTH, latency_cases
-from benchmarks.serving.server import fuzz, serve
-from hilander.atomic_write import atomic_file
+from benchmarks.record import RESULTS, ROOT, write_results
+from benchmarks.serving.end_to_end import end_to_end
+from benchmarks.serving.latency import measure_latency
+from benchmarks.serving.load import kill_a_worker, mixed_load
+from benchmarks.serving.page import PARTS, write_page
+from benchmarks.serving.server import fuzz, serve_folder, tree_memory
+from hilander.pipeline.package import package
 from hilander.releases import release_in_service
 
-SECONDS = 10.0  # of each latency measurement
+Figures = dict[str, float]
 
 
 def main() -> None:
-    """Measure, write ``benchmarks/serving.md`` and ``benchmarks/results/serving.json``."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", default="models")
-    parser.add_argument("--minutes", type=float, default=0.0, help="of mixed load on two workers")
-    parser.add_argument("--fuzz", type=int, default=0, help="examples of schemathesis for each operation")
-    parser.add_argument("--quick", action="store_true", help="small sizes, short measurements")
+    """Measure the parts that were asked for; write their figures and the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all of them by default")
+    parser.add_argument("--models", help="folder of releases; by default one is made of the last `dvc repro`")
+    parser.add_argument("--minutes", type=float, default=30.0, help="of mixed load")
+    parser.add_argument("--examples", type=int, default=500, help="of schemathesis for each operation")
+    parser.add_argument("--quick", action="store_true", help="small sizes and short times, to see that all of it runs")
     arguments = parser.parse_args()
-    models = Path(arguments.models).resolve()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    for part in arguments.parts or PARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            measured = end_to_end() if part == "end_to_end" else measure_part(part, Path(folder), arguments)
+        figures = {name: value for name, value in measured.items() if not math.isnan(value)}
+        if not arguments.quick:
+            write_results(f"serving_{part}", figures)
+        print(json.dumps(figures, indent=2), flush=True)
+    if not arguments.quick:
+        print(write_page(RESULTS, ROOT / "benchmarks" / "serving.md"))
+
+
+def measure_part(part: str, folder: Path, arguments: argparse.Namespace) -> Figures:
+    """Start the service as the part needs it, and measure."""
+    quick, models = arguments.quick, Path(arguments.models or folder / "models").resolve()
+    if arguments.models is None:
+        package(ROOT, models)
     release = release_in_service(models)
-    figures: dict[str, float] = {}
-
-    def note(name: str, measured: dict[str, float]) -> None:
-        print(name, measured, flush=True)
-        figures.update({f"{name}: {key}": float(value) for key, value in measured.items()})
-
-    with serve_release(models) as url:
-        for name, request, clients in latency_cases(release, quick=arguments.quick):
-            seconds = 1.0 if arguments.quick else SECONDS
-            note(f"{name}, {clients} client(s)", measure(url, request, clients, seconds))
-        note("overload", overload(url, quick=arguments.quick))
-        rows = 5_000 if arguments.quick else 100_000
-        note(f"task of {rows:,} × {WIDTH}", task(url, release, rows))
-        if arguments.fuzz:
-            note("schemathesis", {"failures": float(fuzz(url, arguments.fuzz, "--max-response-time", "60") != 0)})
-    if arguments.minutes:
-        with serve_release(models, workers=2) as url:
-            note("load", mixed_load(url, release, 60 * arguments.minutes))
-    write_results("serving", figures)
-    report = [
-        "# The service over HTTP",
-        "",
-        "Milliseconds at the client, on the machine that serves; the server is `bentoml serve` with one worker, under",
-        "the load with two. A 429 says at once that the service is full. JSON of 10,000 × 256 is beyond its limit.",
-        "",
-        "| what | |",
-        "|---|---|",
-        *(f"| {name} | {value:,.4g} |" for name, value in figures.items()),
-        "",
-        f"Measured at commit {commit()} on {machine()}, by `make bench-serving`.",
-        "",
-    ]
-    with atomic_file(ROOT / "benchmarks" / "serving.md") as path:
-        path.write_text("\n".join(report), encoding="utf-8")
-    print("\n".join(report))
-
-
-@contextmanager
-def serve_release(models: Path, workers: int = 1) -> Iterator[str]:
-    """Run the service of a folder of releases, open to this machine; yield its address."""
-    with tempfile.TemporaryDirectory() as folder:
-        configuration = {
-            "models": str(models),
-            "tasks": {"folder": f"{folder}/tasks"},
-            "security": {"open_on_loopback": True},
-            "capture": {"url": f"{folder}/captured", "max_bytes": 200_000_000},
-        }
-        path = Path(folder) / "serving.yaml"
-        path.write_text(yaml.safe_dump(configuration))
-        with serve(path, HILANDER_WORKERS=str(workers), OMP_WAIT_POLICY="passive") as url:
-            yield url
+    with serve_folder(folder, models, workers=2 if part in ("load", "kill") else 1) as url:
+        if part == "latency":
+            return measure_latency(url, release, quick=quick)
+        if part == "load":
+            return mixed_load(url, release, 20 if quick else 60 * arguments.minutes)
+        if part == "kill":
+            return kill_a_worker(url, release, folder / "captured", 40 if quick else 300)
+        before = tree_memory(url)
+        code = fuzz(url, 10 if quick else arguments.examples, "--max-response-time", "60", "--request-timeout", "60")
+        growth = {"MiB before": before, "MiB after": tree_memory(url)}
+        return {"examples of each operation": arguments.examples, "failures (0 is none)": code, **growth}
 
 
 if __name__ == "__main__":

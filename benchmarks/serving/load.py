@@ -1,4 +1,4 @@
-"""Ask the service, from one client or many, and note how it answers."""
+"""A mixed load on two workers: whether every request is answered, whether memory grows, and what a kill costs."""
 
 from __future__ import annotations
 
@@ -7,153 +7,135 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import numpy as np
-import psutil
+import pyarrow.parquet as pq
 
-from benchmarks.serving.requests import JSON, NPY, Request, as_json, as_npy, blobs, catalogue_like
-from benchmarks.serving.server import wait_until_ready
+from benchmarks.serving.client import in_threads, send
+from benchmarks.serving.requests import JSON, NPY, Request, as_json, as_npy, blobs, catalogue_like, picture
+from benchmarks.serving.server import tree_memory, workers_of
 from hilander.releases import Release
 
-
-def measure(url: str, request: Request, clients: int, seconds: float) -> dict[str, float]:
-    """Send one request over and over from several clients."""
-    milliseconds: list[float] = []
-    statuses: Counter[str] = Counter()
-    deadline = time.monotonic() + seconds
-
-    def send_on() -> None:
-        with httpx.Client(base_url=url, timeout=120) as client:
-            while True:
-                started = time.perf_counter()
-                status = send(client, request)
-                statuses[status] += 1
-                if status == "200":
-                    milliseconds.append(1e3 * (time.perf_counter() - started))
-                if time.monotonic() > deadline:
-                    return
-
-    started = time.monotonic()
-    in_threads(clients, send_on)
-    elapsed = time.monotonic() - started
-    p50, p95, p99 = np.percentile(milliseconds, [50, 95, 99]) if milliseconds else (np.nan,) * 3
-    others = sum(count for status, count in statuses.items() if status not in ("200", "429"))
-    return {"p50 ms": p50, "p95 ms": p95, "p99 ms": p99, "per second": len(milliseconds) / elapsed,
-            "429": statuses["429"], "failed": others}  # fmt: skip
+_CLIENTS = 8
+_GOOD_SHARE = 0.9
+_REQUESTS_PER_CONNECTION = 5  # then comes a new one, perhaps to the other worker
 
 
-def overload(url: str, *, quick: bool) -> dict[str, float]:
-    """Send three times as much at once as there is room for, and then one more."""
-    request = ("/cluster", as_npy(blobs(1_000 if quick else 5_000)), NPY)
-    refused: list[float] = []
-    statuses: Counter[str] = Counter()
+@dataclass
+class Load:
+    """What was sent and how it was answered.
 
-    def send_one() -> None:
-        with httpx.Client(base_url=url, timeout=300) as client:
-            started = time.perf_counter()
-            status = send(client, request)
-            statuses[status] += 1
-            if status == "429":
-                refused.append(1e3 * (time.perf_counter() - started))
+    Attributes
+    ----------
+    statuses : Counter
+        By "good" or "hostile" and the status, or what became of a request without one.
+    memory : list of (float, float)
+        Requests so far and MiB of all processes of the service, every five seconds.
+    """
 
-    in_threads(51, send_one)
-    in_threads(1, send_one)
-    return {"served": statuses["200"], "answered 429": statuses["429"],
-            "answered otherwise": sum(statuses.values()) - statuses["200"] - statuses["429"],
-            "median ms to 429": float(np.median(refused)) if refused else np.nan}  # fmt: skip
+    statuses: Counter[tuple[str, str]] = field(default_factory=Counter)
+    memory: list[tuple[float, float]] = field(default_factory=list)
 
+    def run(self, url: str, release: Release, seconds: float) -> None:
+        """Send good and hostile requests from eight clients."""
+        kinds = {"good": _good(release), "hostile": _hostile()}
+        deadline = time.monotonic() + seconds
 
-def task(url: str, release: Release, n: int) -> dict[str, float]:
-    """Cluster many rows over HTTP, as a task, and by the library."""
-    rows = blobs(n)
-    started = time.perf_counter()
-    with httpx.Client(base_url=url, timeout=300) as client:
-        links = client.post("/cluster/submit", content=as_npy(rows), headers={"Content-Type": NPY}).json()["links"]
-        while (status := client.get(links["status"]).json())["status"] == "in_progress":
-            time.sleep(0.2)
-        if status["status"] != "completed":
-            raise SystemExit(f"the task failed: {status}")
-        labels = client.get(links["get"]).json()["labels"]
-    over_http = time.perf_counter() - started
-    clusterer = release.clusterer()
-    clusterer.fit(rows[:500])  # compiled kernels are loaded once, in the service as here
-    started = time.perf_counter()
-    clusterer.fit(rows)
-    library = time.perf_counter() - started
-    return {"seconds over HTTP": over_http, "seconds of the library": library, "ratio": over_http / library,
-            "share of equal labels": float(np.mean(clusterer.labels_ == labels))}  # fmt: skip
+        def send_on() -> None:
+            chooser = random.Random(threading.get_ident())
+            while time.monotonic() < deadline:
+                with httpx.Client(base_url=url, timeout=120) as client:
+                    for _ in range(_REQUESTS_PER_CONNECTION):
+                        kind = "good" if chooser.random() < _GOOD_SHARE else "hostile"
+                        self.statuses[kind, send(client, chooser.choice(kinds[kind]))] += 1
+
+        def watch() -> None:
+            while time.monotonic() < deadline:
+                self.memory.append((self.statuses.total(), tree_memory(url)))
+                time.sleep(min(5.0, seconds / 40))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        in_threads(_CLIENTS, send_on)
+        watcher.join()
+
+    def counts(self) -> dict[str, float]:
+        """Requests by kind and status."""
+        return {f"{kind}, {status}": float(count) for (kind, status), count in sorted(self.statuses.items())}
 
 
 def mixed_load(url: str, release: Release, seconds: float) -> dict[str, float]:
-    """Good and hostile requests from eight clients, while memory is watched and, half-way, a worker is killed."""
-    good: list[Request] = [
+    """Load two workers for long: every request is to be answered, and memory to be flat in the number of requests."""
+    load = Load()
+    load.run(url, release, seconds)
+    requests, memory = np.array(load.memory).T
+    tenth = max(len(memory) // 10, 1)
+    settled = slice(tenth, None)  # the first tenth loads what is loaded at its first use
+    slope = np.polyfit(requests[settled], memory[settled], 1)[0]
+    lost = sum(count for (_, status), count in load.statuses.items() if not status.isdigit())
+    failed = sum(count for (_, status), count in load.statuses.items() if status.isdigit() and int(status) >= 500)
+    return {"minutes": seconds / 60, "clients": _CLIENTS, "requests": load.statuses.total(), **load.counts(),
+            "lost": lost, "answered 5xx": failed,
+            "MiB in the second tenth": float(memory[tenth : 2 * tenth].mean()),
+            "MiB half-way": float(memory[len(memory) // 2 :][:tenth].mean()),
+            "MiB in the last tenth": float(memory[-tenth:].mean()), "MiB at most": float(memory.max()),
+            "MiB more for 1,000 requests": 1e3 * float(slope)}  # fmt: skip
+
+
+def kill_a_worker(url: str, release: Release, captured: Path, seconds: float) -> dict[str, float]:
+    """Kill the busier of two workers half-way: the other goes on, it comes back, and nothing captured is torn."""
+    load, back = Load(), [np.nan]
+
+    def kill() -> None:
+        time.sleep(seconds / 2)
+        before = workers_of(url)
+        max(before, key=lambda worker: sum(worker.cpu_times()[:2])).kill()  # the busier one
+        started = time.monotonic()
+        while time.monotonic() - started < seconds:
+            new = {worker.pid for worker in workers_of(url)} - {worker.pid for worker in before}
+            if new and len(workers_of(url)) >= len(before):
+                back[0] = time.monotonic() - started
+                return
+            time.sleep(0.1)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    load.run(url, release, seconds)
+    killer.join()
+    time.sleep(8)  # the last rows are written
+    parts = list(captured.glob("*.parquet"))
+    whole = sum(_is_whole(part) for part in parts)
+    lost = sum(count for (_, status), count in load.statuses.items() if not status.isdigit())
+    return {"minutes": seconds / 60, "clients": _CLIENTS, "requests": load.statuses.total(), **load.counts(),
+            "lost with the killed worker": lost, "seconds until it was back": back[0],
+            "captured parts": len(parts), "torn parts": len(parts) - whole}  # fmt: skip
+
+
+def _is_whole(part: Path) -> bool:
+    try:
+        return pq.read_table(part).num_rows > 0
+    except Exception:
+        return False
+
+
+def _good(release: Release) -> list[Request]:
+    return [
         ("/assign", as_json(catalogue_like(release, 3)), JSON),
         ("/assign", as_npy(catalogue_like(release, 100)), NPY),
         ("/cluster", as_npy(blobs(500)), NPY),
+        ("/cluster", as_json(blobs(50)), JSON),
+        ("/encode", picture(), "image/png"),
     ]
-    hostile: list[Request] = [
+
+
+def _hostile() -> list[Request]:
+    return [
         ("/cluster", b"[" * 10_000, JSON),
         ("/cluster", b'{"embeddings": [[NaN]]}', JSON),
         ("/assign", as_npy(blobs(100))[:-7], NPY),
         ("/encode", os.urandom(5_000), "image/png"),
+        ("/encode", picture()[:-40], "image/png"),
     ]
-    statuses: Counter[str] = Counter()
-    memory: list[float] = []
-    started = time.monotonic()
-    server = server_of(url)
-
-    def send_on() -> None:
-        chooser = random.Random(threading.get_ident())
-        with httpx.Client(base_url=url, timeout=120) as client:
-            while time.monotonic() - started < seconds:
-                is_good = chooser.random() < 0.9
-                status = send(client, chooser.choice(good if is_good else hostile))
-                statuses[("good " if is_good else "hostile ") + status] += 1
-
-    def watch() -> None:
-        killed = False
-        while time.monotonic() - started < seconds:
-            time.sleep(min(5.0, seconds / 20))
-            processes = [server, *server.children(recursive=True)]
-            memory.append(sum(process.memory_info().rss for process in processes if process.is_running()) / 2**20)
-            if not killed and time.monotonic() - started > seconds / 2:
-                killed = True
-                workers = [process for process in processes[1:] if process.memory_info().rss > 200 * 2**20]
-                workers[0].kill()
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    in_threads(8, send_on)
-    watcher.join()
-    tenth = max(len(memory) // 10, 1)
-    wait_until_ready(url)
-    return {**{f"{status}": float(count) for status, count in sorted(statuses.items())},
-            "MiB in the second tenth": float(np.mean(memory[tenth : 2 * tenth])),
-            "MiB before the kill": float(np.mean(memory[len(memory) // 2 - tenth : len(memory) // 2])),
-            "MiB in the last tenth": float(np.mean(memory[-tenth:]))}  # fmt: skip
-
-
-def send(client: httpx.Client, request: Request) -> str:
-    """Return the status, or what became of the request."""
-    path, body, media_type = request
-    try:
-        return str(client.post(path, content=body, headers={"Content-Type": media_type}).status_code)
-    except httpx.TransportError as error:
-        return type(error).__name__
-
-
-def in_threads(n: int, call: Callable[[], None]) -> None:
-    """Run a call in several threads at once."""
-    threads = [threading.Thread(target=call) for _ in range(n)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def server_of(url: str) -> psutil.Process:
-    """Return the process that was started for this address."""
-    port = url.rsplit(":", 1)[1]
-    return next(child for child in psutil.Process().children() if port in child.cmdline())

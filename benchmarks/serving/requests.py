@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from hilander.releases import Release
 
@@ -17,18 +18,18 @@ Request = tuple[str, bytes, str]  # path, body, content type
 
 
 def latency_cases(release: Release, *, quick: bool) -> Iterator[tuple[str, Request, int]]:
-    """What is measured, with how many clients."""
+    """What is measured, with how many clients; larger sets become tasks."""
     assigned, clustered = (1, 100) if quick else (1, 100, 10_000), (1_000,) if quick else (1_000, 10_000)
-    for clients in (1, 16):
-        for n in assigned:
-            rows = catalogue_like(release, n)
-            yield f"/assign {n:,} rows, JSON", ("/assign", as_json(rows), JSON), clients
-            yield f"/assign {n:,} rows, binary", ("/assign", as_npy(rows), NPY), clients
-        for n in clustered:
-            rows = blobs(n)
-            if n <= 1_000:
-                yield f"/cluster {n:,} × {WIDTH}, JSON", ("/cluster", as_json(rows), JSON), clients
-            yield f"/cluster {n:,} × {WIDTH}, binary", ("/cluster", as_npy(rows), NPY), clients
+    for n in assigned:
+        rows = catalogue_like(release, n)
+        for form, body, media_type in (("JSON", as_json(rows), JSON), ("binary", as_npy(rows), NPY)):
+            for clients in (1, 16):
+                yield f"/assign | {n:,} × {rows.shape[1]} | {form}", ("/assign", body, media_type), clients
+    for n in clustered:
+        rows = blobs(n)
+        for form, body, media_type in (("JSON", as_json(rows), JSON), ("binary", as_npy(rows), NPY)):
+            for clients in (1, 16):
+                yield f"/cluster | {n:,} × {WIDTH} | {form}", ("/cluster", body, media_type), clients
 
 
 def catalogue_like(release: Release, n: int) -> NDArray[np.float32]:
@@ -56,4 +57,13 @@ def as_npy(rows: NDArray[np.float32]) -> bytes:
     """Rows as numpy.save writes them."""
     file = io.BytesIO()
     np.save(file, rows)
+    return file.getvalue()
+
+
+def picture() -> bytes:
+    """A small image of a ring."""
+    image = Image.new("L", (48, 48), 255)
+    ImageDraw.Draw(image).ellipse((8, 6, 40, 42), outline=0, width=4)
+    file = io.BytesIO()
+    image.save(file, "PNG")
     return file.getvalue()

@@ -10,12 +10,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import psutil
+import yaml
 
 SCRIPTS = Path(sys.executable).parent
+_LOADED = 300 * 2**20  # bytes of a worker whose libraries and model are loaded
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 
@@ -63,6 +66,21 @@ def serve(configuration: Path, **environment: str) -> Iterator[str]:
                 os.killpg(server.pid, signal.SIGKILL)
 
 
+@contextmanager
+def serve_folder(folder: Path, models: Path, *, workers: int = 1) -> Iterator[str]:
+    """Serve a folder of releases, open to this machine; everything is kept in `folder`, captures in ``captured``."""
+    configuration = {
+        "models": str(models),
+        "tasks": {"folder": str(folder / "tasks")},
+        "security": {"open_on_loopback": True},
+        "capture": {"url": str(folder / "captured"), "max_bytes": 200_000_000, "max_seconds_per_part": 5},
+    }
+    folder.mkdir(exist_ok=True)
+    (folder / "serving.yaml").write_text(yaml.safe_dump(configuration))
+    with serve(folder / "serving.yaml", HILANDER_WORKERS=str(workers), OMP_WAIT_POLICY="passive") as url:
+        yield url
+
+
 def wait_until_ready(url: str, server: subprocess.Popen[bytes] | None = None, seconds: float = 300) -> None:
     """Return once the service is ready; raise RuntimeError if its process ends first or the time is over."""
     deadline = time.monotonic() + seconds
@@ -76,6 +94,33 @@ def wait_until_ready(url: str, server: subprocess.Popen[bytes] | None = None, se
             raise RuntimeError(f"the service ended with code {server.returncode}")
         time.sleep(0.3)
     raise RuntimeError(f"the service is not ready after {seconds:g} seconds")
+
+
+def server_of(url: str) -> psutil.Process:
+    """Return the process that `serve` started for this address."""
+    port = url.rsplit(":", 1)[1]
+    return next(child for child in psutil.Process().children() if port in child.cmdline())
+
+
+def workers_of(url: str) -> list[psutil.Process]:
+    """Return its processes that answer requests and have loaded the model."""
+    found = []
+    for process in server_of(url).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            is_worker = "_bentoml_impl.worker.service" in process.cmdline()
+            if is_worker and process.status() != psutil.STATUS_ZOMBIE and process.memory_info().rss > _LOADED:
+                found.append(process)
+    return found
+
+
+def tree_memory(url: str) -> float:
+    """Return the MiB that all its processes hold."""
+    total = 0
+    server = server_of(url)
+    for process in [server, *server.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            total += process.memory_info().rss
+    return total / 2**20
 
 
 def fuzz(url: str, n_examples: int, *options: str, timeout: float | None = None) -> int:

@@ -178,7 +178,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "hilander_500k": lambda: ours_end_to_end(500_000),
     "hilander_1m": lambda: ours_end_to_end(1_000_000),
 }
-ON_REQUEST = ("hilander_500k", "hilander_1m")  # hours of a small machine, or more memory than it has
+ON_REQUEST = ("hilander_500k", "hilander_1m")  # minutes of a small machine, and most of its memory
 
 
 def drawn(n: int) -> Path:

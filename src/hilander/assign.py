@@ -8,13 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from hilander.graph.knn import nearest_neighbors, search_neighbors
-from hilander.hierarchy.levels import LevelGraph
-from hilander.hierarchy.next_level import first_level
+from hilander.graph.knn import search_neighbors
+from hilander.models.attachment import AttachedLinks, Attachment
 from hilander.models.clustering_model import ClusteringModel
-
-_NEIGHBORS_OF_NEIGHBORS = 20  # as many as make edges in a relational graph
-_MOST = 0.5  # share of the fitted points beyond which a part of the graph costs as much as the whole
 
 
 @dataclass(frozen=True)
@@ -39,12 +35,7 @@ class Assigner:
     New points join the graph of level 0 with their nearest fitted points for neighbours. The model's linkages on
     these edges vote; the cluster with the highest sum wins if it holds one link above the threshold. The fitted
     clusters do not change: the labels are not necessarily those that clustering all points together would give.
-
-    The graph is that of the new points' neighbourhoods, not of all fitted points: their neighbours, and these ones'
-    20 nearest. So one new point takes milliseconds whatever n is. To bare similarity and to a published model of one
-    convolution and k <= 20 nothing else matters, and the links are those in the whole graph; the relational model
-    looks a little further, which moves its linkages by some .02 and rarely a label. Where the neighbourhoods hold
-    most points, as with many new points at once, the whole graph is linked.
+    New points do not see each other, so that each is assigned as it would be alone.
 
     Parameters
     ----------
@@ -72,9 +63,8 @@ class Assigner:
         self.n_neighbors = min(n_neighbors, max(len(embeddings) - 1, 1))
 
     @cached_property
-    def _fitted_neighbors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Searched at the first assignment, since many clusterings are never added to."""
-        return nearest_neighbors(self.embeddings, self.n_neighbors)
+    def _attachment(self) -> Attachment:
+        return self.model.attach(self.embeddings, self.n_neighbors)
 
     def assign(self, embeddings: NDArray[np.float32]) -> Assignment:
         """Assign new points, (n_new, d) float32, L2-normalised."""
@@ -97,36 +87,9 @@ class Assigner:
         probabilities[voter[winner]] = total[winner] / count[winner]
         return Assignment(labels, probabilities.astype(np.float32))
 
-    def _link(
-        self, embeddings: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-        """New point, fitted point and linkage of every edge between the two kinds."""
-        n = len(self.embeddings)
-        neighbors, similarities = search_neighbors(embeddings, self.embeddings, self.n_neighbors + 1)
-        if n == 1:  # a single fitted point has no graph of its own: similarity decides
-            return np.arange(len(embeddings)), neighbors[:, 0], np.maximum(similarities[:, 0], 0)
-        around, fitted_neighbors, fitted_similarities = self._graph_around(neighbors)
-        n_around = len(around)
-        links = self.model.link(
-            LevelGraph(
-                first_level(np.concatenate([self.embeddings[around], embeddings])),
-                np.concatenate([fitted_neighbors, np.searchsorted(around, neighbors[:, : self.n_neighbors])]),
-                np.concatenate([fitted_similarities, similarities[:, : self.n_neighbors]]),
-            )
-        )
-        high, low = np.maximum(links.source, links.target), np.minimum(links.source, links.target)
-        across = (high >= n_around) & (low < n_around)
-        return high[across] - n_around, around[low[across]], links.linkage[across]
-
-    def _graph_around(
-        self, neighbors: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-        """Fitted points around the new ones, ascending, with neighbours and similarities among themselves.
-
-        `neighbors` are one more than k for each new point, so that there are enough of them to have k each.
-        """
-        n = len(self.embeddings)
-        around = np.union1d(neighbors, self._fitted_neighbors[0][np.unique(neighbors), :_NEIGHBORS_OF_NEIGHBORS])
-        if len(around) > _MOST * n:
-            return np.arange(n), *self._fitted_neighbors
-        return around, *nearest_neighbors(self.embeddings[around], self.n_neighbors)
+    def _link(self, embeddings: NDArray[np.float32]) -> AttachedLinks:
+        if len(self.embeddings) > 1:
+            return self._attachment.link(embeddings)
+        # A single fitted point has no graph of its own: similarity decides.
+        neighbors, similarities = search_neighbors(embeddings, self.embeddings, 1)
+        return AttachedLinks(np.arange(len(embeddings)), neighbors[:, 0], np.maximum(similarities[:, 0], 0))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hilander.graph.knn import EXACT_UP_TO
+from hilander.graph.spatial_order import spatial_order
 from hilander.hierarchy.constrained_rows import constrained_rows
-from hilander.hierarchy.constraints import Constraints
 from hilander.hierarchy.decode import Links
-from hilander.hierarchy.decoders import get_decoder
-from hilander.hierarchy.levels import Level, LevelGraph, build_levels
+from hilander.hierarchy.levels import Level
+from hilander.linkage_threshold import adapt_threshold, multiply_odds
+from hilander.model_levels import model_levels, remembered
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 
 
@@ -48,12 +50,21 @@ class Clustering:
     peaks : ndarray of shape (C,), int64
         The item that represents each cluster.
     levels : list of LevelSummary
+    nodes : ndarray of shape (n_nodes, d), float32
+        The embeddings that were clustered, equal ones as one where constraints let them.
+    node_rows : ndarray of shape (n_nodes,), int64
+        A row of each.
+    linkage_threshold : float
+        The one that was clustered by.
     """
 
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     peaks: NDArray[np.int64]
     levels: list[LevelSummary]
+    nodes: NDArray[np.float32]
+    node_rows: NDArray[np.int64]
+    linkage_threshold: float
 
 
 def cluster_embeddings(
@@ -64,6 +75,7 @@ def cluster_embeddings(
     must_link: NDArray[np.int64] | None = None,
     cannot_link: NDArray[np.int64] | None = None,
     max_cluster_size: int | None = None,
+    granularity: float = 1.0,
     random_state: int = 0,
 ) -> Clustering:
     """Cluster L2-normalised embeddings.
@@ -82,6 +94,8 @@ def cluster_embeddings(
         Pairs of rows that share a cluster of every level, and that share none.
     max_cluster_size : int, optional
         Most rows of a cluster.
+    granularity : float
+        Multiplies the odds of the linkage threshold: above 1 for finer clusters.
     random_state : int
         Seed of the approximate neighbour search of large sets.
 
@@ -91,7 +105,7 @@ def cluster_embeddings(
         The constraints contradict each other.
     """
     settings = settings or model.settings
-    first, inverse = distinct_rows(embeddings)
+    first, inverse = ordered_rows(embeddings)
     constraints = None
     if max_cluster_size is not None or any(pairs is not None and len(pairs) for pairs in (must_link, cannot_link)):
         none = np.empty((0, 2), np.int64)
@@ -101,10 +115,17 @@ def cluster_embeddings(
             none if cannot_link is None else cannot_link,
             max_cluster_size,
         )
-    levels = list(model_levels(embeddings[first], model, settings, constraints=constraints, random_state=random_state))
+    n, nodes = len(embeddings), embeddings[first]
+    del embeddings  # freed here where the caller keeps no reference
+    common: dict[str, Any] = {"constraints": constraints, "random_state": random_state}
+    if settings.adapt_threshold:
+        common["link"] = remembered(model.link)  # the levels below the last are those that are gone through again
+        settings = adapt_threshold(nodes, model, settings, **common)
+    settings = replace(settings, linkage_threshold=multiply_odds(settings.linkage_threshold, granularity))
+    levels = list(model_levels(nodes, model, settings, **common))
     if not levels:  # a single distinct row
-        n = len(embeddings)
-        return Clustering(np.zeros(n, np.int64), np.ones(n, np.float32), first, [])
+        alone = np.zeros(n, np.int64), np.ones(n, np.float32)
+        return Clustering(*alone, first, [], nodes, first, settings.linkage_threshold)
     final = levels[-1].merged
     rank = _rank_by_size(final.members[inverse], first[final.peaks])
     peaks = np.empty_like(rank)
@@ -114,42 +135,9 @@ def cluster_embeddings(
         probabilities=membership_probabilities(levels[0].links, final.members)[inverse],
         peaks=peaks,
         levels=[_summary(level, inverse) for level in levels],
-    )
-
-
-def model_levels(
-    embeddings: NDArray[np.float32],
-    model: ClusteringModel,
-    settings: ClusteringSettings,
-    *,
-    constraints: Constraints | None = None,
-    link: Callable[[LevelGraph], Links] | None = None,
-    neighbors: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
-    random_state: int = 0,
-) -> Iterator[Level]:
-    """Run the level loop as a model's settings and the constraints on items say.
-
-    See `hilander.hierarchy.levels.build_levels`.
-    """
-    decoder = get_decoder(settings.decode)
-
-    def decode(links: Links, graph: LevelGraph) -> NDArray[np.int64]:
-        floor = settings.first_threshold if graph.below is None else 0.0
-        held = constraints
-        if constraints is not None and graph.below is not None:
-            held = constraints.on(graph.nodes.members)
-        return decoder(links, max(settings.linkage_threshold, floor), graph.nodes.sizes, held)
-
-    return build_levels(
-        embeddings,
-        link or model.link,
-        decode,
-        n_neighbors=settings.n_neighbors,
-        max_levels=settings.max_levels,
-        early_stop=settings.early_stop,
-        search_features=settings.search_features,
-        neighbors=neighbors,
-        random_state=random_state,
+        nodes=nodes,
+        node_rows=first,
+        linkage_threshold=settings.linkage_threshold,
     )
 
 
@@ -163,10 +151,35 @@ def distinct_rows(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.int64], N
     inverse : ndarray of shape (n,), int64
         ``embeddings[first][inverse]`` equals `embeddings`.
     """
-    rows = np.ascontiguousarray(embeddings) + np.float32(0)  # −0 equals 0 but has other bytes
-    as_bytes = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
-    _, first, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
-    return first, inverse
+    n, d = embeddings.shape
+    # Few rows share their first two numbers; only these are compared in full.
+    head = np.zeros((n, 2), np.float32)
+    head[:, : min(d, 2)] = embeddings[:, :2] + np.float32(0)  # −0 equals 0 but has other bytes
+    keys = head.view(">u8")[:, 0].astype(np.uint64)
+    order = np.argsort(keys, kind="stable")
+    differs = np.diff(keys[order], prepend=0) > 0
+    differs[:1] = True
+    shared = np.flatnonzero(~(differs & np.append(differs[1:], True)))
+    if len(shared):
+        tied = np.ascontiguousarray(embeddings[order[shared]]) + np.float32(0)
+        as_bytes = tied.view(np.dtype((np.void, d * tied.itemsize))).ravel()
+        by_bytes = np.argsort(as_bytes, kind="stable")
+        order[shared] = order[shared][by_bytes]
+        differs[shared[1:]] = (tied[by_bytes[1:]] != tied[by_bytes[:-1]]).any(axis=1)
+    inverse = np.empty(n, np.int64)
+    inverse[order] = np.cumsum(differs) - 1
+    return order[differs], inverse
+
+
+def ordered_rows(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what `distinct_rows` does, many rows in the order of their place in space."""
+    first, inverse = distinct_rows(embeddings)
+    if len(first) <= EXACT_UP_TO:  # they fit the cache in any order
+        return first, inverse
+    order = spatial_order(embeddings, first)
+    position = np.empty_like(order)
+    position[order] = np.arange(len(order))
+    return first[order], position[inverse]
 
 
 def membership_probabilities(links: Links, members: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import types
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-T = typing.TypeVar("T")
-
-
-class ConfigError(ValueError):
-    """``params.yaml`` holds a key or a value that hilander does not know."""
+from hilander.typed_mapping import ConfigError, from_mapping
 
 
 @dataclass(frozen=True)
@@ -139,7 +132,11 @@ class RelationalParams:
     n_item_steps, n_cluster_steps : int
         Optimiser steps of the networks that link items and clusters, one connected part of a graph each.
     n_starter_steps : int
-        Steps of a throw-away network whose linkage makes the second training graph of items.
+        Steps of a throw-away network whose linkage makes the second training graph of items, and of another one that
+        makes the clusters of clusters.
+    n_thinned : int
+        Learn from so many copies of the labelled set with classes unevenly thinned, in place of the set itself: where
+        labelled classes are of even sizes and those to be clustered are not. 0 learns from the set as it is.
     n_cores, core_size : int
         At most so many parts are cut out of each graph, of so many nodes without the halo of their neighbours.
     learning_rate : float
@@ -156,9 +153,10 @@ class RelationalParams:
 
     hidden: int = 24
     n_rounds: int = 2
-    n_item_steps: int = 300
-    n_cluster_steps: int = 120
+    n_item_steps: int = 600
+    n_cluster_steps: int = 240
     n_starter_steps: int = 100
+    n_thinned: int = 0
     n_cores: int = 24
     core_size: int = 900
     learning_rate: float = 5e-3
@@ -272,45 +270,5 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     return from_mapping(Params, {} if raw is None else raw, where=str(path))
 
 
-def from_mapping(block: type[T], raw: object, where: str) -> T:
-    """Build the dataclass `block` from a mapping, checking keys and types on the way down.
-
-    Raises
-    ------
-    ConfigError
-        Not a mapping, a key that `block` lacks, or a value of another type.
-    """
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{where}: expected a block of keys, got {type(raw).__name__} {raw!r}")
-    hints = typing.get_type_hints(block)
-    values = {}
-    for key, value in raw.items():
-        if key not in hints:
-            close = difflib.get_close_matches(str(key), hints, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(hints)}"
-            raise ConfigError(f"{where}: unknown key '{key}'; {hint}")
-        values[key] = _checked(hints[key], value, f"{where}: {key}")
-    return block(**values)
-
-
 def _given(block: Any) -> dict[str, Any]:
     return {key: value for key, value in dataclasses.asdict(block).items() if value is not None}
-
-
-def _checked(expected: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(expected):
-        return from_mapping(typing.cast(type, expected), {} if value is None else value, where)
-    if typing.get_origin(expected) is tuple:
-        if not isinstance(value, list):
-            raise ConfigError(f"{where}: expected a list, got {value!r}")
-        inner = typing.get_args(expected)[0]
-        return tuple(_checked(inner, item, f"{where}[{i}]") for i, item in enumerate(value))
-    if typing.get_origin(expected) is types.UnionType:  # `float | None`: null leaves the choice to the program
-        if value is None:
-            return None
-        expected = next(option for option in typing.get_args(expected) if option is not type(None))
-    if expected is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, expected) or (expected is not bool and isinstance(value, bool)):
-        raise ConfigError(f"{where}: expected {expected.__name__}, got {type(value).__name__} {value!r}")
-    return value

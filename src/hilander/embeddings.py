@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_ROWS_PER_CHUNK = 65_536  # bounds the temporary of the row checks
+_ROWS_PER_CHUNK = 1024  # keeps the temporaries of the row checks in the cache
 
 
 def check_embeddings(embeddings: ArrayLike, *, n_features: int | None = None, min_rows: int = 1) -> NDArray[np.float32]:
@@ -61,6 +63,7 @@ def check_embeddings(embeddings: ArrayLike, *, n_features: int | None = None, mi
             )
         rows = rows / scale[:, None]
         normalized[start : start + len(rows)] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    _release_pages(embeddings)
     return normalized
 
 
@@ -111,6 +114,12 @@ def _as_real_matrix(embeddings: ArrayLike) -> NDArray:
     if array.ndim != 2:
         raise ValueError(f"embeddings must have shape (n, d), got {array.shape}. Reshape your data: one row per item")
     return array
+
+
+def _release_pages(embeddings: ArrayLike) -> None:
+    """Let the system take back the memory that reading a memory map took."""
+    if isinstance(embeddings, np.memmap) and embeddings.mode in ("r", "r+") and isinstance(embeddings.base, mmap.mmap):
+        embeddings.base.madvise(mmap.MADV_DONTNEED)
 
 
 def _some(rows: NDArray) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
@@ -11,19 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from hilander.assign import Assigner, Assignment
 from hilander.clustering import cluster_embeddings, distinct_rows
 from hilander.embeddings import check_embeddings
 from hilander.hierarchy.constrained_rows import check_pairs
 from hilander.hierarchy.decoders import get_decoder
+from hilander.linkage_threshold import multiply_odds
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
+from hilander.models.general_model import general_model
 from hilander.models.persistence import load_model, save_model
-from hilander.models.similarity import SimilarityModel
 
 OUTLIERS = ("keep", "label")
-UNTRAINED = ClusteringSettings(linkage_threshold=0.7, decode="average_linkage", search_features="cluster")
 
 
 class HiLander(ClusterMixin, BaseEstimator):
@@ -32,8 +31,8 @@ class HiLander(ClusterMixin, BaseEstimator):
     Parameters
     ----------
     model : ClusteringModel, optional
-        From `train_lander` or `HiLander.load`. Without one, cosine similarity stands in for the learned linkage:
-        a start, which a trained model beats by far.
+        From `train_lander` or `HiLander.load`. By default the general model in the package, which takes embeddings of
+        any kind and width; one that is trained on labelled classes of the same kind is better.
     granularity : float
         Above 1 for more and finer clusters, below 1 for fewer and coarser ones: the odds that two belong together
         must be so many times those of the linkage threshold. The default is what the model was trained to find.
@@ -42,7 +41,8 @@ class HiLander(ClusterMixin, BaseEstimator):
     outliers : {"keep", "label"}
         What becomes of a row that stands alone: a cluster of one, or the label -1.
     linkage_threshold : float, optional
-        p_τ, within [0, 1], from which `granularity` departs. The model's own, chosen in training, by default.
+        p_τ, within [0, 1], from which `granularity` departs. By default the model's own, chosen in training, or with
+        the general model the one that suits the data at hand, see `hilander.linkage_threshold`.
     n_neighbors : int, optional
         k of the neighbour graph; the model's own by default.
     max_levels : int, optional
@@ -136,23 +136,24 @@ class HiLander(ClusterMixin, BaseEstimator):
             constraints are no pairs of rows or contradict each other.
         """
         model, settings = self._model_and_settings()
-        embeddings = self._checked(X, model)
         clustering = cluster_embeddings(
-            embeddings,
+            self._checked(X, model),  # not held here, so that it is freed as soon as its distinct rows are taken
             model,
             settings,
-            must_link=check_pairs(must_link, len(embeddings), name="must_link"),
-            cannot_link=check_pairs(cannot_link, len(embeddings), name="cannot_link"),
+            must_link=check_pairs(must_link, _num_samples(X), name="must_link"),
+            cannot_link=check_pairs(cannot_link, _num_samples(X), name="cannot_link"),
             max_cluster_size=self.max_cluster_size,
+            granularity=self.granularity,
             random_state=self.random_state,
         )
+        settings = replace(settings, linkage_threshold=clustering.linkage_threshold)
         self.labels_, self.probabilities_ = clustering.labels, clustering.probabilities
         self.peaks_, self.levels_ = clustering.peaks, clustering.levels
         if self.outliers == "label":  # clusters of one have the highest numbers
             n_clusters = int((np.bincount(self.labels_) > 1).sum())
             self.labels_ = np.where(self.labels_ < n_clusters, self.labels_, -1)
             self.peaks_ = self.peaks_[:n_clusters]
-        self._assigner = _assigner(embeddings, self.labels_, model, settings)
+        self._assigner = _assigner(clustering.nodes, self.labels_[clustering.node_rows], model, settings)
         return self
 
     def adopt(self, X: ArrayLike, labels: ArrayLike) -> HiLander:
@@ -181,6 +182,7 @@ class HiLander(ClusterMixin, BaseEstimator):
         kept = clusters >= 0
         if not kept.any():
             raise ValueError("every item is labelled -1, so there is no cluster to assign to")
+        settings = replace(settings, linkage_threshold=multiply_odds(settings.linkage_threshold, self.granularity))
         self.labels_ = clusters[kept].astype(np.int64)
         self._assigner = _assigner(embeddings[kept], self.labels_, model, settings)
         return self
@@ -223,7 +225,7 @@ class HiLander(ClusterMixin, BaseEstimator):
         return embeddings
 
     def _model_and_settings(self) -> tuple[ClusteringModel, ClusteringSettings]:
-        model = SimilarityModel(settings=UNTRAINED) if self.model is None else self.model
+        model = general_model() if self.model is None else self.model
         if not isinstance(model, ClusteringModel):
             raise ValueError(
                 f"model must come from train_lander or HiLander.load, got {type(model).__name__}; "
@@ -232,6 +234,8 @@ class HiLander(ClusterMixin, BaseEstimator):
         names = ("linkage_threshold", "n_neighbors", "max_levels", "decode")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         settings = replace(model.settings, **given)
+        if self.linkage_threshold is not None:
+            settings = replace(settings, adapt_threshold=False)
         get_decoder(settings.decode)
         if not 0 <= settings.linkage_threshold <= 1:
             raise ValueError(f"linkage_threshold must lie within [0, 1], got {settings.linkage_threshold}")
@@ -244,26 +248,19 @@ class HiLander(ClusterMixin, BaseEstimator):
             raise ValueError(f"max_cluster_size must be a whole number of rows from 1, got {self.max_cluster_size!r}")
         if self.outliers not in OUTLIERS:
             raise ValueError(f"outliers must be one of {', '.join(OUTLIERS)}; got {self.outliers!r}")
-        threshold = _turned(settings.linkage_threshold, self.granularity)
-        return model, replace(settings, linkage_threshold=threshold)
-
-
-def _turned(threshold: float, granularity: float) -> float:
-    """Multiply the odds of a threshold."""
-    if not (granularity > 0 and math.isfinite(granularity)):
-        raise ValueError(f"granularity must be above 0, 1 for the model's own and higher for finer; got {granularity}")
-    if granularity == 1:
-        return threshold  # to the last bit
-    return granularity * threshold / (granularity * threshold + 1 - threshold)
+        multiply_odds(settings.linkage_threshold, self.granularity)  # a wrong one is refused before any work is done
+        return model, settings
 
 
 def _assigner(
     embeddings: NDArray[np.float32], labels: NDArray[np.int64], model: ClusteringModel, settings: ClusteringSettings
 ) -> Assigner:
     first, _ = distinct_rows(embeddings)
+    if len(first) < len(embeddings):
+        embeddings, labels = embeddings[first], labels[first]
     return Assigner(
-        embeddings[first],
-        labels[first],
+        embeddings,
+        labels,
         model,
         n_neighbors=settings.n_neighbors,
         threshold=settings.linkage_threshold,

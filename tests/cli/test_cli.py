@@ -10,8 +10,6 @@ from typer.testing import CliRunner
 
 from hilander import HiLander
 from hilander.cli import app
-from hilander.metrics import score
-from hilander.models.general_model import general_model
 
 COMMANDS = ("demo", "train", "cluster", "assign", "evaluate", "import-data", "report")
 
@@ -51,18 +49,10 @@ def test_clustering_works_at_the_first_try_and_says_what_a_model_would_add(files
     assert "hilander train" in result.output
     table = pd.read_parquet("clusters.parquet")
     assert list(table.columns) == ["id", "cluster", "probability"]
+    assert table["cluster"].tolist() == HiLander().fit_predict(np.load("others.npy")).tolist()
     scored = run("evaluate", "clusters.parquet", "true.npy", "--json")
     assert json.loads(scored.output)["f_bcubed"] > 0.9
-
-
-def test_the_general_model_needs_no_labels_and_is_what_the_library_gives(files):
-    result = run("cluster", "others.npy", "--model", "general")
-    assert result.exit_code == 0, result.output
-    assert "No model was given" not in result.output
-    expected = HiLander(general_model()).fit_predict(np.load("others.npy"))
-    assert pd.read_parquet("clusters.parquet")["cluster"].tolist() == expected.tolist()
-    assert score(np.load("true.npy"), expected)["f_bcubed"] > 0.9
-    assigned = run("assign", "others.npy", "--to", "others.npy", "--clusters", "clusters.parquet", "-m", "general")
+    assigned = run("assign", "others.npy", "--to", "others.npy", "--clusters", "clusters.parquet")
     assert assigned.exit_code == 0, assigned.output
 
 

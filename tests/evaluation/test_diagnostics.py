@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hilander.clustering import LevelSummary
-from hilander.evaluation.diagnostics import agreement, cluster_sizes, level_scores, reliability
+from hilander.evaluation.diagnostics import agreement, cluster_sizes, level_scores, precision_coverage, reliability
 
 
 def test_agreement_is_the_share_of_like_cluster_mates():
@@ -24,6 +24,26 @@ def test_a_probability_of_one_is_in_the_last_bin():
     table, error = reliability([0, 0], [0, 0], np.ones(2))
     assert len(table) == 1
     assert error == 0
+
+
+def test_precision_is_the_mean_agreement_of_all_items_that_are_as_sure():
+    rng = np.random.default_rng(0)
+    true, pred, probabilities = rng.integers(0, 30, 500), rng.integers(0, 40, 500), rng.random(500).round(1)
+    table, agreed = precision_coverage(true, pred, probabilities), agreement(true, pred)
+    for row in table.itertuples():
+        surest = probabilities >= row.probability
+        assert row.coverage == pytest.approx(surest.mean())
+        assert row.precision == pytest.approx(agreed[surest].mean())
+    assert table["coverage"].iloc[-1] == 1
+    assert len(table) <= 11
+
+
+def test_probabilities_that_know_the_truth_never_gain_precision_with_coverage():
+    rng = np.random.default_rng(1)
+    true, pred = rng.integers(0, 10, 300), rng.integers(0, 10, 300)
+    precision = precision_coverage(true, pred, agreement(true, pred))["precision"]
+    assert (np.diff(precision) <= 1e-12).all()
+    assert precision.iloc[0] > precision.iloc[-1]
 
 
 def test_every_class_and_cluster_is_in_one_size_bin():

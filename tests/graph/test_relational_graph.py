@@ -1,13 +1,9 @@
 import numpy as np
 import pytest
 
+from hilander.graph import relational_graph
 from hilander.graph.knn import nearest_neighbors
-from hilander.graph.relational_graph import (
-    EDGE_FEATURES,
-    cluster_features,
-    first_graph,
-    next_graph,
-)
+from hilander.graph.relational_graph import EDGE_FEATURES, first_graph, next_graph
 
 
 def blobs(n_classes=30, size=12, spread=0.35, seed=0):
@@ -44,11 +40,21 @@ def test_next_graph_finds_class_mates_that_were_no_neighbors():
         assert (linkage, bool(was_edge)) == (before.get(tuple(pair), 0), tuple(pair) in before)
 
 
-def test_cluster_features_are_soft_means():
-    embeddings = np.eye(4, dtype=np.float32)
-    features = cluster_features(embeddings, np.array([[0, 1], [1, 2]]), np.array([1.0, 0.05], np.float32))
-    np.testing.assert_allclose(features[:2], np.full((2, 2), np.sqrt(0.5)) @ embeddings[:2], atol=1e-6)
-    np.testing.assert_array_equal(features[2:], embeddings[2:])  # a linkage of .05 carries nothing
+def test_features_are_the_same_in_chunks_of_any_size(monkeypatch):
+    _, whole, _ = graphs(*blobs())
+    features = whole.features
+    monkeypatch.setattr(relational_graph, "EDGES_PER_CHUNK", 7)
+    _, following, _ = graphs(*blobs())
+    assert {len(chunk) for chunk in following.feature_chunks()} == {7, len(features) % 7 or 7}
+    np.testing.assert_allclose(following.features, features, atol=1e-6)
+
+
+def test_a_graph_without_features_keeps_its_shape():
+    first, _, _ = graphs(*blobs())
+    bare = first.without_features()
+    np.testing.assert_array_equal(bare.triangles, first.triangles)
+    with pytest.raises(ValueError, match="let go"):
+        assert bare.features
 
 
 @pytest.mark.parametrize("n", [2, 3, 10])

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from hilander.graph.knn import nearest_neighbors
-from hilander.graph.relations import FEATURE_NAMES, relational_features, undirected_edges
+from hilander.graph.pairs import undirected_edges
+from hilander.graph.relations import FEATURE_NAMES, relational_features
 
 
 def unit_rows(n, d=8, seed=0):
@@ -42,17 +43,11 @@ def slow_features(embeddings, neighbors, similarities, i, j):
 def test_features_equal_those_in_plain_python(n):
     embeddings = unit_rows(n)
     neighbors, similarities = nearest_neighbors(embeddings, 40)
-    edges = undirected_edges(neighbors, 20)
+    edges = undirected_edges(neighbors)
     features = relational_features(embeddings, neighbors, similarities, edges)
     expected = [slow_features(embeddings, neighbors, similarities, i, j) for i, j in edges]
     assert features.shape == (len(edges), len(FEATURE_NAMES))
     np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-4)
-
-
-def test_edges_are_the_union_of_both_directions():
-    neighbors = np.array([[1, 2], [0, 3], [3, 0], [2, 1]])
-    assert undirected_edges(neighbors, 1).tolist() == [[0, 1], [2, 3]]
-    assert undirected_edges(neighbors).tolist() == [[0, 1], [0, 2], [1, 3], [2, 3]]
 
 
 def test_reordering_the_rows_reorders_the_features():

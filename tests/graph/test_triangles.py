@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilander.graph.triangles import triangles
+from hilander.graph.triangles import sum_over_triangles, triangles
 
 N_NODES = 9
 pairs = st.lists(st.sampled_from(list(combinations(range(N_NODES), 2))), unique=True).map(sorted)
@@ -29,3 +29,15 @@ def test_finds_each_triangle_of_a_random_graph_once(chosen):
 def test_complete_graph_has_n_choose_3():
     edges = np.array(list(combinations(range(12), 2)), np.int64)
     assert len(triangles(edges, 12)) == 12 * 11 * 10 // 6
+
+
+@settings(deadline=None)
+@given(pairs)
+def test_sums_over_triangles_equal_those_over_their_list(chosen):
+    edges = np.array(chosen, np.int64).reshape(-1, 2)
+    values = np.random.default_rng(0).random((len(edges), 3), np.float32)
+    expected = np.zeros_like(values)
+    for a, b, c in triangles(edges, N_NODES):
+        for side, first, second in ((a, b, c), (b, a, c), (c, a, b)):
+            expected[side] += values[first] * values[second]
+    np.testing.assert_allclose(sum_over_triangles(values, edges, N_NODES), expected, rtol=1e-5)

@@ -4,7 +4,8 @@ import pytest
 from hilander import HiLander
 from hilander.data.synthetic_embeddings import draw_embeddings
 from hilander.metrics import score
-from hilander.models.general_model import FOLDER, general_model
+from hilander.models.general_model import FOLDER
+from hilander.models.similarity import SimilarityModel
 
 
 def test_it_is_small():
@@ -14,13 +15,13 @@ def test_it_is_small():
 @pytest.mark.parametrize("d", [32, 200, 1024])
 def test_clusters_what_it_has_not_seen_at_any_width(d):
     embeddings, labels = draw_embeddings(500, d, seed=1000 + d)
-    ours = score(labels, HiLander(general_model()).fit_predict(embeddings))
-    untrained = score(labels, HiLander().fit_predict(embeddings))
+    ours = score(labels, HiLander().fit_predict(embeddings))
+    untrained = score(labels, HiLander(SimilarityModel()).fit_predict(embeddings))
     assert ours["f_bcubed"] > untrained["f_bcubed"]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 50])
 def test_few_items(n):
     embeddings = np.random.default_rng(n).normal(size=(n, 64))
-    labels = HiLander(general_model()).fit_predict(embeddings)
+    labels = HiLander().fit_predict(embeddings)
     assert np.array_equal(np.unique(labels), np.arange(labels.max() + 1))

@@ -5,9 +5,10 @@ import json
 import pytest
 from dvc.config import Config
 
-from hilander.config import ConfigError, load_params
+from hilander.config import load_params
 from hilander.pipeline.dvc_stages import run_stage
 from hilander.pipeline.experiment import ExperimentError, finish_experiment, open_experiment
+from hilander.typed_mapping import ConfigError
 
 SETTINGS = """\
 ['remote "store"']

@@ -36,7 +36,7 @@ def blobs(n, seed=0):
 
 
 def make_release(models, *, seed=0):
-    """Publish a release of bare similarity with an untrained encoder, the same one for the same seed."""
+    """Publish a release of the general model with an untrained encoder, the same one for the same seed."""
     import torch
 
     from hilander.embeddings import check_embeddings

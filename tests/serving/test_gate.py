@@ -8,10 +8,10 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from hilander.config import ConfigError
 from hilander.serving.configuration import Security, Token, load_configuration
 from hilander.serving.gate import Gate
 from hilander.serving.tokens import Tokens, token_digest
+from hilander.typed_mapping import ConfigError
 
 ALICE, BOB = (Token(name, token_digest(name)) for name in ("alice", "bob"))
 

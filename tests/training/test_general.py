@@ -4,15 +4,16 @@ import pytest
 from hilander import HiLander
 from hilander.config import RelationalParams
 from hilander.data.synthetic_embeddings import draw_embeddings
-from hilander.training.general import general_sets, real_variants, train_general
-from hilander.training.relational import LabelledSet
+from hilander.training.general import train_general
+from hilander.training.general_sets import drawn_sets, variants
+from hilander.training.labelled_set import LabelledSet
 
 BRIEF = RelationalParams(n_item_steps=6, n_cluster_steps=3, n_starter_steps=3, n_cores=1)
 
 
-def test_general_sets_are_of_many_widths():
-    sets = general_sets(3, seed=5)
-    assert [each.embeddings.shape for each in sets] == [(600, 32), (2000, 64), (5000, 128)]
+def test_drawn_sets_are_of_many_widths():
+    sets = drawn_sets(3, seed=5)
+    assert [each.embeddings.shape for each in sets] == [(60, 32), (200, 64), (600, 128)]
 
 
 def test_one_model_from_several_sets_clusters_any_width():
@@ -21,14 +22,15 @@ def test_one_model_from_several_sets_clusters_any_width():
     assert model.provenance["trained_on"]["items"] == 300
     best = max(model.provenance["thresholds"], key=lambda row: row["f_pairwise"] + row["f_bcubed"])
     assert model.settings.linkage_threshold == pytest.approx(best["threshold"])
+    assert model.settings.adapt_threshold
     labels = HiLander(model).fit_predict(draw_embeddings(60, 200, seed=0)[0])
     assert np.array_equal(np.unique(labels), np.arange(labels.max() + 1))
 
 
 def test_variants_of_a_real_set_are_parts_of_it_in_other_widths():
     real = LabelledSet(*draw_embeddings(400, 48, seed=0))
-    variants = real_variants(real, 3)
-    assert [each.embeddings.shape[1] for each in variants] == [32, 64, 128]
-    for each in variants:
+    others = variants(real, 3)
+    assert [each.embeddings.shape[1] for each in others] == [32, 64, 128]
+    for each in others:
         assert 2 <= len(each.labels) < len(real.labels)
         assert np.array_equal(np.unique(each.labels), np.arange(each.labels.max() + 1))

@@ -7,7 +7,8 @@ from hilander.graph.knn import nearest_neighbors
 from hilander.hierarchy.average_linkage import average_linkage
 from hilander.metrics import score
 from hilander.models.relational import link_clusters, link_items
-from hilander.training.relational import LabelledSet, fit_relational
+from hilander.training.labelled_set import LabelledSet
+from hilander.training.relational import fit_relational
 
 FAST = RelationalParams(n_item_steps=60, n_cluster_steps=60, n_starter_steps=20, core_size=250)
 BRIEF = RelationalParams(n_item_steps=2, n_cluster_steps=1, n_starter_steps=1)

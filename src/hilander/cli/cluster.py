@@ -47,7 +47,7 @@ def cluster(
 
     Examples:
 
-        hilander cluster embeddings.npy --model general
+        hilander cluster embeddings.npy
 
         hilander cluster photos/ --encoder artifacts/encoder --model artifacts/lander/hilander -o clusters.csv
 
@@ -86,8 +86,7 @@ def cluster(
     )
     if model is None:
         typer.echo(
-            "No model was given, so plain cosine similarity decided what belongs together. `--model general` knows "
-            "embeddings of many kinds. A model learned from labelled classes of the same kind (other people, other "
-            "species) draws the boundaries better still and says how sure it is: "
+            "No model was given, so the general one of the package decided what belongs together. A model learned from "
+            "labelled classes of the same kind (other people, other species) draws the boundaries better: "
             "`hilander train labelled.parquet -o my-model`, then `--model my-model`."
         )

@@ -46,9 +46,9 @@ def demo(
     typer.echo(f"4/4 clustering {len(test):,} images of {len(test.classes)} letters of other alphabets …\n")
     clusterer = HiLander(model).fit(test_embeddings)
     ours = Prediction("hilander", clusterer.labels_, clusterer.probabilities_, clusterer.levels_)
-    untrained = Prediction("without a model", HiLander().fit_predict(test_embeddings))
+    general = Prediction("general model", HiLander().fit_predict(test_embeddings))
     evaluation = evaluate(
-        [ours, untrained],
+        [ours, general],
         train_embeddings,
         train.labels,
         test_embeddings,

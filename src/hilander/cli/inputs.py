@@ -21,13 +21,12 @@ DataArgument = Annotated[
 EncoderOption = Annotated[
     Path | None, typer.Option(help="Encoder folder that turns images into embeddings.", show_default=False)
 ]
-GENERAL = "general"
 ModelOption = Annotated[
     Path | None,
     typer.Option(
         "--model",
         "-m",
-        help="Model folder made by `hilander train`, or `general`: the one in the package.",
+        help="Model folder made by `hilander train`; by default the general model in the package.",
         show_default=False,
     ),
 ]
@@ -39,14 +38,10 @@ ThresholdOption = Annotated[
 
 
 def load_clusterer(model: Path | None) -> HiLander:
-    """Return the estimator with the model of that folder, with the general model, or without one."""
+    """Return the estimator with the model of that folder, or with the general one."""
     from hilander.estimator import HiLander
-    from hilander.models.general_model import general_model
 
-    if model is None:
-        return HiLander()
-    # A folder of that name goes first: what the user made is meant.
-    return HiLander(general_model()) if str(model) == GENERAL and not model.exists() else HiLander.load(model)
+    return HiLander() if model is None else HiLander.load(model)
 
 
 def load_embeddings(path: Path, encoder: Path | None) -> tuple[Dataset, NDArray[np.float32]]:

@@ -8,6 +8,9 @@ from sklearn.preprocessing import normalize
 
 from hilander.metrics import one_nn_accuracy
 
+_MEAN_SIZES = (4.0, 400.0)  # of the classes of a draw
+_FEWEST_CLASSES = 8
+_NUMBERS_OF_MODES = (1, 1, 2, 4)
 _CALIBRATION_ITEMS = 2000
 _BISECTIONS = 9
 
@@ -15,10 +18,10 @@ _BISECTIONS = 9
 def draw_embeddings(n: int, n_features: int, *, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Draw classes on the unit sphere; the seed decides what kind of classes too.
 
-    What varies from draw to draw: sizes of classes (equal to long-tailed, on average 4 to 40), how clearly they are
-    apart (1-NN accuracy of about .65 to .98), siblings close to another class, effective dimension of the classes and
-    of the deviations within them, how much these differ from class to class and from item to item, the share of
-    outliers, each a class of its own.
+    What varies from draw to draw: sizes of classes (equal to long-tailed, on average 4 to 400, though never so large
+    that fewer than 8 fit), how clearly they are apart (1-NN accuracy of about .65 to .98), siblings close to another
+    class, classes of several modes, effective dimension of the classes and of the deviations within them, how much
+    these differ from class to class and from item to item, the share of outliers, each a class of its own.
 
     Parameters
     ----------
@@ -42,9 +45,9 @@ def draw_embeddings(n: int, n_features: int, *, seed: int) -> tuple[NDArray[np.f
     """
     rng = np.random.default_rng(seed)
     n_outliers = int(n * rng.choice([0.0, 0.01, 0.05]))
-    sizes = _class_sizes(
-        n - n_outliers, mean=np.exp(rng.uniform(np.log(4), np.log(40))), tail=rng.uniform(0, 1.1), rng=rng
-    )
+    largest_mean = np.clip(n / _FEWEST_CLASSES, _MEAN_SIZES[0], _MEAN_SIZES[1])
+    mean = np.exp(rng.uniform(np.log(_MEAN_SIZES[0]), np.log(largest_mean)))
+    sizes = _class_sizes(n - n_outliers, mean=mean, tail=rng.uniform(0, 1.1), rng=rng)
     labels = np.repeat(np.arange(len(sizes)), sizes)
 
     spectrum = _spectrum(n_features, rng)
@@ -58,6 +61,7 @@ def draw_embeddings(n: int, n_features: int, *, seed: int) -> tuple[NDArray[np.f
     per_class = rng.lognormal(0, rng.uniform(0, 0.4), len(sizes))
     per_item = rng.lognormal(0, rng.uniform(0, 0.4), len(labels))
     deviations *= (per_class[labels] * per_item)[:, None]
+    deviations += _modes(labels, deviations, n_modes=int(rng.choice(_NUMBERS_OF_MODES)), rng=rng)
     scale = _scale(centers[labels], deviations, labels, one_nn=rng.uniform(0.65, 0.98))
     items = centers[labels] + scale * deviations
 
@@ -74,6 +78,17 @@ def _class_sizes(total: int, *, mean: float, tail: float, rng: np.random.Generat
     ends = np.cumsum(np.maximum(np.round(drawn), 1).astype(np.int64))
     ends = np.append(ends[ends < total], total)
     return np.diff(ends, prepend=0)
+
+
+def _modes(
+    labels: NDArray[np.int64], deviations: NDArray[np.float64], *, n_modes: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Offset of each item's mode: a class has up to so many, as far from its center as its items, more or less."""
+    if n_modes == 1:
+        return np.zeros_like(deviations)
+    offsets = deviations[rng.permutation(len(labels))[: n_modes * (labels.max() + 1)]]
+    offsets = rng.uniform(0.3, 1.0) * offsets[rng.integers(len(offsets), size=(labels.max() + 1, n_modes))]
+    return offsets[labels, rng.integers(n_modes, size=len(labels))]
 
 
 def _spectrum(n_features: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # figures are drawn and read without a model, so without PyTo
     from hilander.clustering import LevelSummary
 
 _BINS = 10
+_STEPS = 20  # of coverage
 
 
 def cluster_sizes(labels_true: ArrayLike, labels_pred: ArrayLike) -> pd.DataFrame:
@@ -86,6 +87,35 @@ def reliability(
     )
     gaps = (table["probability"] - table["agreement"]).abs()
     return table, float((gaps * table["items"]).sum() / table["items"].sum())
+
+
+def precision_coverage(
+    labels_true: ArrayLike, labels_pred: ArrayLike, probabilities: NDArray[np.floating]
+) -> pd.DataFrame:
+    """How right the clusters of the surest items are, from the surest twentieth of them to all.
+
+    Probabilities that rank well give a precision that only falls as more items are covered. Items that are as sure
+    as one another are covered together.
+
+    Returns
+    -------
+    DataFrame
+        ``coverage`` (share of the items), ``precision`` (their mean `agreement`), ``probability`` (the lowest
+        among them); at most 20 rows.
+    """
+    probabilities = np.asarray(probabilities)
+    order = np.argsort(-probabilities, kind="stable")
+    ranked = probabilities[order]
+    precision = np.cumsum(agreement(labels_true, labels_pred)[order]) / np.arange(1, len(order) + 1)
+    wanted = np.ceil(np.arange(1, _STEPS + 1) / _STEPS * len(order)).astype(np.int64)
+    covered = np.unique(np.searchsorted(-ranked, -ranked[wanted - 1], side="right"))
+    return pd.DataFrame(
+        {
+            "coverage": covered / len(order),
+            "precision": precision[covered - 1],
+            "probability": ranked[covered - 1].astype(np.float64),
+        }
+    )
 
 
 def level_scores(labels_true: ArrayLike, levels: Sequence[LevelSummary]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from hilander.embeddings import check_embeddings
 from hilander.evaluation.baselines import BASELINES, evaluate_baselines
 from hilander.evaluation.baselines.tuning import Graph
-from hilander.evaluation.diagnostics import cluster_sizes, level_scores, reliability
+from hilander.evaluation.diagnostics import cluster_sizes, level_scores, precision_coverage, reliability
 from hilander.evaluation.result import MethodResult
 from hilander.metrics import one_nn_accuracy
 
@@ -62,8 +62,8 @@ class Evaluation:
         Share of test items whose nearest other item is of their class: how good the embeddings are.
     probabilities : ndarray of shape (n,), float32, or None
         Of the first prediction.
-    levels, sizes, reliability : DataFrame
-        See `hilander.evaluation.diagnostics`; `reliability` is empty without probabilities.
+    levels, sizes, reliability, precision_coverage : DataFrame
+        See `hilander.evaluation.diagnostics`; the last two are empty without probabilities.
     calibration_error : float or None
         Expected calibration error of the probabilities.
     """
@@ -77,6 +77,7 @@ class Evaluation:
     levels: pd.DataFrame
     sizes: pd.DataFrame
     reliability: pd.DataFrame
+    precision_coverage: pd.DataFrame
     calibration_error: float | None
 
     @property
@@ -162,8 +163,10 @@ def evaluate(
     )
     ours = predictions[0]
     calibration, error = pd.DataFrame(columns=["probability", "agreement", "items"]), None
+    coverage = pd.DataFrame(columns=["coverage", "precision", "probability"])
     if ours.probabilities is not None:
         calibration, error = reliability(labels, ours.labels, ours.probabilities)
+        coverage = precision_coverage(labels, ours.labels, ours.probabilities)
     return Evaluation(
         results=results,
         labels=labels,
@@ -174,5 +177,6 @@ def evaluate(
         levels=level_scores(labels, ours.levels),
         sizes=cluster_sizes(labels, ours.labels),
         reliability=calibration,
+        precision_coverage=coverage,
         calibration_error=error,
     )

@@ -66,6 +66,16 @@ def plot_reliability(reliability: pd.DataFrame) -> Figure:
 
 
 @styled
+def plot_precision_coverage(table: pd.DataFrame) -> Figure:
+    """Precision of the surest items; takes `hilander.evaluation.diagnostics.precision_coverage`."""
+    figure, (axis,) = new_figure(1, 1, width=4.6, height=3.2)
+    axis.plot(table["coverage"], table["precision"], "o-", color=OURS, markersize=4, linewidth=1.4)
+    axis.set(xlim=(0, 1.02), xlabel="share of the items, surest first", ylabel="share of cluster mates of one's class")
+    axis.set_ylim(max(0, table["precision"].min() - 0.05), 1.01)
+    return figure
+
+
+@styled
 def plot_history(history: pd.DataFrame, title: str) -> Figure:
     """Training curves: the first column along the bottom, a panel for each other one that holds numbers."""
     x, *columns = [name for name in history.columns if pd.api.types.is_numeric_dtype(history[name])]

@@ -60,6 +60,9 @@ def write_report(
         precision_recall=plotting.plot_precision_recall(evaluation.results, ours.name),
         sizes=plotting.plot_sizes(evaluation.sizes),
         reliability=plotting.plot_reliability(evaluation.reliability) if len(evaluation.reliability) else None,
+        coverage=plotting.plot_precision_coverage(evaluation.precision_coverage)
+        if len(evaluation.precision_coverage)
+        else None,
         histories=[plotting.plot_history(frame, title) for title, frame in (histories or {}).items() if len(frame)],
         examples={kind: [_with_strip(example, images) for example in found] for kind, found in examples.items()},
         colours=COLOURS,

@@ -56,13 +56,9 @@ def with_halo(graph: RelationalGraph, core: NDArray[np.int64]) -> tuple[Relation
     nodes = np.flatnonzero(inside)
     edge_rows = np.flatnonzero(inside[graph.edges].all(axis=1))
     new_node = np.cumsum(inside) - 1
-    new_edge = np.full(len(graph.edges), -1, np.int32)
-    new_edge[edge_rows] = np.arange(len(edge_rows), dtype=np.int32)
-    sides = new_edge[graph.triangles]
     part = RelationalGraph(
         new_node[graph.edges[edge_rows]],
-        graph.features[edge_rows],
-        sides[(sides >= 0).all(axis=1)],
+        graph.features[edge_rows].__getitem__,
         graph.degrees[nodes],
         graph.sizes[nodes],
     )

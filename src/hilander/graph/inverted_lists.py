@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from hilander.graph.exact_search import compare_with_all, keep_nearest
+
 logger = logging.getLogger(__name__)
 
 TARGET_RECALL = 0.9975  # on the sample; a true one of .98 already changes labels
@@ -83,9 +85,9 @@ def build_lists(
     centroids = centroids[held >= min(_FEWEST_TRAINING_ROWS, held.max())]
     n_lists = len(centroids)
 
-    queries = embeddings[np.sort(rng.choice(n, min(n, _CALIBRATION_QUERIES), replace=False))]
-    true = faiss.knn(queries, embeddings, k + 1, metric=faiss.METRIC_INNER_PRODUCT)[1][:, 1:]  # the first is itself
-    behind = _behind_nearest(queries, centroids)
+    queries = np.sort(rng.choice(n, min(n, _CALIBRATION_QUERIES), replace=False))
+    true, _ = compare_with_all(embeddings, k, queries)
+    behind = _behind_nearest(embeddings[queries], centroids)
     needed = np.take_along_axis(behind, _nearest(embeddings[true.ravel()], centroids).reshape(true.shape), axis=1)
     margin = float(np.quantile(needed, TARGET_RECALL, method="higher"))
     sizes = np.bincount(_nearest(sample, centroids), minlength=n_lists) / len(sample)
@@ -155,7 +157,7 @@ def _answer(
         step = _rows_per_product(len(candidates))
         for first in range(start, end, step):
             asking = query[first : min(first + step, end)]
-            _keep_nearest(queries[asking] @ vectors, asking, candidates, rows, neighbors, similarities)
+            keep_nearest(queries[asking] @ vectors, asking, candidates, rows, neighbors, similarities)
     return neighbors, similarities
 
 
@@ -201,22 +203,3 @@ def _note_lists(similarity, margin, probes):
             if similarity[row, number] >= least and number != nearest and noted < probes.shape[1]:
                 probes[row, noted] = number
                 noted += 1
-
-
-@njit(cache=True, nogil=True)
-def _keep_nearest(products, asking, candidates, rows, neighbors, similarities):
-    """Insert what is nearer than the last of each row's sorted neighbours so far."""
-    k = neighbors.shape[1]
-    for q in range(len(asking)):
-        row = asking[q]
-        own = rows[row]
-        for c in range(len(candidates)):
-            similarity = products[q, c]
-            if similarity > similarities[row, k - 1] and candidates[c] != own:
-                place = k - 1
-                while place > 0 and similarities[row, place - 1] < similarity:
-                    similarities[row, place] = similarities[row, place - 1]
-                    neighbors[row, place] = neighbors[row, place - 1]
-                    place -= 1
-                similarities[row, place] = similarity
-                neighbors[row, place] = candidates[c]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import faiss
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from hilander.graph.exact_search import compare_with_all
 from hilander.graph.inverted_lists import build_lists, join_lists
 
 METHODS = ("auto", "exact", "ivf")
 EXACT_UP_TO = 15_000  # rows: a second or two; inverted lists are quicker from about 5,000 on, but not exact
 _WORTHWHILE_SHARE = 0.6  # of all pairs: what the lists leave out has to pay for building them
-_ROWS_PER_BLOCK = 16_384
 
 
 def nearest_neighbors(
@@ -76,7 +75,7 @@ def nearest_neighbors(
     if method == "ivf" or (method == "auto" and n > EXACT_UP_TO):
         most_share = _WORTHWHILE_SHARE if method == "auto" else 1.0
         found = _join(embeddings, k, random_state, most_share, show_progress)
-    return found or _compare_all(embeddings, k, np.arange(n), show_progress)
+    return found or compare_with_all(embeddings, k, np.arange(n), show_progress=show_progress)
 
 
 def search_neighbors(
@@ -118,31 +117,5 @@ def _join(
     neighbors, similarities = join_lists(embeddings, k, lists, show_progress=show_progress)
     short = np.flatnonzero(neighbors[:, -1] < 0)  # the lists that they probe hold fewer than k others
     if len(short):
-        neighbors[short], similarities[short] = _compare_all(embeddings, k, short)
+        neighbors[short], similarities[short] = compare_with_all(embeddings, k, short)
     return neighbors, np.clip(similarities, -1.0, 1.0, out=similarities)
-
-
-def _compare_all(
-    embeddings: NDArray[np.float32], k: int, rows: NDArray[np.int64], show_progress: bool = False
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Exact neighbours of some rows."""
-    neighbors, similarities = np.empty((len(rows), k), np.int64), np.empty((len(rows), k), np.float32)
-    with tqdm(total=len(rows), desc="neighbors", unit="row", unit_scale=True, disable=not show_progress) as bar:
-        for start in range(0, len(rows), _ROWS_PER_BLOCK):
-            block = slice(start, start + _ROWS_PER_BLOCK)
-            found = faiss.knn(embeddings[rows[block]], embeddings, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
-            neighbors[block], similarities[block] = _without_self(rows[block], found[1], found[0])
-            bar.update(len(found[0]))
-    return neighbors, similarities
-
-
-def _without_self(
-    rows: NDArray[np.int64], neighbors: NDArray[np.int64], similarities: NDArray[np.float32]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Drop each row's own entry, or its last one where duplicates pushed its own out of the list."""
-    n, k_plus_one = neighbors.shape
-    own = neighbors == rows[:, None]
-    own[:, -1] |= ~own.any(axis=1)
-    keep = ~own
-    shape = (n, k_plus_one - 1)
-    return neighbors[keep].reshape(shape), np.clip(similarities[keep].reshape(shape), -1.0, 1.0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,8 +11,10 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from hilander.graph.cluster_features import cluster_features
 from hilander.graph.knn import nearest_neighbors
-from hilander.graph.relations import FEATURE_NAMES, N_CONTEXT, relational_features, sorted_pairs, undirected_edges
+from hilander.graph.pairs import undirected_edges
+from hilander.graph.relations import FEATURE_NAMES, N_CONTEXT, Relations
 from hilander.graph.triangles import triangles
 
 EDGE_FEATURES = (
@@ -27,8 +29,9 @@ EDGE_FEATURES = (
     "cohesion_max",
 )
 
-_LEAST_LINKAGE = 0.1  # weaker ties do not enter a cluster feature
-_SMOOTHING_STEPS = 2
+EDGES_PER_CHUNK = 1 << 15  # whose features are made at once, 9 MB: longer arrays cost a page fault per page
+
+Described = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]  # features, neighbours, similarities
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,8 @@ class RelationalGraph:
     ----------
     edges : ndarray of shape (m, 2), int64
         Each pair once, ``edges[:, 0] < edges[:, 1]``, sorted.
-    features : ndarray of shape (m, 65), float32
-        Columns in the order of `EDGE_FEATURES`; column 0 is the cosine similarity.
-    triangles : ndarray of shape (t, 3), int32
-        Rows of `edges` that form triangles.
+    describe : callable
+        From a slice of the edges to their features.
     degrees : ndarray of shape (n,), float32
         Edges at each node in the whole graph.
     sizes : ndarray of shape (n,), int64
@@ -50,8 +51,7 @@ class RelationalGraph:
     """
 
     edges: NDArray[np.int64]
-    features: NDArray[np.float32]
-    triangles: NDArray[np.int32]
+    describe: Callable[[slice], NDArray[np.float32]]
     degrees: NDArray[np.float32]
     sizes: NDArray[np.int64]
 
@@ -59,6 +59,31 @@ class RelationalGraph:
     def n_nodes(self) -> int:
         """Number of nodes."""
         return len(self.degrees)
+
+    @cached_property
+    def features(self) -> NDArray[np.float32]:
+        """All features (m, 65) in the order of `EDGE_FEATURES`; column 0 is the cosine similarity."""
+        features = np.empty((len(self.edges), len(EDGE_FEATURES)), np.float32)
+        start = 0
+        for chunk in self.feature_chunks():
+            features[start : start + len(chunk)] = chunk
+            start += len(chunk)
+        return features
+
+    def feature_chunks(self) -> Iterator[NDArray[np.float32]]:
+        """Yield the features of all edges in their order, made chunk by chunk unless all are there already."""
+        describe = self.features.__getitem__ if "features" in vars(self) else self.describe
+        for start in range(0, len(self.edges), EDGES_PER_CHUNK):
+            yield describe(slice(start, start + EDGES_PER_CHUNK))
+
+    def without_features(self) -> RelationalGraph:
+        """Return the graph without what its features are made from, which is larger than all else."""
+        return replace(self, describe=_forgotten)
+
+    @cached_property
+    def triangles(self) -> NDArray[np.int32]:
+        """Rows of `edges` that form triangles, (t, 3)."""
+        return triangles(self.edges, self.n_nodes)
 
     @cached_property
     def adjacency(self) -> sp.csr_array:
@@ -79,9 +104,13 @@ def first_graph(
         Nearest neighbours, nearest first, the node itself excluded; k = 40 where n allows.
     """
     edges = undirected_edges(neighbors)
-    identity = relational_features(embeddings, neighbors, similarities, edges)
-    unknown = np.zeros((len(edges), 2), np.float32)
-    return _item_graph(edges, identity, identity, unknown, len(embeddings))
+    relations = Relations(embeddings, neighbors, similarities)
+
+    def describe(rows: slice) -> NDArray[np.float32]:
+        identity = relations.of(edges[rows])
+        return item_features(identity, identity, np.zeros((len(identity), 2), np.float32))
+
+    return assemble(edges, describe, np.ones(len(embeddings), np.int64))
 
 
 def next_graph(
@@ -106,42 +135,41 @@ def next_graph(
     linkage : ndarray of shape (m,), float32
         Predicted on its edges.
     """
-    n = len(embeddings)
     clusters = cluster_features(embeddings, before.edges, linkage)
-    cluster_neighbors, cluster_similarities = nearest_neighbors(clusters, N_CONTEXT)
-    candidates = np.concatenate([undirected_edges(neighbors), undirected_edges(cluster_neighbors)])
-    edges = sorted_pairs(candidates[:, 0], candidates[:, 1], n)
-    identity = relational_features(embeddings, neighbors, similarities, edges)
-    cluster = relational_features(clusters, cluster_neighbors, cluster_similarities, edges)
-    keys, wanted = (pairs[:, 0] * n + pairs[:, 1] for pairs in (before.edges, edges))
-    linkage_and_presence = look_up(keys, (linkage, np.ones_like(linkage)), wanted)
-    known = np.stack(linkage_and_presence, axis=1, dtype=np.float32)
-    return _item_graph(edges, identity, cluster, known, n)
+    found = nearest_neighbors(clusters, N_CONTEXT)
+    return graph_of_both((embeddings, neighbors, similarities), (clusters, *found), before.edges, linkage)
 
 
-def cluster_features(
-    embeddings: NDArray[np.float32], edges: NDArray[np.int64], linkage: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Move each embedding towards its likely class mates: twice, x ← normalise(x + Σ_j p_ij x_j) over p_ij > .1.
+def graph_of_both(
+    items: Described, clusters: Described, edges_before: NDArray[np.int64], linkage: NDArray[np.float32]
+) -> RelationalGraph:
+    """Join and describe the nodes by their identity features and by their cluster features.
 
-    Returns
-    -------
-    ndarray of shape (n, d), float32
-        Rows of norm 1.
+    Parameters
+    ----------
+    items, clusters : tuple of three ndarrays
+        Features (n, d), their nearest neighbours (n, k) and similarities (n, k).
+    edges_before, linkage : ndarray of shape (m, 2) and (m,)
+        The last graph and what was predicted on it.
     """
-    likely = linkage > _LEAST_LINKAGE
-    weights = symmetric(edges[likely], linkage[likely], len(embeddings))
-    features = embeddings
-    for _ in range(_SMOOTHING_STEPS):
-        features = features + weights @ features
-        features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    return features
+    n = len(items[0])
+    edges = undirected_edges(items[1], clusters[1])
+    by_identity, by_cluster = Relations(*items), Relations(*clusters)
+
+    def describe(rows: slice) -> NDArray[np.float32]:
+        pairs = edges[rows]
+        known = known_linkage(edges_before, linkage, pairs, n)
+        return item_features(by_identity.of(pairs), by_cluster.of(pairs), known)
+
+    return assemble(edges, describe, np.ones(n, np.int64))
 
 
-def assemble(edges: NDArray[np.int64], features: NDArray[np.float32], sizes: NDArray[np.int64]) -> RelationalGraph:
-    """Complete a graph by its triangles and degrees."""
+def assemble(
+    edges: NDArray[np.int64], describe: Callable[[slice], NDArray[np.float32]], sizes: NDArray[np.int64]
+) -> RelationalGraph:
+    """Complete a graph by its degrees."""
     degrees = np.bincount(edges.ravel(), minlength=len(sizes)).astype(np.float32)
-    return RelationalGraph(edges, features, triangles(edges, len(sizes)), degrees, sizes)
+    return RelationalGraph(edges, describe, degrees, sizes)
 
 
 def symmetric(edges: NDArray[np.int64], weights: NDArray[np.float32], n_nodes: int) -> sp.csr_array:
@@ -178,14 +206,24 @@ def look_up(keys: NDArray[np.int64], values: Sequence[NDArray[Any]], wanted: NDA
     return [np.where(present, value[position], 0) for value in values]
 
 
-def _item_graph(
-    edges: NDArray[np.int64],
-    identity: NDArray[np.float32],
-    cluster: NDArray[np.float32],
-    known: NDArray[np.float32],
-    n: int,
-) -> RelationalGraph:
+def known_linkage(
+    edges_before: NDArray[np.int64], linkage: NDArray[np.float32], edges: NDArray[np.int64], n_nodes: int
+) -> NDArray[np.float32]:
+    """Return, for each of `edges`, its linkage before and whether it was an edge then, (m, 2); both sorted."""
+    start, stop = np.searchsorted(edges_before[:, 0], [edges[0, 0], edges[-1, 0] + 1]) if len(edges) else (0, 0)
+    before = edges_before[start:stop]
+    keys, wanted = (pairs[:, 0] * n_nodes + pairs[:, 1] for pairs in (before, edges))
+    values = linkage[start:stop], np.ones(len(before), np.float32)
+    return np.stack(look_up(keys, values, wanted), axis=1, dtype=np.float32)
+
+
+def item_features(
+    identity: NDArray[np.float32], cluster: NDArray[np.float32], known: NDArray[np.float32]
+) -> NDArray[np.float32]:
     """Fill in what holds of single items: the largest linkage is the only one, log size 0, cohesion 1."""
-    single = np.tile(np.array([0, 0, 1, 1], np.float32), (len(edges), 1))
-    features = np.concatenate([identity, cluster, known, known[:, :1], single], axis=1)
-    return assemble(edges, features, np.ones(n, np.int64))
+    single = np.tile(np.array([0, 0, 1, 1], np.float32), (len(known), 1))
+    return np.concatenate([identity, cluster, known, known[:, :1], single], axis=1)
+
+
+def _forgotten(rows: slice) -> NDArray[np.float32]:
+    raise ValueError("the features of this graph were let go after it had been predicted on")

@@ -1,14 +1,13 @@
-"""Undirected neighbour graph and the relational features of its edges, which carry over to classes never seen."""
+"""The relational features of edges between neighbours, which carry over to classes never seen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numba import njit, prange
+from numba import get_num_threads, njit, prange
 from numpy.typing import NDArray
 
-N_CANDIDATES = 20  # nearest neighbours that become edges
+from hilander.graph.pairs import N_CANDIDATES
+
 N_CONTEXT = 40  # nearest neighbours that describe the neighbourhood of a node
 
 FEATURE_NAMES = (
@@ -45,39 +44,10 @@ FEATURE_NAMES = (
 
 _SHARED_SIZES = (5, 10, 20, 40)
 _SMOOTHING_SIZES = (4, 10)
-_SMOOTHING_POWER = 3.0
 _UNRANKED = 60.0  # rank given to an end that the other one's list of 40 does not hold
-_EDGES_PER_CHUNK = 1 << 13
-_N_BLOCKS = 64  # ranges of nodes that run in parallel, each with its own scratch row
-
-
-def undirected_edges(neighbors: NDArray[np.int64], n_candidates: int = N_CANDIDATES) -> NDArray[np.int64]:
-    """Return the pairs of which one is among the other's nearest neighbours.
-
-    Parameters
-    ----------
-    neighbors : ndarray of shape (n, k), int64
-        Nearest neighbours, nearest first, the node itself excluded.
-    n_candidates : int
-        How many of the k columns make edges.
-
-    Returns
-    -------
-    ndarray of shape (m, 2), int64
-        Each pair once, ``edges[:, 0] < edges[:, 1]``, sorted.
-    """
-    n = len(neighbors)
-    nearest = neighbors[:, :n_candidates]
-    source = np.repeat(np.arange(n, dtype=np.int64), nearest.shape[1])
-    return sorted_pairs(source, nearest.ravel(), n)
-
-
-def sorted_pairs(first: NDArray[np.int64], second: NDArray[np.int64], n_nodes: int) -> NDArray[np.int64]:
-    """Return the unique pairs {first, second} as rows i < j in ascending order, without loops."""
-    keys = np.minimum(first, second) * n_nodes + np.maximum(first, second)
-    keys = np.sort(keys[first != second])
-    keys = keys[np.diff(keys, prepend=-1) > 0]  # ten times quicker than np.unique, which hashes
-    return np.stack([keys // n_nodes, keys % n_nodes], axis=1)
+_LOCAL_SIZES = (1, 5, 10, N_CONTEXT)
+_EDGES_PER_RANGE = 1 << 15  # bounds the smoothed embeddings that are held: those of the nodes at these edges
+_BLOCKS_PER_THREAD = 2  # parts of a range that run in parallel, each with its own scratch row
 
 
 def relational_features(
@@ -85,6 +55,7 @@ def relational_features(
     neighbors: NDArray[np.int64],
     similarities: NDArray[np.float32],
     edges: NDArray[np.int64],
+    in_degree: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
     """Describe each edge by how its ends stand to each other and to their neighbourhoods.
 
@@ -104,81 +75,127 @@ def relational_features(
         Cosine similarity to each of them.
     edges : ndarray of shape (m, 2), int64
         Pairs to describe, sorted by their first node.
+    in_degree : ndarray of shape (n,), int64, optional
+        How many lists of 20 hold each node; where this is a part of a graph, those of the whole.
 
     Returns
     -------
     ndarray of shape (m, 29), float32
         Columns in the order of `FEATURE_NAMES`.
     """
-    n, k = neighbors.shape
-    in_degree = np.bincount(neighbors[:, :N_CANDIDATES].ravel(), minlength=n)
-    sizes = np.array(_SHARED_SIZES)
-    ranks, shared = _ranks_and_shared(
-        neighbors,
-        edges,
-        np.searchsorted(edges[:, 0], np.linspace(0, n, _N_BLOCKS + 1).astype(np.int64)),
-        sizes,
-        1.0 / np.log(2.0 + in_degree),
-        min(k, N_CANDIDATES),
-    )
-    shared[:, : len(sizes)] /= np.minimum(sizes, k)
-    log_in_degree = np.log1p(in_degree)
-    local_mean = {size: similarities[:, :size].mean(axis=1) for size in (1, 5, 10, N_CONTEXT)}
-    spread = similarities.std(axis=1) + 1e-3
-    features = np.empty((len(edges), len(FEATURE_NAMES)), np.float32)
-
-    def fill(position: int, columns_of: Callable[[slice], list[NDArray]]) -> int:
-        """Write columns from `position` on, in chunks of edges that stay in the cache."""
-        for start in range(0, len(edges), _EDGES_PER_CHUNK):
-            rows = slice(start, start + _EDGES_PER_CHUNK)
-            columns = columns_of(rows)
-            for offset, column in enumerate(columns):
-                features[rows, position + offset] = column
-        return position + len(columns) if len(edges) else position
-
-    def of_neighborhoods(rows: slice) -> list[NDArray]:
-        i, j = edges[rows].T
-        similarity = _dot(embeddings, embeddings, edges[rows])
-        nearer, farther = _min_max(*ranks[rows].T)
-        columns = [similarity, np.log(nearer), np.log(farther), *shared[rows].T]
-        for per_node in (*local_mean.values(), log_in_degree):
-            columns += _min_max(per_node[i], per_node[j])
-        above = {size: (similarity - mean[i], similarity - mean[j]) for size, mean in local_mean.items()}
-        columns += _min_max(above[N_CONTEXT][0] / spread[i], above[N_CONTEXT][1] / spread[j])
-        columns.append(similarity - (local_mean[10][i] + local_mean[10][j]) / 2)
-        return columns + _min_max(*above[1])
-
-    position = fill(0, of_neighborhoods)
-    for size in _SMOOTHING_SIZES:
-        weights = np.clip(similarities[:, :size], 0, 1) ** _SMOOTHING_POWER
-        smoothed = _smooth(embeddings, neighbors, weights)
-
-        def of_smoothed(rows: slice, smoothed: NDArray = smoothed) -> list[NDArray]:
-            pairs = edges[rows]
-            half = _min_max(_dot(embeddings, smoothed, pairs), _dot(smoothed, embeddings, pairs))
-            return [_dot(smoothed, smoothed, pairs), *half]
-
-        position = fill(position, of_smoothed)
-    return features
+    return Relations(embeddings, neighbors, similarities, in_degree).of(edges)
 
 
-def _min_max(first: NDArray, second: NDArray) -> list[NDArray]:
-    return [np.minimum(first, second), np.maximum(first, second)]
+class Relations:
+    """Makes `relational_features` range by range, so that those of all edges need not be held at once.
+
+    Parameters
+    ----------
+    embeddings, neighbors, similarities, in_degree
+        As in `relational_features`.
+    """
+
+    def __init__(
+        self,
+        embeddings: NDArray[np.float32],
+        neighbors: NDArray[np.int64],
+        similarities: NDArray[np.float32],
+        in_degree: NDArray[np.int64] | None = None,
+    ) -> None:
+        n = len(embeddings)
+        if in_degree is None:
+            in_degree = np.bincount(neighbors[:, :N_CANDIDATES].ravel(), minlength=n)
+        self._embeddings, self._neighbors, self._similarities = embeddings, neighbors, similarities
+        per_node = [similarities[:, :size].mean(axis=1) for size in _LOCAL_SIZES]
+        per_node += [np.log1p(in_degree), 1 / (similarities.std(axis=1) + 1e-3)]
+        self._per_node = np.stack(per_node, axis=1, dtype=np.float32)
+        self._weight = (1 / np.log(2.0 + in_degree)).astype(np.float32)
+        self._row_of = np.zeros(n, np.int32)  # where the smoothed embeddings of a node of the range at hand stand
+        self._smoothed = np.empty((0, 0, 0), np.float32)
+        self._positions = np.full((_BLOCKS_PER_THREAD * get_num_threads(), n), neighbors.shape[1], np.int32)
+
+    def of(self, edges: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the features (m, 29) of some edges, sorted by their first node."""
+        features = np.empty((len(edges), len(FEATURE_NAMES)), np.float32)
+        for start in range(0, len(edges), _EDGES_PER_RANGE):
+            rows = slice(start, start + _EDGES_PER_RANGE)
+            self._write(edges[rows], features[rows])
+        return features
+
+    def _write(self, edges: NDArray[np.int64], features: NDArray[np.float32]) -> None:
+        touched = np.zeros(len(self._row_of), np.bool_)
+        touched[edges] = True
+        nodes = np.flatnonzero(touched)
+        self._row_of[nodes] = np.arange(len(nodes), dtype=np.int32)
+        smoothed = self._room_for(len(nodes))
+        _smooth(self._embeddings, self._neighbors, self._similarities, nodes, np.array(_SMOOTHING_SIZES), smoothed)
+        _describe(
+            edges,
+            np.linspace(0, len(edges), len(self._positions) + 1).astype(np.int64),
+            self._positions,
+            self._embeddings,
+            self._neighbors,
+            self._per_node,
+            self._weight,
+            smoothed,
+            self._row_of,
+            np.array(_SHARED_SIZES),
+            features,
+        )
+
+    def _room_for(self, n_nodes: int) -> NDArray[np.float32]:
+        """Room for smoothed embeddings, the same each time: fresh memory costs more than what is computed there."""
+        if len(self._smoothed) < n_nodes:
+            shape = n_nodes + n_nodes // 4, len(_SMOOTHING_SIZES), self._embeddings.shape[1]
+            self._smoothed = np.empty(shape, np.float32)
+        return self._smoothed[:n_nodes]
 
 
-@njit(cache=True, parallel=True)
-def _ranks_and_shared(neighbors, edges, block_starts, sizes, weights, n_weighted):
-    """Rank of each end in the other's list (m, 2), neighbours shared at each size and weighted sum (m, sizes + 1)."""
-    n, k = neighbors.shape
-    ranks = np.full((len(edges), 2), _UNRANKED, np.float32)
-    shared = np.zeros((len(edges), len(sizes) + 1), np.float32)
-    for block in prange(len(block_starts) - 1):
-        start, stop = block_starts[block], block_starts[block + 1]
-        if start == stop:
+@njit(cache=True, parallel=True, fastmath=True)
+def _smooth(embeddings, neighbors, similarities, nodes, sizes, smoothed):
+    """Normalised sums of embeddings and their weighted neighbours, over more and more of these."""
+    d = embeddings.shape[1]
+    for row in prange(len(nodes)):
+        i = nodes[row]
+        taken = 0
+        for s in range(len(sizes)):
+            before = embeddings[i] if s == 0 else smoothed[row, s - 1]
+            total = smoothed[row, s]
+            for c in range(d):
+                total[c] = before[c]
+            while taken < min(sizes[s], neighbors.shape[1]):
+                other = embeddings[neighbors[i, taken]]
+                weight = min(max(similarities[i, taken], np.float32(0)), np.float32(1))
+                weight = weight * weight * weight
+                for c in range(d):
+                    total[c] += weight * other[c]
+                taken += 1
+        for s in range(len(sizes)):
+            total = smoothed[row, s]
+            square = np.float32(0)
+            for c in range(d):
+                square += total[c] * total[c]
+            scale = np.float32(1) / max(np.sqrt(square), np.float32(1e-12))
+            for c in range(d):
+                total[c] *= scale
+
+
+@njit(cache=True, parallel=True, fastmath=True)
+def _describe(edges, blocks, positions, embeddings, neighbors, per_node, weight, smoothed, row_of, sizes, out):
+    """Fill `out` in the order of `FEATURE_NAMES`; `per_node` holds local means, log in-degree and 1 / spread.
+
+    A row of `positions` comes and goes filled with k: the rank of every node in the list of the current first end.
+    """
+    k = neighbors.shape[1]
+    d = embeddings.shape[1]
+    n_weighted = min(k, N_CANDIDATES)
+    for block in prange(len(blocks) - 1):
+        if blocks[block] == blocks[block + 1]:
             continue
-        position = np.full(n, k, np.int32)  # rank of every node in the list of the current first end, k = not there
+        position = positions[block]
+        worse = np.empty(k, np.int32)  # of a neighbour's two positions
         current = -1
-        for e in range(start, stop):
+        for e in range(blocks[block], blocks[block + 1]):
             i, j = edges[e, 0], edges[e, 1]
             if i != current:
                 if current >= 0:
@@ -187,52 +204,52 @@ def _ranks_and_shared(neighbors, edges, block_starts, sizes, weights, n_weighted
                 for q in range(k):
                     position[neighbors[i, q]] = q
                 current = i
-            if position[j] < k:
-                ranks[e, 0] = position[j] + 1
+            features = out[e]
+
+            rank = 0
             for q in range(k):
                 neighbor = neighbors[j, q]
+                worse[q] = max(position[neighbor], np.int32(q))
                 if neighbor == i:
-                    ranks[e, 1] = q + 1
-                p = position[neighbor]
-                if p < k:
-                    worse = max(p, q)
-                    for s in range(len(sizes)):
-                        if worse < sizes[s]:
-                            shared[e, s] += 1
-                    if worse < n_weighted:
-                        shared[e, len(sizes)] += weights[neighbor]
-    return ranks, shared
+                    rank = q + 1
+            back = np.float32(rank) if rank > 0 else np.float32(_UNRANKED)
+            there = np.float32(position[j] + 1) if position[j] < k else np.float32(_UNRANKED)
+            features[1], features[2] = np.log(min(there, back)), np.log(max(there, back))
+            for s in range(len(sizes)):
+                shared, size = 0, min(sizes[s], k)
+                for q in range(size):
+                    shared += worse[q] < size
+                features[3 + s] = np.float32(shared) / np.float32(size)
+            adamic_adar = np.float32(0)
+            for q in range(n_weighted):
+                if worse[q] < n_weighted:
+                    adamic_adar += weight[neighbors[j, q]]
+            features[7] = adamic_adar
 
-
-@njit(cache=True, parallel=True, fastmath=True)
-def _dot(first, second, edges):
-    """Row product first[i] · second[j] of every edge (i, j)."""
-    product = np.empty(len(edges), np.float32)
-    for e in prange(len(edges)):
-        i, j = edges[e, 0], edges[e, 1]
-        total = np.float32(0)
-        for c in range(first.shape[1]):
-            total += first[i, c] * second[j, c]
-        product[e] = total
-    return product
-
-
-@njit(cache=True, parallel=True, fastmath=True)
-def _smooth(embeddings, neighbors, weights):
-    """Normalised sum of each embedding and its weighted neighbours."""
-    n, d = embeddings.shape
-    smoothed = np.empty((n, d), np.float32)
-    for i in prange(n):
-        for c in range(d):
-            smoothed[i, c] = embeddings[i, c]
-        for q in range(weights.shape[1]):
-            j, weight = neighbors[i, q], weights[i, q]
+            a, b = row_of[i], row_of[j]
+            similarity = np.float32(0)
+            near, near_i, near_j = np.float32(0), np.float32(0), np.float32(0)
+            wide, wide_i, wide_j = np.float32(0), np.float32(0), np.float32(0)
             for c in range(d):
-                smoothed[i, c] += weight * embeddings[j, c]
-        norm = np.float32(0)
-        for c in range(d):
-            norm += smoothed[i, c] * smoothed[i, c]
-        norm = max(np.sqrt(norm), np.float32(1e-12))
-        for c in range(d):
-            smoothed[i, c] /= norm
-    return smoothed
+                x, y = embeddings[i, c], embeddings[j, c]
+                similarity += x * y
+                near += smoothed[a, 0, c] * smoothed[b, 0, c]
+                near_i += smoothed[a, 0, c] * y
+                near_j += x * smoothed[b, 0, c]
+                wide += smoothed[a, 1, c] * smoothed[b, 1, c]
+                wide_i += smoothed[a, 1, c] * y
+                wide_j += x * smoothed[b, 1, c]
+            features[0] = similarity
+            features[23], features[24], features[25] = near, min(near_i, near_j), max(near_i, near_j)
+            features[26], features[27], features[28] = wide, min(wide_i, wide_j), max(wide_i, wide_j)
+
+            of_i, of_j = per_node[i], per_node[j]
+            for p in range(5):
+                features[8 + 2 * p] = min(of_i[p], of_j[p])
+                features[9 + 2 * p] = max(of_i[p], of_j[p])
+            z_i, z_j = (similarity - of_i[3]) * of_i[5], (similarity - of_j[3]) * of_j[5]
+            features[18], features[19] = min(z_i, z_j), max(z_i, z_j)
+            features[20] = similarity - (of_i[2] + of_j[2]) / 2
+            features[21], features[22] = similarity - max(of_i[0], of_j[0]), similarity - min(of_i[0], of_j[0])
+        for q in range(k):
+            position[neighbors[current, q]] = k

@@ -6,9 +6,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from hilander.graph.cluster_features import cluster_features
 from hilander.graph.knn import nearest_neighbors
-from hilander.graph.relational_graph import RelationalGraph, assemble, cluster_features, look_up
-from hilander.graph.relations import N_CONTEXT, relational_features, sorted_pairs, undirected_edges
+from hilander.graph.pairs import sorted_pairs, undirected_edges
+from hilander.graph.relational_graph import RelationalGraph, assemble, look_up
+from hilander.graph.relations import N_CONTEXT, relational_features
 
 _N_CANDIDATES = 10  # nearest clusters, by either feature, that become edges
 _LEAST_EVIDENCE = 0.02  # linkage per item of the smaller cluster that makes an edge
@@ -59,7 +61,7 @@ def super_graph(
     smaller = np.minimum(sizes[pairs // n], sizes[pairs % n])
     evident = pairs[total > _LEAST_EVIDENCE * smaller]
 
-    near = [undirected_edges(neighbors, _N_CANDIDATES) for neighbors, _ in nearest]
+    near = [undirected_edges(neighbors, n_candidates=_N_CANDIDATES) for neighbors, _ in nearest]
     candidates = np.concatenate([*near, np.stack([evident // n, evident % n], axis=1)])
     found = sorted_pairs(candidates[:, 0], candidates[:, 1], n)
     i, j = found.T
@@ -75,7 +77,7 @@ def super_graph(
         relational_features(cluster, *nearest[1], found),
         np.stack(columns, axis=1).astype(np.float32),
     ]
-    return assemble(found, np.concatenate(features, axis=1), sizes)
+    return assemble(found, np.concatenate(features, axis=1).__getitem__, sizes)
 
 
 def _unit_rows(features: NDArray[np.float32]) -> NDArray[np.float32]:

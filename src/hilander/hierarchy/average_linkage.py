@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 from numba import njit
@@ -91,10 +93,26 @@ def _merge_parallel(
     """Add up the linkage of pairs that have become one, and drop those that have become loops."""
     apart = pairs[:, 0] != pairs[:, 1]
     pairs, totals = pairs[apart], totals[apart]
-    keys = pairs.min(axis=1) * n_nodes + pairs.max(axis=1)
-    unique, position = np.unique(keys, return_inverse=True)
-    summed = np.bincount(position, totals, len(unique)).astype(np.float64)
-    return np.stack([unique // n_nodes, unique % n_nodes], axis=1), summed
+    low, high = np.minimum(pairs[:, 0], pairs[:, 1]), np.maximum(pairs[:, 0], pairs[:, 1])
+    keys, (totals,) = sum_by_key(low * n_nodes + high, totals)
+    return np.stack([keys // n_nodes, keys % n_nodes], axis=1), totals
+
+
+def sum_by_key(keys: NDArray[np.int64], *values: NDArray[Any]) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
+    """Return the sorted unique keys, and for each of `values` (m,) its sums over equal keys.
+
+    Examples
+    --------
+    >>> sum_by_key(np.array([7, 3, 7]), np.array([1, 2, 4]))
+    (array([3, 7]), [array([2., 5.])])
+    """
+    values = tuple(np.asarray(value, np.float64) for value in values)
+    if (keys[1:] > keys[:-1]).all():
+        return keys, list(values)
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    first = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
+    return keys[first], [np.add.reduceat(value[order], first) for value in values]
 
 
 @njit(cache=True)

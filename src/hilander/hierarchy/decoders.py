@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from hilander.hierarchy.average_linkage import average_linkage
+from hilander.hierarchy.average_linkage import average_linkage, sum_by_key
 from hilander.hierarchy.constrained_tree import constrained_tree
 from hilander.hierarchy.constraints import Constraints
 from hilander.hierarchy.decode import Links, parents_from_labels, tree_parents
@@ -36,10 +36,9 @@ def average(
     """
     low, high = np.minimum(links.source, links.target), np.maximum(links.source, links.target)
     n = len(links.density)
-    pairs, inverse, counts = np.unique(low * n + high, return_inverse=True, return_counts=True)
-    linkage = np.bincount(inverse, links.linkage) / counts
+    pairs, (total, count) = sum_by_key(low * n + high, links.linkage, np.ones(len(low)))
     edges = np.stack([pairs // n, pairs % n], axis=1)
-    labels = average_linkage(edges, linkage, n, max(threshold, _LEAST_THRESHOLD), sizes, constraints)
+    labels = average_linkage(edges, total / count, n, max(threshold, _LEAST_THRESHOLD), sizes, constraints)
     return parents_from_labels(labels, links.density)
 
 

@@ -29,12 +29,15 @@ class LevelGraph:
     similarities : ndarray of shape (n_nodes, k), float32
     below : Level or None
         The level that this one was merged from.
+    number : int
+        0 for the items' own.
     """
 
     nodes: Nodes
     neighbors: NDArray[np.int64]
     similarities: NDArray[np.float32]
     below: Level | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def build_levels(
             found = np.empty((len(nodes), 0), np.int64), np.empty((len(nodes), 0), np.float32)
         else:
             found = nearest_neighbors(_searched(nodes, search_features), n_neighbors, random_state=random_state)
-        graph = LevelGraph(nodes, *found, below=below)
+        graph = LevelGraph(nodes, *found, below=below, number=number)
         links = link(graph)
         parents = decode(links, graph)
         level = Level(graph, links, parents, next_level(nodes, parents, embeddings))

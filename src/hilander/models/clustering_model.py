@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from hilander.hierarchy.decode import Links
 from hilander.hierarchy.levels import MAX_LEVELS, LevelGraph
+from hilander.models.attachment import Attachment, NeighborhoodGraph
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,11 @@ class ClusteringSettings:
     search_features : str
         What the neighbours of upper levels are searched by: "identity", "cluster" or "none".
     first_threshold : float
-        Level 0 merges no further than this, also where p_τ is lower: what is less certain is left to the levels
-        above, which see whole clusters.
+        All levels but the last merge no further than this, also where p_τ is lower: what is less certain is left to
+        the last one, which sees whole clusters.
+    adapt_threshold : bool
+        Choose p_τ anew for the data at hand, see `hilander.linkage_threshold`; `linkage_threshold` then holds only
+        where nothing is clustered.
     """
 
     n_neighbors: int = 10
@@ -43,6 +49,7 @@ class ClusteringSettings:
     early_stop: bool = False
     search_features: str = "identity"
     first_threshold: float = 0.0
+    adapt_threshold: bool = False
 
 
 @dataclass
@@ -72,6 +79,10 @@ class ClusteringModel(ABC):
     @abstractmethod
     def link(self, graph: LevelGraph) -> Links:
         """Predict linkage and density on one level."""
+
+    def attach(self, embeddings: NDArray[np.float32], n_neighbors: int) -> Attachment:
+        """Return what links new points to these fitted ones, (n, d) float32, distinct rows of norm 1; n >= 2."""
+        return NeighborhoodGraph(self, embeddings, n_neighbors)
 
     def network(self) -> nn.Module | None:
         """The learned part, whose weights are saved; None where nothing is learned."""

@@ -8,12 +8,12 @@ from pathlib import Path
 from hilander.models.clustering_model import ClusteringModel
 from hilander.models.persistence import load_model
 
-FOLDER = Path(__file__).parent / "general"  # written by `make general-model`
+FOLDER = Path(__file__).parents[1] / "pretrained" / "general"  # written by `make general-model`
 
 
 @cache
 def general_model() -> ClusteringModel:
-    """Return the model that has learned from drawn embeddings of many kinds and from the built-in glyphs.
+    """Return the model that `HiLander()` clusters with: learned from drawn embeddings of many kinds and from glyphs.
 
     It has seen 600 to 12,000 items of 32 to 1,024 columns at a time. One that is trained on classes of the domain at
     hand is better where there are labels for it.

@@ -20,7 +20,7 @@ clusterer.labels_
 |---|---|
 {rows}
 
-Embeddings must come from the encoder that made the training embeddings{width_note}.
+{origin}
 `config.json` holds every setting and the SHA-256 of `model.safetensors`; neither file can run code.
 """
 
@@ -41,5 +41,7 @@ def write_card(config: dict[str, Any]) -> str:
         variant=config["variant"],
         width="any width" if width is None else width,
         rows="\n".join(f"| {name} | {value} |" for name, value in rows.items()),
-        width_note="" if width is None else f", {width} columns wide",
+        origin="Any embeddings will do; best are those of the encoder that made the training embeddings."
+        if width is None
+        else f"Embeddings must come from the encoder that made the training embeddings, {width} columns wide.",
     )

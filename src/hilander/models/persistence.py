@@ -8,11 +8,11 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from hilander.config import ConfigError, from_mapping
 from hilander.model_folder import ModelFolderError, read_model_folder, write_model_folder
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.models.model_card import write_card
 from hilander.models.registry import MODELS
+from hilander.typed_mapping import ConfigError, from_mapping
 
 FORMAT = "hilander-model/1"
 WEIGHTS = "model.safetensors"

@@ -15,6 +15,8 @@ from hilander.graph.super_graph import super_graph
 from hilander.hierarchy.decode import Links
 from hilander.hierarchy.levels import LevelGraph
 from hilander.models.clustering_model import ClusteringModel
+from hilander.models.relational_attachment import RelationalAttachment
+from hilander.nn.chunked_lander import link_in_chunks
 from hilander.nn.device import resolve_device
 from hilander.nn.relational_lander import RelationalLander
 
@@ -71,10 +73,12 @@ def link_items(
     neighbors, similarities : ndarray of shape (n, k), int64 and float32
         From `hilander.graph.knn.nearest_neighbors`, k = 40 where n allows.
     """
-    first = predict(network, first_graph(embeddings, neighbors, similarities))
-    graph = next_graph(embeddings, neighbors, similarities, first.graph, first.linkage)
-    del first  # its features take as much memory as those of the next graph
-    return predict(network, graph)
+
+    def rebuilt() -> RelationalGraph:
+        first = predict(network, first_graph(embeddings, neighbors, similarities))
+        return next_graph(embeddings, neighbors, similarities, first.graph, first.linkage)
+
+    return predict(network, rebuilt())  # which alone holds the graph, and so can free what is read
 
 
 def link_clusters(
@@ -102,6 +106,10 @@ def link_clusters(
 
 def predict(network: RelationalLander, graph: RelationalGraph) -> Prediction:
     """Return linkage and density on one graph."""
+    if network.feature_mean.device.type == "cpu":
+        # What features are made from is freed as soon as they are read.
+        chunks, graph = graph.feature_chunks(), graph.without_features()
+        return Prediction(graph, *link_in_chunks(network, chunks, graph.edges, graph.degrees))
     with torch.inference_mode():
         logits, density = network.eval()(*graph_tensors(graph, network.feature_mean.device))
     return Prediction(graph, logits[-1].sigmoid().cpu().numpy(), density.cpu().numpy())
@@ -150,6 +158,11 @@ class RelationalModel(ClusteringModel):
         edges = np.stack([bottom.links.source, bottom.links.target], axis=1)
         embeddings, members = bottom.graph.nodes.features, graph.nodes.members
         return _from_denser(link_clusters(landers.clusters, embeddings, edges, bottom.links.linkage, members))
+
+    def attach(self, embeddings: NDArray[np.float32], n_neighbors: int) -> RelationalAttachment:
+        """Return what links new points to these fitted ones; see `hilander.models.relational_attachment`."""
+        network = self.landers.to(resolve_device(self.device)).items
+        return RelationalAttachment(network, embeddings, n_neighbors)
 
     def network(self) -> RelationalLanders:
         """Both networks."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -10,12 +10,22 @@ import numpy as np
 from hilander.graph.targets import density_of
 from hilander.hierarchy.decode import Links
 from hilander.hierarchy.levels import LevelGraph
-from hilander.models.clustering_model import ClusteringModel
+from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
+
+SETTINGS = ClusteringSettings(linkage_threshold=0.7, decode="average_linkage", search_features="cluster")
 
 
 @dataclass
 class SimilarityModel(ClusteringModel):
-    """Cosine similarity as linkage and the mean over the neighbours as density: a start, and a baseline."""
+    """Cosine similarity as linkage and the mean over the neighbours as density: what learned linkage is compared with.
+
+    Attributes
+    ----------
+    settings : ClusteringSettings
+        Average linkage down to a cosine of 0.7 by default, a guess: nothing tells the right one.
+    """
+
+    settings: ClusteringSettings = field(default=SETTINGS)
 
     variant: ClassVar[str] = "similarity"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -94,7 +96,7 @@ class RelationalLander(nn.Module):
         -------
         list of n_rounds + 1 Tensors of shape (m,), and Tensor of shape (n,), float32
         """
-        states = torch.cat([self.encode(self._standardize(chunk)) for chunk in features.split(_chunk_size(features))])
+        states = self.first_states(features)
         logits = [self.readouts[0](states)[:, 0]]
         for message_round, readout in zip(self.rounds, list(self.readouts)[1:], strict=True):
             states = message_round(states, logits[-1].sigmoid(), edges, triangles, degrees)
@@ -104,9 +106,31 @@ class RelationalLander(nn.Module):
         density = sum_at_ends(signed[:, None], edges, len(degrees))[:, 0] / degrees.clamp(min=1)
         return logits, density
 
+    def first_states(self, features: Tensor) -> Tensor:
+        """Return the edge states (m, hidden) that the rounds start from."""
+        return torch.cat([self.encode(self._standardize(chunk)) for chunk in features.split(_chunk_size(features))])
+
     def _standardize(self, features: Tensor) -> Tensor:
         scaled = (features - self.feature_mean) / self.feature_std
         return scaled.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
+
+
+class Summary(NamedTuple):
+    """What one round knows of the graph before it updates the edges, as the formulas of `MessageRound` name it.
+
+    Attributes
+    ----------
+    sums : Tensor of shape (n, 2 hidden + 1)
+        S_i of relu(h), p·relu(h) and p.
+    channels : Tensor of shape (m, n_channels + 1)
+        q.
+    strength : Tensor of shape (n, n_channels + 1)
+        s.
+    """
+
+    sums: Tensor
+    channels: Tensor
+    strength: Tensor
 
 
 class MessageRound(nn.Module):
@@ -133,24 +157,37 @@ class MessageRound(nn.Module):
 
     def forward(self, states: Tensor, linkage: Tensor, edges: Tensor, triangles: Tensor, degrees: Tensor) -> Tensor:
         """Return the next states (m, hidden) from `states` (m, hidden) and `linkage` (m,)."""
-        nodes = self._nodes(states, linkage[:, None], edges, degrees[:, None].clamp(min=1))
+        summary = self.summarize(states, linkage, edges, len(degrees))
+        paths = sum_of_triangle_products(summary.channels, triangles)
+        return self.advance(states, edges, degrees, paths, summary)
+
+    def summarize(self, states: Tensor, linkage: Tensor, edges: Tensor, n_nodes: int) -> Summary:
+        """Return what the edges say of the nodes at their ends, and show of themselves in triangles."""
+        sums = torch.zeros((), device=states.device)
+        for chunk, p, ends in zip(
+            *(each.split(_EDGES_PER_CHUNK) for each in (states, linkage[:, None], edges)), strict=True
+        ):
+            active = chunk.relu()
+            sums = sums + sum_at_ends(torch.cat([active, active * p, p], dim=1), ends, n_nodes)
         channels = torch.cat([linkage[:, None], self.to_channels(states).sigmoid()], dim=1)
-        paths = sum_of_triangle_products(channels, triangles)
-        strength = sum_at_ends(channels, edges, len(degrees))
+        return Summary(sums, channels, sum_at_ends(channels, edges, n_nodes))
+
+    def advance(self, states: Tensor, edges: Tensor, degrees: Tensor, paths: Tensor, summary: Summary) -> Tensor:
+        """Return the next states, with T in `paths` (m, n_channels + 1)."""
+        nodes = self.nodes(summary.sums, degrees[:, None].clamp(min=1))
         next_states, chunk = [], _chunk_size(states)
         for start in range(0, max(len(states), 1), chunk):
             rows = slice(start, start + chunk)
+            channels = summary.channels[rows]
             next_states.append(
-                self._next_states(states[rows], edges[rows], channels[rows], paths[rows], nodes, strength)
+                self._next_states(states[rows], edges[rows], channels, paths[rows], nodes, summary.strength)
             )
         return torch.cat(next_states)
 
-    def _nodes(self, states: Tensor, linkage: Tensor, edges: Tensor, degrees: Tensor) -> Tensor:
-        sums = torch.zeros((), device=states.device)
-        for chunk, p, ends in zip(*(each.split(_EDGES_PER_CHUNK) for each in (states, linkage, edges)), strict=True):
-            active = chunk.relu()
-            sums = sums + sum_at_ends(torch.cat([active, active * p, p], dim=1), ends, len(degrees))
-        plain, weighted, mass = sums.split([states.shape[1], states.shape[1], 1], dim=1)
+    def nodes(self, sums: Tensor, degrees: Tensor) -> Tensor:
+        """Return n (n, hidden) from the sums of `Summary` and the degrees (n, 1), at least 1."""
+        hidden = (sums.shape[1] - 1) // 2
+        plain, weighted, mass = sums.split([hidden, hidden, 1], dim=1)
         summary = [plain / degrees, weighted / (mass + 0.1), mass / _TYPICAL_DEGREE, degrees.log() / 3]
         return self.to_node(torch.cat(summary, dim=1)).relu()
 

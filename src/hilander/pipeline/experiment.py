@@ -12,9 +12,10 @@ from typing import Any
 import yaml
 
 from hilander.atomic_write import atomic_file
-from hilander.config import ConfigError, Params, from_mapping, load_params
+from hilander.config import Params, load_params
 from hilander.pipeline.dvc_stages import run_dvc
 from hilander.pipeline.leftovers import EXPERIMENTS
+from hilander.typed_mapping import ConfigError, from_mapping
 
 
 class ExperimentError(RuntimeError):

@@ -41,7 +41,7 @@ def cluster_images_answer(fitted: HiLander, ids: list[str], version: str) -> dic
 
 
 def assign_answer(assignment: Assignment, version: str) -> dict[str, Any]:
-    """Describe to which existing clusters items belong; ``null`` is a new one."""
+    """Describe to which existing clusters items belong; ``"new"`` is none of them."""
     return {
         "clusters": [int(label) if label >= 0 else "new" for label in assignment.labels],
         "probabilities": rounded(assignment.probabilities),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from hilander.config import ConfigError, from_mapping
+from hilander.typed_mapping import ConfigError, from_mapping
 
 CONFIGURATION_VARIABLE = "HILANDER_SERVING_CONFIG"
 MODELS_VARIABLE = "HILANDER_MODELS"

@@ -9,8 +9,8 @@ import secrets
 import sys
 from pathlib import Path
 
-from hilander.config import ConfigError
 from hilander.serving.configuration import Security, load_configuration
+from hilander.typed_mapping import ConfigError
 
 logger = logging.getLogger(__name__)
 

@@ -85,6 +85,7 @@ def _write_tables(evaluation: Evaluation, items: pd.DataFrame, ours: Prediction)
         pd.DataFrame(methods).to_csv(folder / "methods.csv", index=False)
         evaluation.sizes.to_csv(folder / "cluster_sizes.csv", index=False)
         evaluation.reliability.to_csv(folder / "reliability.csv", index=False)
+        evaluation.precision_coverage.to_csv(folder / "precision_coverage.csv", index=False)
         evaluation.levels.to_csv(folder / "levels.csv", index=False)
 
 

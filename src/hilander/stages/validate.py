@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from hilander.atomic_write import atomic_file
-from hilander.config import ConfigError, load_params
+from hilander.config import load_params
 from hilander.data import DataError, read_dataset, with_splits
 from hilander.data.validation import validate_dataset
+from hilander.typed_mapping import ConfigError
 
 REPORT, DOCS = Path("reports/validation.json"), Path("reports/data_docs")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from hilander.clustering import distinct_rows, model_levels
+from hilander.clustering import distinct_rows
 from hilander.graph.knn import nearest_neighbors
-from hilander.hierarchy.decode import Links
-from hilander.hierarchy.levels import LevelGraph
 from hilander.metrics import score
+from hilander.model_levels import model_levels, remembered
 from hilander.models.clustering_model import ClusteringModel
+from hilander.training.labelled_set import LabelledSet
 
 logger = logging.getLogger(__name__)
 
@@ -65,15 +64,7 @@ def choose_threshold(
     first, inverse = distinct_rows(embeddings)
     distinct = embeddings[first]
     nearest = nearest_neighbors(distinct, settings.n_neighbors, random_state=random_state)
-    linked: dict[bytes, Links] = {}
-
-    def link(graph: LevelGraph) -> Links:
-        """Predict each set of nodes once: level 0 is the same for all candidates, and often level 1 is."""
-        key = hashlib.sha256(graph.nodes.members.tobytes()).digest()
-        if key not in linked:
-            linked[key] = model.link(graph)
-        return linked[key]
-
+    link = remembered(model.link)  # level 0 is the same for all candidates, and often those above it are
     table = []
     for threshold in tqdm(thresholds, desc="threshold", disable=not show_progress):
         candidate = replace(settings, linkage_threshold=threshold)
@@ -83,10 +74,30 @@ def choose_threshold(
         reported = {name: scores[name] for name in ("f_pairwise", "f_bcubed", "clusters")}
         table.append({"threshold": threshold, **reported})
         logger.info("threshold %.2f: F_P %.3f, F_B %.3f", threshold, scores["f_pairwise"], scores["f_bcubed"])
-    best = max(table, key=lambda row: row["f_pairwise"] + row["f_bcubed"])
-    return ThresholdChoice(best["threshold"], table)
+    return _best(table)
+
+
+def choose_threshold_for_all(
+    model: ClusteringModel, sets: Sequence[LabelledSet], *, random_state: int = 0, show_progress: bool = False
+) -> ThresholdChoice:
+    """Choose the one threshold that is best on the mean over several sets of training classes."""
+    tables = [
+        choose_threshold(
+            model, each.embeddings, each.labels, random_state=random_state, show_progress=show_progress
+        ).table
+        for each in sets
+    ]
+    table = [
+        {name: float(np.mean([row[name] for row in same])) for name in same[0]} for same in zip(*tables, strict=True)
+    ]
+    return _best(table)
 
 
 def with_threshold(model: ClusteringModel, choice: ThresholdChoice) -> ClusteringModel:
     """Return the model with that threshold in its settings."""
     return replace(model, settings=replace(model.settings, linkage_threshold=choice.threshold))
+
+
+def _best(table: list[dict[str, float]]) -> ThresholdChoice:
+    best = max(table, key=lambda row: row["f_pairwise"] + row["f_bcubed"])
+    return ThresholdChoice(best["threshold"], table)

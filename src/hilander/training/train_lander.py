@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from hilander.config import LanderParams, PublishedParams, RelationalParams
 from hilander.embeddings import check_embeddings, check_labels
 from hilander.models.clustering_model import ClusteringModel
+from hilander.training.labelled_set import LabelledSet, thinned
 from hilander.training.published import fit_published
-from hilander.training.relational import LabelledSet, fit_relational
-from hilander.training.threshold import choose_threshold, with_threshold
+from hilander.training.relational import fit_relational
+from hilander.training.threshold import choose_threshold_for_all, with_threshold
 
 
 def train_lander(
@@ -83,13 +84,16 @@ def train_lander(
         "show_progress": show_progress,
     }
     model: ClusteringModel
+    whole = LabelledSet(checked, classes, neighbors)
+    sets = [whole]
     if variant == "published" and isinstance(params, PublishedParams):
         model, history = fit_published(checked, classes, params, neighbors=neighbors, **common)
     elif variant == "hilander" and isinstance(params, RelationalParams):
-        model, history = fit_relational([LabelledSet(checked, classes, neighbors)], params, **common)
+        sets = [thinned(whole, seed=i) for i in range(params.n_thinned)] or [whole]
+        model, history = fit_relational(sets, params, **common)
     else:
         raise ValueError(f"params of variant {variant!r} expected, got {type(params).__name__}")
-    choice = choose_threshold(model, checked, classes, random_state=random_state, show_progress=show_progress)
+    choice = choose_threshold_for_all(model, sets, random_state=random_state, show_progress=show_progress)
     model.provenance |= {
         "trained_on": {"items": len(checked), "classes": n_classes},
         "history": history,

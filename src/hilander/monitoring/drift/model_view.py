@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilander.clustering import distinct_rows, model_levels
+from hilander.clustering import distinct_rows
+from hilander.model_levels import model_levels
 from hilander.models.clustering_model import ClusteringModel
 
 

@@ -1,0 +1,84 @@
+"""Nearest neighbours by comparing rows with all others: matrix products in blocks that stay in cache."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import faiss
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+_ROWS_PER_BLOCK = 512
+_CANDIDATES_PER_BLOCK = 2048  # with the rows of a block a product of 4 MB
+
+
+def compare_with_all(
+    embeddings: NDArray[np.float32], k: int, rows: NDArray[np.int64], *, show_progress: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the k nearest others of some rows, k < n.
+
+    faiss's flat search does the same; its own matrix product knows no AVX-512 and takes twice the time.
+
+    Parameters
+    ----------
+    embeddings : ndarray of shape (n, d), float32
+        L2-normalised; a memory map is read block by block.
+    k : int
+    rows : ndarray of shape (r,), int64
+    show_progress : bool
+
+    Returns
+    -------
+    neighbors : ndarray of shape (r, k), int64
+        By decreasing similarity, among equal ones the lower first.
+    similarities : ndarray of shape (r, k), float32
+        Within [-1, 1].
+    """
+    n = len(embeddings)
+    neighbors = np.full((len(rows), k), -1, np.int64)
+    similarities = np.full((len(rows), k), -np.inf, np.float32)
+
+    def answer(start: int) -> int:
+        block = slice(start, start + _ROWS_PER_BLOCK)
+        queries, asking = embeddings[rows[block]], np.arange(len(rows[block]))
+        for first in range(0, n, _CANDIDATES_PER_BLOCK):
+            candidates = np.arange(first, min(first + _CANDIDATES_PER_BLOCK, n))
+            products = queries @ embeddings[first : first + _CANDIDATES_PER_BLOCK].T
+            keep_nearest(products, asking, candidates, rows[block], neighbors[block], similarities[block])
+        return len(asking)
+
+    bar = tqdm(total=len(rows), desc="neighbors", unit="row", unit_scale=True, disable=not show_progress)
+    threads = ThreadPoolExecutor(faiss.omp_get_max_threads())
+    with bar, threadpool_limits(1, user_api="blas"), threads:
+        blocks = [threads.submit(answer, start) for start in range(0, len(rows), _ROWS_PER_BLOCK)]
+        try:
+            for block in as_completed(blocks):
+                bar.update(block.result())
+        finally:  # after Ctrl-C only the blocks under way are waited for
+            threads.shutdown(cancel_futures=True)
+    return neighbors, np.clip(similarities, -1.0, 1.0, out=similarities)
+
+
+@njit(cache=True, nogil=True)
+def keep_nearest(products, asking, candidates, rows, neighbors, similarities):
+    """Insert what is nearer than the last of each row's sorted neighbours so far, but never the row itself.
+
+    ``products[q, c]`` is the similarity of ``rows[asking[q]]`` to ``candidates[c]``; the neighbours are of `rows`.
+    """
+    k = neighbors.shape[1]
+    for q in range(len(asking)):
+        row = asking[q]
+        own = rows[row]
+        for c in range(len(candidates)):
+            similarity = products[q, c]
+            if similarity > similarities[row, k - 1] and candidates[c] != own:
+                place = k - 1
+                while place > 0 and similarities[row, place - 1] < similarity:
+                    similarities[row, place] = similarities[row, place - 1]
+                    neighbors[row, place] = neighbors[row, place - 1]
+                    place -= 1
+                similarities[row, place] = similarity
+                neighbors[row, place] = candidates[c]

@@ -1,0 +1,98 @@
+"""The linkage threshold that suits the data at hand, by the model's own linkage and without a label."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilander.hierarchy.constraints import Constraints
+from hilander.hierarchy.decode import Links
+from hilander.hierarchy.decoders import get_decoder
+from hilander.hierarchy.levels import LevelGraph
+from hilander.hierarchy.next_level import find_roots
+from hilander.model_levels import model_levels
+from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
+
+CANDIDATES = (0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)  # of equals the first, finest one is taken
+
+
+def adapt_threshold(
+    embeddings: NDArray[np.float32],
+    model: ClusteringModel,
+    settings: ClusteringSettings,
+    *,
+    constraints: Constraints | None = None,
+    link: Callable[[LevelGraph], Links] | None = None,
+    random_state: int = 0,
+) -> ClusteringSettings:
+    """Return the settings with the threshold of `CANDIDATES` under which the last level has the highest expected F.
+
+    How large the classes of unseen data are, and so how far the mean linkage between their parts may fall, is not
+    known. But the model says of every pair of neighbours how likely they belong together; a clustering that joins and
+    parts these pairs well by the model's own judgement is taken for a good one. See `expected_f`.
+
+    Parameters
+    ----------
+    embeddings, model, settings, constraints, link, random_state
+        As in `hilander.model_levels.model_levels`.
+    """
+    lowest = replace(settings, linkage_threshold=min(CANDIDATES))
+    levels = list(
+        model_levels(embeddings, model, lowest, constraints=constraints, link=link, random_state=random_state)
+    )
+    if not levels:
+        return settings
+    items, last = levels[0].links, levels[-1]
+    held = constraints
+    if constraints is not None and last.graph.below is not None:
+        held = constraints.on(last.graph.nodes.members)
+    decoder = get_decoder(settings.decode)
+
+    def expected(threshold: float) -> float:
+        parents = decoder(last.links, threshold, last.graph.nodes.sizes, held)
+        return expected_f(items, find_roots(parents)[last.graph.nodes.members])
+
+    return replace(settings, linkage_threshold=max(CANDIDATES, key=expected))
+
+
+def expected_f(links: Links, members: NDArray[np.int64]) -> float:
+    """Return the F of a clustering on the linked pairs, where each is a true pair with the probability of its linkage.
+
+    Twice the expected number of true pairs within clusters, over the expected number of true pairs and the number of
+    pairs within clusters. As each item has about as many neighbours, all of them count alike, whatever the size of
+    their clusters.
+
+    Parameters
+    ----------
+    links : Links
+        Of level 0.
+    members : ndarray of shape (n,), int64
+        Cluster of each item.
+    """
+    within = members[links.source] == members[links.target]
+    linkage = links.linkage.astype(np.float64)
+    return float(2 * linkage[within].sum() / max(linkage.sum() + within.sum(), 1e-12))
+
+
+def multiply_odds(threshold: float, granularity: float) -> float:
+    """Return the threshold whose odds are so many times those of `threshold`.
+
+    Raises
+    ------
+    ValueError
+        The granularity is not a number above 0.
+
+    Examples
+    --------
+    >>> multiply_odds(0.5, 3.0)
+    0.75
+    """
+    if not (granularity > 0 and math.isfinite(granularity)):
+        raise ValueError(f"granularity must be above 0, 1 for the model's own and higher for finer; got {granularity}")
+    if granularity == 1:
+        return threshold  # to the last bit
+    return granularity * threshold / (granularity * threshold + 1 - threshold)

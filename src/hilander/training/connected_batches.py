@@ -1,0 +1,83 @@
+"""Connected parts of labelled graphs, each a training step with its targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hilander.graph.connected_parts import connected_core, with_halo
+from hilander.graph.relational_graph import RelationalGraph
+from hilander.models.relational import graph_tensors
+
+_COVERAGE = 1.2  # how often a node of a small graph lies in a core, on average
+
+
+@dataclass(frozen=True)
+class LabelledGraph:
+    """One graph to learn from, the node that each item belongs to and its class, (n_items,) both."""
+
+    graph: RelationalGraph
+    members: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One connected part: inputs of the network, targets, and where they count."""
+
+    inputs: tuple[Tensor, Tensor, Tensor, Tensor]
+    linked: Tensor  # (m,) float32, share of the pairs of items that are of one class
+    weight: Tensor  # (m,) float32, mean 1
+    density: Tensor  # (n,) float32
+    edge_counts: Tensor  # (m,) bool
+    node_counts: Tensor  # (n,) bool
+
+
+def connected_batches(
+    level: LabelledGraph, n_cores: int, core_size: int, rng: np.random.Generator, device: torch.device
+) -> list[Batch]:
+    """Cut at most so many parts out of a graph, of so many nodes without the halo of their neighbours.
+
+    A part is a core of connected nodes with all their neighbours; the loss counts the edges that touch the core. So
+    the true share of edges that run between classes is kept, and with it the calibration of the linkage.
+    """
+    graph = level.graph
+    linked = _share_of_one_class(graph, level.members, level.labels)
+    signed = np.maximum(graph.features[:, 0], 0) * (2 * linked - 1)
+    density = sum(np.bincount(end, signed, graph.n_nodes) for end in graph.edges.T) / np.maximum(graph.degrees, 1)
+    weight = np.sqrt(graph.sizes[graph.edges].prod(axis=1))
+    weight /= weight.mean()
+    batches = []
+    for _ in range(min(n_cores, int(np.ceil(_COVERAGE * graph.n_nodes / core_size)))):
+        core = connected_core(graph, core_size, rng)
+        part, nodes, edge_rows = with_halo(graph, core)
+        in_core = np.isin(nodes, core)
+        batches.append(
+            Batch(
+                graph_tensors(part, device),
+                _float_tensor(linked[edge_rows], device),
+                _float_tensor(weight[edge_rows], device),
+                _float_tensor(density[nodes], device),
+                torch.from_numpy(in_core[part.edges].any(axis=1)).to(device),
+                torch.from_numpy(in_core).to(device),
+            )
+        )
+    return batches
+
+
+def _share_of_one_class(
+    graph: RelationalGraph, members: NDArray[np.int64], labels: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Share of the pairs of items of both ends that are of one class, (m,)."""
+    counts = sp.csr_array((np.ones(len(labels)), (members, labels)))
+    i, j = graph.edges.T
+    return counts[i].multiply(counts[j]).sum(axis=1) / (graph.sizes[i] * graph.sizes[j])
+
+
+def _float_tensor(values: NDArray[np.float64], device: torch.device) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32)).to(device)

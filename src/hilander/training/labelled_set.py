@@ -1,0 +1,65 @@
+"""Embeddings of known classes, as they are and with their classes unevenly thinned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilander.graph.knn import nearest_neighbors
+from hilander.graph.relations import N_CONTEXT
+
+_STEEPEST = 3.0
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Embeddings of known classes, which make one set of graphs.
+
+    Attributes
+    ----------
+    embeddings : ndarray of shape (n, d), float32
+        Rows of norm 1, n >= 2.
+    labels : ndarray of shape (n,), int64
+    neighbors : tuple of ndarrays of shape (n, >= 40), optional
+        Neighbours and similarities, where they are known already.
+    """
+
+    embeddings: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    neighbors: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None
+
+    @cached_property
+    def nearest(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The 40 nearest neighbours, or all others, and their similarities."""
+        found = self.neighbors
+        if found is None or found[0].shape[1] < min(N_CONTEXT, len(self.embeddings) - 1):
+            found = nearest_neighbors(self.embeddings, N_CONTEXT)
+        return found[0][:, :N_CONTEXT], found[1][:, :N_CONTEXT]
+
+
+def thinned(labelled: LabelledSet, *, seed: int) -> LabelledSet:
+    """Keep a random share of each class, so that large, small and single ones stand side by side.
+
+    Labelled classes are often of one size where unknown ones are not. The share is u to a power: u uniform within
+    [0, 1] for each class, the power for the whole set, from 1 (half of the items are left) to 3 (a quarter).
+
+    Parameters
+    ----------
+    labelled : LabelledSet
+    seed : int
+
+    Returns
+    -------
+    LabelledSet
+        Labels are 0..C-1 anew; of every class at least one item is left.
+    """
+    rng = np.random.default_rng(seed)
+    shares = rng.random(int(labelled.labels.max()) + 1) ** rng.uniform(1, _STEEPEST)
+    order = rng.permutation(len(labelled.labels))
+    first = order[np.unique(labelled.labels[order], return_index=True)[1]]
+    kept = rng.random(len(labelled.labels)) < shares[labelled.labels]
+    kept[first] = True
+    return LabelledSet(labelled.embeddings[kept], np.unique(labelled.labels[kept], return_inverse=True)[1])

@@ -1,0 +1,55 @@
+"""Mappings that people write, as YAML or JSON, into typed dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class ConfigError(ValueError):
+    """A key that hilander does not know, or a value of another kind than it expects."""
+
+
+def from_mapping(block: type[T], raw: object, where: str) -> T:
+    """Build the dataclass `block` from a mapping, checking keys and types on the way down.
+
+    Raises
+    ------
+    ConfigError
+        Not a mapping, a key that `block` lacks, or a value of another type.
+    """
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{where}: expected a block of keys, got {type(raw).__name__} {raw!r}")
+    hints = typing.get_type_hints(block)
+    values = {}
+    for key, value in raw.items():
+        if key not in hints:
+            close = difflib.get_close_matches(str(key), hints, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(hints)}"
+            raise ConfigError(f"{where}: unknown key '{key}'; {hint}")
+        values[key] = _checked(hints[key], value, f"{where}: {key}")
+    return block(**values)
+
+
+def _checked(expected: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(expected):
+        return from_mapping(typing.cast(type, expected), {} if value is None else value, where)
+    if typing.get_origin(expected) is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where}: expected a list, got {value!r}")
+        inner = typing.get_args(expected)[0]
+        return tuple(_checked(inner, item, f"{where}[{i}]") for i, item in enumerate(value))
+    if typing.get_origin(expected) is types.UnionType:  # `float | None`: null leaves the choice to the program
+        if value is None:
+            return None
+        expected = next(option for option in typing.get_args(expected) if option is not type(None))
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, expected) or (expected is not bool and isinstance(value, bool)):
+        raise ConfigError(f"{where}: expected {expected.__name__}, got {type(value).__name__} {value!r}")
+    return value

@@ -1,0 +1,20 @@
+import numpy as np
+import pytest
+
+from hilander.graph import spatial_order as module
+from hilander.graph.spatial_order import spatial_order
+
+
+@pytest.mark.parametrize("most_cells", [256, 4])
+def test_neighbors_in_order_are_nearer_than_chance(monkeypatch, most_cells):
+    monkeypatch.setattr(module, "_ROWS_PER_CELL", 20)
+    monkeypatch.setattr(module, "_MOST_CELLS", most_cells)  # with few, the cells are divided once more
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(40, 8))[rng.integers(40, size=900)] + 0.1 * rng.normal(size=(900, 8))
+    embeddings = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).astype(np.float32)
+    rows = rng.permutation(900)[:700]
+    order = spatial_order(embeddings, rows)
+    assert sorted(order.tolist()) == list(range(700))
+    ordered = embeddings[rows[order]]
+    of_one_class = (ordered[:-1] * ordered[1:]).sum(axis=1) > 0.9
+    assert of_one_class.mean() > 0.25  # by chance one in 40

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import torch
+
+from hilander.graph.knn import nearest_neighbors
+from hilander.graph.relational_graph import EDGE_FEATURES, first_graph
+from hilander.nn import chunked_lander, edge_states
+from hilander.nn.chunked_lander import link_in_chunks
+from hilander.nn.relational_lander import RelationalLander
+
+
+@pytest.fixture(scope="module")
+def graph():
+    points = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    return first_graph(points, *nearest_neighbors(points, 12))
+
+
+@pytest.fixture(scope="module")
+def network(graph):
+    torch.manual_seed(0)
+    network = RelationalLander(len(EDGE_FEATURES))
+    network.set_standardization(torch.from_numpy(graph.features))
+    for message_round in network.rounds:  # the scale and shift of LayerNorm, which start as 1 and 0
+        torch.nn.init.normal_(message_round.update[0].weight)
+        torch.nn.init.normal_(message_round.update[0].bias)
+    return network.eval()
+
+
+@pytest.mark.parametrize("rows", [10_000, 97])
+@pytest.mark.parametrize("in_file", [False, True])
+def test_equals_the_whole_forward(graph, network, monkeypatch, rows, in_file):
+    with torch.no_grad():
+        arrays = graph.features, graph.edges, graph.triangles, graph.degrees
+        logits, density = network(*(torch.from_numpy(array) for array in arrays))
+    monkeypatch.setattr(chunked_lander, "_EDGES_IN_CACHE", 64)
+    if in_file:
+        monkeypatch.setattr(edge_states, "_LARGEST_IN_MEMORY", 0)
+        monkeypatch.setattr(edge_states, "_BYTES_RESIDENT", 1)
+    chunks = (graph.features[start : start + rows] for start in range(0, len(graph.edges), rows))
+    linkage, found = link_in_chunks(network, chunks, graph.edges, graph.degrees)
+    np.testing.assert_allclose(linkage, logits[-1].sigmoid(), atol=1e-5)
+    np.testing.assert_allclose(found, density, atol=1e-5)
+
+
+def test_a_graph_without_edges(network):
+    linkage, density = link_in_chunks(network, iter(()), np.empty((0, 2), np.int64), np.zeros(3, np.float32))
+    assert linkage.shape == (0,)
+    assert density.tolist() == [0, 0, 0]

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+
+from hilander import HiLander
+from hilander.hierarchy.decode import Links
+from hilander.linkage_threshold import CANDIDATES, expected_f, multiply_odds
+
+
+def links(seed=0, n=40, m=300):
+    rng = np.random.default_rng(seed)
+    source, target = rng.integers(0, n, (2, m))
+    return Links(source, target, rng.random(m).astype(np.float32), rng.random(n).astype(np.float32))
+
+
+@pytest.mark.parametrize("n_clusters", [1, 3, 40])
+def test_expected_f_is_that_of_plain_counting(n_clusters):
+    found, members = links(), np.random.default_rng(1).integers(0, n_clusters, 40)
+    right = joined = true = 0.0
+    for i, j, p in zip(found.source, found.target, found.linkage, strict=True):
+        true += p
+        if members[i] == members[j]:
+            joined += 1
+            right += p
+    assert expected_f(found, members) == pytest.approx(2 * right / (true + joined))
+
+
+def test_expected_f_of_certain_links_is_one_for_their_own_clusters_alone():
+    members = np.repeat(np.arange(5), 8)
+    source, target = np.nonzero(~np.eye(40, dtype=bool))
+    found = Links(source, target, (members[source] == members[target]).astype(np.float32), np.zeros(40, np.float32))
+    assert expected_f(found, members) == 1
+    assert expected_f(found, np.zeros(40, np.int64)) < 1
+    assert expected_f(found, np.arange(40)) == 0
+
+
+def blobs(n_classes, size, spread, d=32):
+    rng = np.random.default_rng(0)
+    classes = np.repeat(np.arange(n_classes), size)
+    return rng.normal(size=(n_classes, d))[classes] + spread * rng.normal(size=(len(classes), d))
+
+
+def test_the_general_model_takes_the_threshold_that_suits_the_data():
+    clusterer = HiLander().fit(blobs(20, 10, 0.3))
+    by_hand = [HiLander(linkage_threshold=threshold).fit(blobs(20, 10, 0.3)).labels_ for threshold in CANDIDATES]
+    assert any(np.array_equal(clusterer.labels_, labels) for labels in by_hand)
+
+
+def test_granularity_departs_from_the_threshold_that_was_chosen():
+    counts = [HiLander(granularity=g).fit(blobs(20, 10, 0.9)).labels_.max() for g in (0.01, 0.1, 1.0, 10.0, 1000.0)]
+    assert counts == sorted(counts)
+    assert counts[0] < counts[-1]
+
+
+@pytest.mark.parametrize("granularity", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_granularity_that_is_none_is_refused(granularity):
+    with pytest.raises(ValueError, match="granularity must be above 0"):
+        multiply_odds(0.5, granularity)
