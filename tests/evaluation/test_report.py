@@ -40,7 +40,8 @@ def test_the_report_is_one_file_that_loads_nothing(tmp_path, evaluation, loads_n
     assert "Connected components" in html
     assert "is split over" in html
     assert "&lt;b&gt;angle brackets" in html
-    assert html.count("data:image/svg+xml;base64,") == 4
+    assert html.count("data:image/svg+xml;base64,") == 5
+    assert "Precision and coverage" in html
     assert "data:image/png;base64," in html
     assert loads_nothing(html)
 
