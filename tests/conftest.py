@@ -20,6 +20,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=place)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Weights that a test or its fixtures draw are the same whichever tests ran before."""
+    import torch  # once the threads are set
+
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def draw_characters():
     """Function that makes characters of random strokes and yields shaky drawings of each, ink on paper."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from hilander.assign import Assigner
 from hilander.embeddings import check_embeddings
@@ -9,6 +10,7 @@ from hilander.graph.knn import nearest_neighbors, search_neighbors
 from hilander.graph.relational_graph import EDGE_FEATURES
 from hilander.models import attachment
 from hilander.models.clustering_model import ClusteringSettings
+from hilander.models.general_model import general_model
 from hilander.models.published import PublishedModel
 from hilander.models.relational import RelationalLanders, RelationalModel, link_items
 from hilander.models.similarity import SimilarityModel
@@ -33,6 +35,7 @@ def published():
 
 
 def relational():
+    torch.manual_seed(0)
     networks = (RelationalLander(len(EDGE_FEATURES), hidden=8, width=16) for _ in range(2))
     return RelationalModel(landers=RelationalLanders(*networks))
 
@@ -52,7 +55,7 @@ def test_the_graph_around_gives_the_links_of_the_whole_graph(model, k, monkeypat
 
 
 def test_a_relational_model_links_nearly_as_in_the_graph_of_all_points():
-    fitted, model = blobs(40, 25)[0], relational()
+    fitted, model = blobs(40, 25)[0], general_model()
     links = model.attach(fitted, 40).link(check_embeddings(fitted[::50] + np.float32(0.01)))
     of_fitted = nearest_neighbors(fitted, 40)
 

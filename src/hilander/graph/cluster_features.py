@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
+
+from hilander.graph.threads import by_threads
 
 LEAST_LINKAGE = 0.1  # weaker ties do not enter a cluster feature
 _SMOOTHING_STEPS = 2
 _COLUMNS_PER_BLOCK = 64
+_ROWS_PER_BLOCK = 1 << 14
 
 
 def cluster_features(
@@ -25,7 +28,7 @@ def cluster_features(
     """
     features = embeddings.copy()
     for _ in range(_SMOOTHING_STEPS):
-        _move(features, edges, linkage, LEAST_LINKAGE)
+        _move(features, edges, linkage)
     return features
 
 
@@ -37,7 +40,7 @@ def cluster_feature_steps(
     yield features
     for _ in range(_SMOOTHING_STEPS):
         features = features.copy()
-        _move(features, edges, linkage, LEAST_LINKAGE)
+        _move(features, edges, linkage)
         yield features
 
 
@@ -48,25 +51,32 @@ def moved(features: NDArray[np.float32], by: NDArray[np.float32]) -> NDArray[np.
     return features
 
 
-@njit(cache=True, parallel=True, fastmath=True)
-def _move(features, edges, linkage, least):
+def _move(features: NDArray[np.float32], edges: NDArray[np.int64], linkage: NDArray[np.float32]) -> None:
     """One step of `cluster_features`, in place: a few columns at a time are kept as they were."""
-    n, d = features.shape
-    n_blocks = -(-d // _COLUMNS_PER_BLOCK)
-    for block in prange(n_blocks):
-        first = block * _COLUMNS_PER_BLOCK
-        width = min(_COLUMNS_PER_BLOCK, d - first)
-        before = features[:, first : first + width].copy()
-        for e in range(len(edges)):
-            if linkage[e] > least:
-                i, j, p = edges[e, 0], edges[e, 1], linkage[e]
-                for c in range(width):
-                    features[i, first + c] += p * before[j, c]
-                    features[j, first + c] += p * before[i, c]
-    for i in prange(n):
+
+    def add(columns: slice) -> None:
+        _add_mates(features[:, columns].copy(), edges, linkage, LEAST_LINKAGE, features[:, columns])
+
+    by_threads(add, features.shape[1], _COLUMNS_PER_BLOCK)
+    by_threads(lambda rows: _normalize(features[rows]), len(features), _ROWS_PER_BLOCK)
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _add_mates(before, edges, linkage, least, features):
+    for e in range(len(edges)):
+        if linkage[e] > least:
+            i, j, p = edges[e, 0], edges[e, 1], linkage[e]
+            for c in range(before.shape[1]):
+                features[i, c] += p * before[j, c]
+                features[j, c] += p * before[i, c]
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _normalize(features):
+    for row in features:
         square = np.float32(0)
-        for c in range(d):
-            square += features[i, c] * features[i, c]
+        for c in range(len(row)):
+            square += row[c] * row[c]
         scale = np.float32(1) / max(np.sqrt(square), np.float32(1e-12))
-        for c in range(d):
-            features[i, c] *= scale
+        for c in range(len(row)):
+            row[c] *= scale

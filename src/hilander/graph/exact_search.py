@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, as_completed
-
-import faiss
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
+
+from hilander.graph.threads import by_threads
 
 _ROWS_PER_BLOCK = 512
 _CANDIDATES_PER_BLOCK = 2048  # with the rows of a block a product of 4 MB
@@ -41,24 +38,14 @@ def compare_with_all(
     neighbors = np.full((len(rows), k), -1, np.int64)
     similarities = np.full((len(rows), k), -np.inf, np.float32)
 
-    def answer(start: int) -> int:
-        block = slice(start, start + _ROWS_PER_BLOCK)
+    def answer(block: slice) -> None:
         queries, asking = embeddings[rows[block]], np.arange(len(rows[block]))
         for first in range(0, n, _CANDIDATES_PER_BLOCK):
             candidates = np.arange(first, min(first + _CANDIDATES_PER_BLOCK, n))
             products = queries @ embeddings[first : first + _CANDIDATES_PER_BLOCK].T
             keep_nearest(products, asking, candidates, rows[block], neighbors[block], similarities[block])
-        return len(asking)
 
-    bar = tqdm(total=len(rows), desc="neighbors", unit="row", unit_scale=True, disable=not show_progress)
-    threads = ThreadPoolExecutor(faiss.omp_get_max_threads())
-    with bar, threadpool_limits(1, user_api="blas"), threads:
-        blocks = [threads.submit(answer, start) for start in range(0, len(rows), _ROWS_PER_BLOCK)]
-        try:
-            for block in as_completed(blocks):
-                bar.update(block.result())
-        finally:  # after Ctrl-C only the blocks under way are waited for
-            threads.shutdown(cancel_futures=True)
+    by_threads(answer, len(rows), _ROWS_PER_BLOCK, desc="neighbors", show_progress=show_progress)
     return neighbors, np.clip(similarities, -1.0, 1.0, out=similarities)
 
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import faiss
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from hilander.graph.exact_search import compare_with_all, keep_nearest
+from hilander.graph.threads import by_threads
 
 logger = logging.getLogger(__name__)
 
@@ -123,20 +121,11 @@ def join_lists(
     neighbors = np.empty((n, k), np.int64)
     similarities = np.empty((n, k), np.float32)
 
-    def answer(start: int) -> int:
-        rows = lists.rows[start : start + _ROWS_PER_BLOCK]
+    def answer(block: slice) -> None:
+        rows = lists.rows[block]
         neighbors[rows], similarities[rows] = _answer(embeddings, k, lists, rows)
-        return len(rows)
 
-    bar = tqdm(total=n, desc="neighbors", unit="row", unit_scale=True, disable=not show_progress)
-    threads = ThreadPoolExecutor(faiss.omp_get_max_threads())
-    with bar, threadpool_limits(1, user_api="blas"), threads:
-        blocks = [threads.submit(answer, start) for start in range(0, n, _ROWS_PER_BLOCK)]
-        try:
-            for block in as_completed(blocks):
-                bar.update(block.result())
-        finally:  # after Ctrl-C only the blocks under way are waited for
-            threads.shutdown(cancel_futures=True)
+    by_threads(answer, n, _ROWS_PER_BLOCK, desc="neighbors", show_progress=show_progress)
     return neighbors, similarities
 
 

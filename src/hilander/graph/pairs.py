@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
+from hilander.graph.threads import by_threads
+
 N_CANDIDATES = 20  # nearest neighbours that become edges
+_ROWS_PER_BLOCK = 1 << 14  # nodes that one thread works on
 
 
 def undirected_edges(*neighbors: NDArray[np.int64], n_candidates: int = N_CANDIDATES) -> NDArray[np.int64]:
@@ -24,7 +27,8 @@ def undirected_edges(*neighbors: NDArray[np.int64], n_candidates: int = N_CANDID
     ndarray of shape (m, 2), int64
         Each pair once, ``edges[:, 0] < edges[:, 1]``, sorted.
     """
-    starts = np.zeros(len(neighbors[0]) + 1, np.int64)
+    n_nodes = len(neighbors[0])
+    starts = np.zeros(n_nodes + 1, np.int64)
     for candidates in neighbors:
         _count_pairs(candidates[:, :n_candidates], starts)
     np.cumsum(starts, out=starts)
@@ -32,10 +36,12 @@ def undirected_edges(*neighbors: NDArray[np.int64], n_candidates: int = N_CANDID
     for candidates in neighbors:
         _sort_by_lower(candidates[:, :n_candidates], free, higher)
     counts = np.zeros(len(starts), np.int64)
-    _sort_unique(starts, higher, counts)
+    by_threads(lambda rows: _sort_unique(rows.start, rows.stop, starts, higher, counts), n_nodes, _ROWS_PER_BLOCK)
     np.cumsum(counts, out=counts)
     edges = np.empty((counts[-1], 2), np.int64)
-    _write_pairs(starts, higher, counts, edges)
+    by_threads(
+        lambda rows: _write_pairs(rows.start, rows.stop, starts, higher, counts, edges), n_nodes, _ROWS_PER_BLOCK
+    )
     return edges
 
 
@@ -67,10 +73,10 @@ def _sort_by_lower(neighbors, free, higher):
                 free[lower] += 1
 
 
-@njit(cache=True, parallel=True)
-def _sort_unique(starts, higher, counts):
+@njit(cache=True, nogil=True)
+def _sort_unique(first, last, starts, higher, counts):
     """Sort each node's places, each value once, and count the values at i + 1."""
-    for i in prange(len(starts) - 1):
+    for i in range(first, last):
         places = higher[starts[i] : starts[i + 1]]
         places.sort()
         count = 0
@@ -81,8 +87,8 @@ def _sort_unique(starts, higher, counts):
         counts[i + 1] = count
 
 
-@njit(cache=True, parallel=True)
-def _write_pairs(starts, higher, ends, edges):
-    for i in prange(len(starts) - 1):
+@njit(cache=True, nogil=True)
+def _write_pairs(first, last, starts, higher, ends, edges):
+    for i in range(first, last):
         for p in range(ends[i + 1] - ends[i]):
             edges[ends[i] + p, 0], edges[ends[i] + p, 1] = i, higher[starts[i] + p]

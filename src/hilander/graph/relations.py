@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import get_num_threads, njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from hilander.graph.pairs import N_CANDIDATES
+from hilander.graph.threads import by_threads
 
 N_CONTEXT = 40  # nearest neighbours that describe the neighbourhood of a node
 
@@ -47,7 +48,7 @@ _SMOOTHING_SIZES = (4, 10)
 _UNRANKED = 60.0  # rank given to an end that the other one's list of 40 does not hold
 _LOCAL_SIZES = (1, 5, 10, N_CONTEXT)
 _EDGES_PER_RANGE = 1 << 15  # bounds the smoothed embeddings that are held: those of the nodes at these edges
-_BLOCKS_PER_THREAD = 2  # parts of a range that run in parallel, each with its own scratch row
+_ROWS_PER_BLOCK = 1 << 12  # that one thread works on: nodes or edges
 
 
 def relational_features(
@@ -112,7 +113,7 @@ class Relations:
         self._weight = (1 / np.log(2.0 + in_degree)).astype(np.float32)
         self._row_of = np.zeros(n, np.int32)  # where the smoothed embeddings of a node of the range at hand stand
         self._smoothed = np.empty((0, 0, 0), np.float32)
-        self._positions = np.full((_BLOCKS_PER_THREAD * get_num_threads(), n), neighbors.shape[1], np.int32)
+        self._free_positions: list[NDArray[np.int32]] = []  # of threads that are done
 
     def of(self, edges: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the features (m, 29) of some edges, sorted by their first node."""
@@ -128,20 +129,33 @@ class Relations:
         nodes = np.flatnonzero(touched)
         self._row_of[nodes] = np.arange(len(nodes), dtype=np.int32)
         smoothed = self._room_for(len(nodes))
-        _smooth(self._embeddings, self._neighbors, self._similarities, nodes, np.array(_SMOOTHING_SIZES), smoothed)
-        _describe(
-            edges,
-            np.linspace(0, len(edges), len(self._positions) + 1).astype(np.int64),
-            self._positions,
-            self._embeddings,
-            self._neighbors,
-            self._per_node,
-            self._weight,
-            smoothed,
-            self._row_of,
-            np.array(_SHARED_SIZES),
-            features,
-        )
+        sizes = np.array(_SMOOTHING_SIZES)
+
+        def smooth(block: slice) -> None:
+            _smooth(self._embeddings, self._neighbors, self._similarities, nodes[block], sizes, smoothed[block])
+
+        def describe(block: slice) -> None:
+            positions = self._free_positions.pop() if self._free_positions else self._new_positions()
+            _describe(
+                edges[block],
+                positions,
+                self._embeddings,
+                self._neighbors,
+                self._per_node,
+                self._weight,
+                smoothed,
+                self._row_of,
+                np.array(_SHARED_SIZES),
+                features[block],
+            )
+            self._free_positions.append(positions)
+
+        by_threads(smooth, len(nodes), _ROWS_PER_BLOCK)
+        by_threads(describe, len(edges), _ROWS_PER_BLOCK)
+
+    def _new_positions(self) -> NDArray[np.int32]:
+        n, k = self._neighbors.shape
+        return np.full(n, k, np.int32)
 
     def _room_for(self, n_nodes: int) -> NDArray[np.float32]:
         """Room for smoothed embeddings, the same each time: fresh memory costs more than what is computed there."""
@@ -151,11 +165,11 @@ class Relations:
         return self._smoothed[:n_nodes]
 
 
-@njit(cache=True, parallel=True, fastmath=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def _smooth(embeddings, neighbors, similarities, nodes, sizes, smoothed):
     """Normalised sums of embeddings and their weighted neighbours, over more and more of these."""
     d = embeddings.shape[1]
-    for row in prange(len(nodes)):
+    for row in range(len(nodes)):
         i = nodes[row]
         taken = 0
         for s in range(len(sizes)):
@@ -180,76 +194,72 @@ def _smooth(embeddings, neighbors, similarities, nodes, sizes, smoothed):
                 total[c] *= scale
 
 
-@njit(cache=True, parallel=True, fastmath=True)
-def _describe(edges, blocks, positions, embeddings, neighbors, per_node, weight, smoothed, row_of, sizes, out):
+@njit(cache=True, fastmath=True, nogil=True)
+def _describe(edges, position, embeddings, neighbors, per_node, weight, smoothed, row_of, sizes, out):
     """Fill `out` in the order of `FEATURE_NAMES`; `per_node` holds local means, log in-degree and 1 / spread.
 
-    A row of `positions` comes and goes filled with k: the rank of every node in the list of the current first end.
+    `position` (n,) comes and goes filled with k: the rank of every node in the list of the current first end.
     """
     k = neighbors.shape[1]
     d = embeddings.shape[1]
     n_weighted = min(k, N_CANDIDATES)
-    for block in prange(len(blocks) - 1):
-        if blocks[block] == blocks[block + 1]:
-            continue
-        position = positions[block]
-        worse = np.empty(k, np.int32)  # of a neighbour's two positions
-        current = -1
-        for e in range(blocks[block], blocks[block + 1]):
-            i, j = edges[e, 0], edges[e, 1]
-            if i != current:
-                if current >= 0:
-                    for q in range(k):
-                        position[neighbors[current, q]] = k
+    worse = np.empty(k, np.int32)  # of a neighbour's two positions
+    current = -1
+    for e in range(len(edges)):
+        i, j = edges[e, 0], edges[e, 1]
+        if i != current:
+            if current >= 0:
                 for q in range(k):
-                    position[neighbors[i, q]] = q
-                current = i
-            features = out[e]
-
-            rank = 0
+                    position[neighbors[current, q]] = k
             for q in range(k):
-                neighbor = neighbors[j, q]
-                worse[q] = max(position[neighbor], np.int32(q))
-                if neighbor == i:
-                    rank = q + 1
-            back = np.float32(rank) if rank > 0 else np.float32(_UNRANKED)
-            there = np.float32(position[j] + 1) if position[j] < k else np.float32(_UNRANKED)
-            features[1], features[2] = np.log(min(there, back)), np.log(max(there, back))
-            for s in range(len(sizes)):
-                shared, size = 0, min(sizes[s], k)
-                for q in range(size):
-                    shared += worse[q] < size
-                features[3 + s] = np.float32(shared) / np.float32(size)
-            adamic_adar = np.float32(0)
-            for q in range(n_weighted):
-                if worse[q] < n_weighted:
-                    adamic_adar += weight[neighbors[j, q]]
-            features[7] = adamic_adar
+                position[neighbors[i, q]] = q
+            current = i
+        features = out[e]
 
-            a, b = row_of[i], row_of[j]
-            similarity = np.float32(0)
-            near, near_i, near_j = np.float32(0), np.float32(0), np.float32(0)
-            wide, wide_i, wide_j = np.float32(0), np.float32(0), np.float32(0)
-            for c in range(d):
-                x, y = embeddings[i, c], embeddings[j, c]
-                similarity += x * y
-                near += smoothed[a, 0, c] * smoothed[b, 0, c]
-                near_i += smoothed[a, 0, c] * y
-                near_j += x * smoothed[b, 0, c]
-                wide += smoothed[a, 1, c] * smoothed[b, 1, c]
-                wide_i += smoothed[a, 1, c] * y
-                wide_j += x * smoothed[b, 1, c]
-            features[0] = similarity
-            features[23], features[24], features[25] = near, min(near_i, near_j), max(near_i, near_j)
-            features[26], features[27], features[28] = wide, min(wide_i, wide_j), max(wide_i, wide_j)
-
-            of_i, of_j = per_node[i], per_node[j]
-            for p in range(5):
-                features[8 + 2 * p] = min(of_i[p], of_j[p])
-                features[9 + 2 * p] = max(of_i[p], of_j[p])
-            z_i, z_j = (similarity - of_i[3]) * of_i[5], (similarity - of_j[3]) * of_j[5]
-            features[18], features[19] = min(z_i, z_j), max(z_i, z_j)
-            features[20] = similarity - (of_i[2] + of_j[2]) / 2
-            features[21], features[22] = similarity - max(of_i[0], of_j[0]), similarity - min(of_i[0], of_j[0])
+        rank = 0
         for q in range(k):
-            position[neighbors[current, q]] = k
+            neighbor = neighbors[j, q]
+            worse[q] = max(position[neighbor], np.int32(q))
+            if neighbor == i:
+                rank = q + 1
+        back = np.float32(rank) if rank > 0 else np.float32(_UNRANKED)
+        there = np.float32(position[j] + 1) if position[j] < k else np.float32(_UNRANKED)
+        features[1], features[2] = np.log(min(there, back)), np.log(max(there, back))
+        for s in range(len(sizes)):
+            shared, size = 0, min(sizes[s], k)
+            for q in range(size):
+                shared += worse[q] < size
+            features[3 + s] = np.float32(shared) / np.float32(size)
+        adamic_adar = np.float32(0)
+        for q in range(n_weighted):
+            if worse[q] < n_weighted:
+                adamic_adar += weight[neighbors[j, q]]
+        features[7] = adamic_adar
+
+        a, b = row_of[i], row_of[j]
+        similarity = np.float32(0)
+        near, near_i, near_j = np.float32(0), np.float32(0), np.float32(0)
+        wide, wide_i, wide_j = np.float32(0), np.float32(0), np.float32(0)
+        for c in range(d):
+            x, y = embeddings[i, c], embeddings[j, c]
+            similarity += x * y
+            near += smoothed[a, 0, c] * smoothed[b, 0, c]
+            near_i += smoothed[a, 0, c] * y
+            near_j += x * smoothed[b, 0, c]
+            wide += smoothed[a, 1, c] * smoothed[b, 1, c]
+            wide_i += smoothed[a, 1, c] * y
+            wide_j += x * smoothed[b, 1, c]
+        features[0] = similarity
+        features[23], features[24], features[25] = near, min(near_i, near_j), max(near_i, near_j)
+        features[26], features[27], features[28] = wide, min(wide_i, wide_j), max(wide_i, wide_j)
+
+        of_i, of_j = per_node[i], per_node[j]
+        for p in range(5):
+            features[8 + 2 * p] = min(of_i[p], of_j[p])
+            features[9 + 2 * p] = max(of_i[p], of_j[p])
+        z_i, z_j = (similarity - of_i[3]) * of_i[5], (similarity - of_j[3]) * of_j[5]
+        features[18], features[19] = min(z_i, z_j), max(z_i, z_j)
+        features[20] = similarity - (of_i[2] + of_j[2]) / 2
+        features[21], features[22] = similarity - max(of_i[0], of_j[0]), similarity - min(of_i[0], of_j[0])
+    for q in range(k):
+        position[neighbors[current, q]] = k

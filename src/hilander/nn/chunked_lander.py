@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -134,12 +134,12 @@ def _add_states(states, linkage, edges, sums):
         sums[j, 2 * hidden] += p
 
 
-@njit(cache=True, parallel=True, fastmath=True)
+@njit(cache=True, fastmath=True)
 def _normalized_inputs(edges, states, channels, paths, log_paths, nodes, strength, weight, bias, eps, out):
     """What an edge is updated from, in the order of `MessageRound`, after LayerNorm."""
     hidden, n_channels = states.shape[1], channels.shape[1]
     width = out.shape[1]
-    for e in prange(len(edges)):
+    for e in range(len(edges)):
         i, j = edges[e, 0], edges[e, 1]
         row = out[e]
         for c in range(hidden):

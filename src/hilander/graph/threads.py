@@ -1,0 +1,54 @@
+"""The same work on block after block of rows, by several threads.
+
+Compiled kernels run here rather than under numba's ``parallel=True``: numba optimises those once more before it caches
+them, so that with ``fastmath`` the first process on a machine would round otherwise than all later ones, and it sets
+the number of threads of every other library that uses OpenMP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import faiss
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+
+def by_threads(
+    work: Callable[[slice], object],
+    n_rows: int,
+    rows_per_block: int,
+    *,
+    desc: str = "",
+    show_progress: bool = False,
+) -> None:
+    """Do the work on every block, in as many threads as OpenMP would take (``OMP_NUM_THREADS``, else all cores).
+
+    Matrix products within the work then take one thread each.
+
+    Parameters
+    ----------
+    work : callable
+        Gets the rows as a slice, and does most of its work without Python's lock; an exception ends it all.
+    n_rows, rows_per_block : int
+    desc : str
+        What the progress bar says.
+    show_progress : bool
+    """
+    blocks = [slice(start, min(start + rows_per_block, n_rows)) for start in range(0, n_rows, rows_per_block)]
+    n_threads = min(faiss.omp_get_max_threads(), len(blocks))
+    with tqdm(total=n_rows, desc=desc, unit="row", unit_scale=True, disable=not show_progress) as bar:
+        if n_threads <= 1:
+            for rows in blocks:
+                work(rows)
+                bar.update(rows.stop - rows.start)
+            return
+        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_threads) as threads:
+            running = {threads.submit(work, rows): rows for rows in blocks}
+            try:
+                for done in as_completed(running):
+                    done.result()
+                    bar.update(running[done].stop - running[done].start)
+            finally:  # after Ctrl-C only the blocks under way are waited for
+                threads.shutdown(cancel_futures=True)
