@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilander.graph.knn import EXACT_UP_TO
+from hilander.graph.knn import EXACT_UP_TO, nearest_neighbors
 from hilander.graph.spatial_order import spatial_order
 from hilander.hierarchy.constrained_rows import constrained_rows
 from hilander.hierarchy.decode import Links
@@ -77,6 +77,7 @@ def cluster_embeddings(
     max_cluster_size: int | None = None,
     granularity: float = 1.0,
     random_state: int = 0,
+    show_progress: bool = False,
 ) -> Clustering:
     """Cluster L2-normalised embeddings.
 
@@ -98,6 +99,8 @@ def cluster_embeddings(
         Multiplies the odds of the linkage threshold: above 1 for finer clusters.
     random_state : int
         Seed of the approximate neighbour search of large sets.
+    show_progress : bool
+        Draw progress bars of the neighbour search and of the linkage of items.
 
     Raises
     ------
@@ -117,9 +120,14 @@ def cluster_embeddings(
         )
     n, nodes = len(embeddings), embeddings[first]
     del embeddings  # freed here where the caller keeps no reference
-    common: dict[str, Any] = {"constraints": constraints, "random_state": random_state}
-    if settings.adapt_threshold:
-        common["link"] = remembered(model.link)  # the levels below the last are those that are gone through again
+    common: dict[str, Any] = {
+        "constraints": constraints, "random_state": random_state, "show_progress": show_progress,
+    }  # fmt: skip
+    if settings.adapt_threshold:  # the levels below the last are gone through again; what they are made of is kept
+        common["link"] = remembered(model.link)
+        common["neighbors"] = nearest_neighbors(
+            nodes, settings.n_neighbors, random_state=random_state, show_progress=show_progress
+        )
         settings = adapt_threshold(nodes, model, settings, **common)
     settings = replace(settings, linkage_threshold=multiply_odds(settings.linkage_threshold, granularity))
     levels = list(model_levels(nodes, model, settings, **common))

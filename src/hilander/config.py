@@ -68,6 +68,7 @@ class EncoderParams:
     precision: str = "auto"  # auto | float32 | bfloat16: of the convolutions in training
     held_out_share: float = 0.1  # share of the training classes that choose the epoch instead; 0 takes the last epoch
     ensemble: tuple[NetworkParams, ...] = ()  # one block a network, side by side; none: one network
+    average_views: bool = False  # embed slightly turned and scaled copies of an image too, and take the mean
     whitening: float | None = None  # shrinkage of the within-class covariance to whiten by, (0, 1]; null: none
     device: str = "auto"
     seed: int = 0

@@ -51,6 +51,8 @@ class HiLander(ClusterMixin, BaseEstimator):
         How links become clusters; the model's own by default.
     random_state : int
         Seed of the approximate neighbour search of large sets. The same seed gives the same labels.
+    show_progress : bool
+        Draw progress bars while fitting.
 
     Attributes
     ----------
@@ -94,6 +96,7 @@ class HiLander(ClusterMixin, BaseEstimator):
         max_levels: int | None = None,
         decode: str | None = None,
         random_state: int = 0,
+        show_progress: bool = False,
     ) -> None:
         self.model = model
         self.granularity = granularity
@@ -104,6 +107,7 @@ class HiLander(ClusterMixin, BaseEstimator):
         self.max_levels = max_levels
         self.decode = decode
         self.random_state = random_state
+        self.show_progress = show_progress
 
     def fit(
         self,
@@ -145,6 +149,7 @@ class HiLander(ClusterMixin, BaseEstimator):
             max_cluster_size=self.max_cluster_size,
             granularity=self.granularity,
             random_state=self.random_state,
+            show_progress=self.show_progress,
         )
         settings = replace(settings, linkage_threshold=clustering.linkage_threshold)
         self.labels_, self.probabilities_ = clustering.labels, clustering.probabilities

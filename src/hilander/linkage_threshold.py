@@ -27,7 +27,9 @@ def adapt_threshold(
     *,
     constraints: Constraints | None = None,
     link: Callable[[LevelGraph], Links] | None = None,
+    neighbors: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
     random_state: int = 0,
+    show_progress: bool = False,
 ) -> ClusteringSettings:
     """Return the settings with the threshold of `CANDIDATES` under which the last level has the highest expected F.
 
@@ -37,12 +39,21 @@ def adapt_threshold(
 
     Parameters
     ----------
-    embeddings, model, settings, constraints, link, random_state
+    embeddings, model, settings, constraints, link, neighbors, random_state, show_progress
         As in `hilander.model_levels.model_levels`.
     """
     lowest = replace(settings, linkage_threshold=min(CANDIDATES))
     levels = list(
-        model_levels(embeddings, model, lowest, constraints=constraints, link=link, random_state=random_state)
+        model_levels(
+            embeddings,
+            model,
+            lowest,
+            constraints=constraints,
+            link=link,
+            neighbors=neighbors,
+            random_state=random_state,
+            show_progress=show_progress,
+        )
     )
     if not levels:
         return settings

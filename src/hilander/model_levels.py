@@ -26,6 +26,7 @@ def model_levels(
     link: Callable[[LevelGraph], Links] | None = None,
     neighbors: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
     random_state: int = 0,
+    show_progress: bool = False,
 ) -> Iterator[Level]:
     """Run the level loop as a model's settings and the constraints on items say.
 
@@ -58,6 +59,7 @@ def model_levels(
         search_features=settings.search_features,
         neighbors=neighbors,
         random_state=random_state,
+        show_progress=show_progress,
     ):
         yield level
         if finished:

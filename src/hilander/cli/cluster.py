@@ -68,6 +68,7 @@ def cluster(
         outliers=outliers,
         linkage_threshold=threshold,
         random_state=seed,
+        show_progress=True,
     )
     dataset, embeddings = load_embeddings(data, encoder)
     pairs = {"must_link": read_pairs(must_link, dataset.ids), "cannot_link": read_pairs(cannot_link, dataset.ids)}

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from hilander.encoder.base import Encoder
 from hilander.encoder.images import prepare_images
 from hilander.encoder.networks import ConvNet, ResNet
+from hilander.encoder.views import views
 from hilander.nn.device import resolve_device
 
 NETWORKS: dict[str, type[ConvNet] | type[ResNet]] = {"resnet": ResNet, "conv": ConvNet}
@@ -35,19 +36,30 @@ class TorchEncoder(Encoder):
         Channels of the first layer.
     embedding_size : int
         Width of the embeddings.
+    average_views : bool
+        Whether an embedding is the mean over an image and four copies, slightly turned and scaled (`views`).
     device : str
         Where it runs: ``auto``, ``cpu``, ``cuda``, …
     """
 
     name: ClassVar[str] = "torch"
 
-    def __init__(self, network: str, image_size: int, width: int, embedding_size: int, device: str = "auto") -> None:
+    def __init__(
+        self,
+        network: str,
+        image_size: int,
+        width: int,
+        embedding_size: int,
+        average_views: bool = False,
+        device: str = "auto",
+    ) -> None:
         if network not in NETWORKS:
             raise ValueError(f"unknown network '{network}'; known: {', '.join(NETWORKS)}")
         self.network_name = network
         self.image_size = image_size
         self.width = width
         self.embedding_size = embedding_size
+        self.average_views = average_views
         self.device = resolve_device(device)
         # Channels last is what CPU convolutions are fast in: 1.5 to 2 times.
         self.network = nn.utils.convert_conv2d_weight_memory_format(
@@ -66,15 +78,25 @@ class TorchEncoder(Encoder):
         training = self.network.training
         self.network.eval()
         with torch.inference_mode():
-            embeddings = [F.normalize(self.network(to_input(batch, self.device))) for batch in images.split(batch_size)]
+            embeddings = [self._embed(to_input(batch, self.device)) for batch in images.split(batch_size)]
         self.network.train(training)
         return torch.cat(embeddings).cpu().numpy()
+
+    def _embed(self, images: Tensor) -> Tensor:
+        if not self.average_views:
+            return F.normalize(self.network(images))
+        return F.normalize(torch.stack([F.normalize(self.network(view)) for view in views(images)]).sum(dim=0))
 
     def _encode_batch(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         return self.encode_prepared(prepare_images(images, self.image_size), len(images))
 
     def _settings(self) -> dict[str, Any]:
-        return {"network": self.network_name, "image_size": self.image_size, "width": self.width}
+        return {
+            "network": self.network_name,
+            "image_size": self.image_size,
+            "width": self.width,
+            "average_views": self.average_views,
+        }
 
     def _write_weights(self, folder: Path) -> None:
         weights = {key: value.contiguous().cpu() for key, value in self.network.state_dict().items()}

@@ -68,7 +68,12 @@ class TrainingRun:
         self.images = images
         self.classes = torch.from_numpy(classes)
         self.encoder = TorchEncoder(
-            params.name, params.image_size, params.width, params.embedding_size, device=params.device
+            params.name,
+            params.image_size,
+            params.width,
+            params.embedding_size,
+            average_views=params.average_views,
+            device=params.device,
         )
         self.bfloat16 = use_bfloat16(params.precision, self.encoder.device)
         n_classes = int(classes.max()) + 1

@@ -119,6 +119,8 @@ def next_graph(
     similarities: NDArray[np.float32],
     before: RelationalGraph,
     linkage: NDArray[np.float32],
+    *,
+    show_progress: bool = False,
 ) -> RelationalGraph:
     """Join and describe the nodes anew, now also by the features of their likely clusters.
 
@@ -134,9 +136,11 @@ def next_graph(
         The last graph.
     linkage : ndarray of shape (m,), float32
         Predicted on its edges.
+    show_progress : bool
+        Of the search for neighbours by cluster features.
     """
     clusters = cluster_features(embeddings, before.edges, linkage)
-    found = nearest_neighbors(clusters, N_CONTEXT)
+    found = nearest_neighbors(clusters, N_CONTEXT, show_progress=show_progress)
     return graph_of_both((embeddings, neighbors, similarities), (clusters, *found), before.edges, linkage)
 
 

@@ -31,6 +31,8 @@ class LevelGraph:
         The level that this one was merged from.
     number : int
         0 for the items' own.
+    show_progress : bool
+        Whether what is predicted on it draws progress bars.
     """
 
     nodes: Nodes
@@ -38,6 +40,7 @@ class LevelGraph:
     similarities: NDArray[np.float32]
     below: Level | None = None
     number: int = 0
+    show_progress: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ def build_levels(
     neighbors: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
     search_features: str = "identity",
     random_state: int = 0,
+    show_progress: bool = False,
 ) -> Iterator[Level]:
     """Yield level after level until one adds no edge.
 
@@ -112,6 +116,8 @@ def build_levels(
         mean features, or nothing, where the model finds its candidates itself.
     random_state : int
         Seed of the approximate neighbour search.
+    show_progress : bool
+        Draw progress bars of level 0, beside which those above it take no time.
     """
     nodes, below, previous_edges = first_level(embeddings), None, np.inf
     for number in range(max_levels):
@@ -122,8 +128,13 @@ def build_levels(
         elif number > 0 and search_features == "none":
             found = np.empty((len(nodes), 0), np.int64), np.empty((len(nodes), 0), np.float32)
         else:
-            found = nearest_neighbors(_searched(nodes, search_features), n_neighbors, random_state=random_state)
-        graph = LevelGraph(nodes, *found, below=below, number=number)
+            found = nearest_neighbors(
+                _searched(nodes, search_features),
+                n_neighbors,
+                random_state=random_state,
+                show_progress=show_progress and number == 0,
+            )
+        graph = LevelGraph(nodes, *found, below=below, number=number, show_progress=show_progress and number == 0)
         links = link(graph)
         parents = decode(links, graph)
         level = Level(graph, links, parents, next_level(nodes, parents, embeddings))

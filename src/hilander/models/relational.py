@@ -61,6 +61,8 @@ def link_items(
     embeddings: NDArray[np.float32],
     neighbors: NDArray[np.int64],
     similarities: NDArray[np.float32],
+    *,
+    show_progress: bool = False,
 ) -> Prediction:
     """Link nearest neighbours, rebuild the graph with what was found, and link that.
 
@@ -72,13 +74,16 @@ def link_items(
         Rows of norm 1, n >= 2.
     neighbors, similarities : ndarray of shape (n, k), int64 and float32
         From `hilander.graph.knn.nearest_neighbors`, k = 40 where n allows.
+    show_progress : bool
     """
 
     def rebuilt() -> RelationalGraph:
-        first = predict(network, first_graph(embeddings, neighbors, similarities))
-        return next_graph(embeddings, neighbors, similarities, first.graph, first.linkage)
+        first = predict(network, first_graph(embeddings, neighbors, similarities), show_progress=show_progress)
+        return next_graph(embeddings, neighbors, similarities, first.graph, first.linkage, show_progress=show_progress)
 
-    return predict(network, rebuilt())  # which alone holds the graph, and so can free what is read
+    return predict(
+        network, rebuilt(), show_progress=show_progress
+    )  # which alone holds the graph, and so can free what is read
 
 
 def link_clusters(
@@ -104,12 +109,12 @@ def link_clusters(
     return predict(network, super_graph(embeddings, edges, linkage, members))
 
 
-def predict(network: RelationalLander, graph: RelationalGraph) -> Prediction:
+def predict(network: RelationalLander, graph: RelationalGraph, *, show_progress: bool = False) -> Prediction:
     """Return linkage and density on one graph."""
     if network.feature_mean.device.type == "cpu":
         # What features are made from is freed as soon as they are read.
         chunks, graph = graph.feature_chunks(), graph.without_features()
-        return Prediction(graph, *link_in_chunks(network, chunks, graph.edges, graph.degrees))
+        return Prediction(graph, *link_in_chunks(network, chunks, graph.edges, graph.degrees, show_progress))
     with torch.inference_mode():
         logits, density = network.eval()(*graph_tensors(graph, network.feature_mean.device))
     return Prediction(graph, logits[-1].sigmoid().cpu().numpy(), density.cpu().numpy())
@@ -151,7 +156,8 @@ class RelationalModel(ClusteringModel):
         landers = self.landers.to(resolve_device(self.device))
         embeddings = graph.nodes.features
         if graph.below is None:
-            return _from_denser(link_items(landers.items, embeddings, graph.neighbors, graph.similarities))
+            lists = graph.neighbors, graph.similarities
+            return _from_denser(link_items(landers.items, embeddings, *lists, show_progress=graph.show_progress))
         bottom = graph.below
         while bottom.graph.below is not None:
             bottom = bottom.graph.below

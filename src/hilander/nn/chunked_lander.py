@@ -10,6 +10,7 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from hilander.graph.triangles import sum_over_triangles
 from hilander.nn.edge_states import EdgeStates
@@ -24,6 +25,7 @@ def link_in_chunks(
     features: Iterable[NDArray[np.float32]],
     edges: NDArray[np.int64],
     degrees: NDArray[np.float32],
+    show_progress: bool = False,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return linkage and density as `RelationalLander.forward` does, to rounding.
 
@@ -39,6 +41,7 @@ def link_in_chunks(
     edges : ndarray of shape (m, 2), int64
         Sorted pairs.
     degrees : ndarray of shape (n,), float32
+    show_progress : bool
 
     Returns
     -------
@@ -48,7 +51,10 @@ def link_in_chunks(
     """
     m, n = len(edges), len(degrees)
     first_readout, *readouts = (cast(nn.Linear, readout) for readout in network.eval().readouts)
-    with torch.inference_mode():
+    passed = tqdm(
+        total=m * len(network.readouts), desc="linkage", unit="edge", unit_scale=True, disable=not show_progress
+    )
+    with passed, torch.inference_mode():
         states = EdgeStates(m, first_readout.in_features)
         linkage, affinity = torch.empty(m), np.empty(m, np.float32)
         in_cache = _rebatched(features, _EDGES_IN_CACHE)
@@ -56,9 +62,11 @@ def link_in_chunks(
             np.maximum(chunk[:, 0], 0, out=affinity[rows])
             state[:] = network.first_states(torch.from_numpy(chunk))
             linkage[rows] = first_readout(state)[:, 0].sigmoid()
+            passed.update(len(chunk))
         of_nodes = torch.from_numpy(degrees)[:, None].clamp(min=1)
         for message_round, readout in zip(network.rounds, readouts, strict=True):
-            _advance(cast(MessageRound, message_round), readout, states, linkage, edges, of_nodes)
+            for n_edges in _advance(cast(MessageRound, message_round), readout, states, linkage, edges, of_nodes):
+                passed.update(n_edges)
         signed = torch.from_numpy(affinity) * (2 * linkage - 1)
         density = sum_at_ends(signed[:, None], torch.from_numpy(edges), n) / of_nodes
     return linkage.numpy(), density[:, 0].numpy()
@@ -83,8 +91,8 @@ def _advance(
     linkage: Tensor,
     edges: NDArray[np.int64],
     degrees: Tensor,
-) -> None:
-    """Bring states and linkage one round further, in place."""
+) -> Iterator[int]:
+    """Bring states and linkage one round further, in place; yields how many edges have got there, chunk by chunk."""
     hidden, n_channels = message_round.to_channels.in_features, 1 + message_round.to_channels.out_features
     sums = torch.zeros((len(degrees), 2 * hidden + 1))
     channels = torch.empty((len(edges), n_channels))
@@ -116,6 +124,7 @@ def _advance(
         )
         state += update(torch.from_numpy(chunk))
         linkage[rows] = readout(state)[:, 0].sigmoid()
+        yield len(state)
 
 
 @njit(cache=True, fastmath=True)
