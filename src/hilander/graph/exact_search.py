@@ -45,7 +45,7 @@ def compare_with_all(
             products = queries @ embeddings[first : first + _CANDIDATES_PER_BLOCK].T
             keep_nearest(products, asking, candidates, rows[block], neighbors[block], similarities[block])
 
-    by_threads(answer, len(rows), _ROWS_PER_BLOCK, desc="neighbors", show_progress=show_progress)
+    by_threads(answer, len(rows), _ROWS_PER_BLOCK, multiplies=True, desc="neighbors", show_progress=show_progress)
     return neighbors, np.clip(similarities, -1.0, 1.0, out=similarities)
 
 

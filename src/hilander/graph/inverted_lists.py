@@ -125,7 +125,7 @@ def join_lists(
         rows = lists.rows[block]
         neighbors[rows], similarities[rows] = _answer(embeddings, k, lists, rows)
 
-    by_threads(answer, n, _ROWS_PER_BLOCK, desc="neighbors", show_progress=show_progress)
+    by_threads(answer, n, _ROWS_PER_BLOCK, multiplies=True, desc="neighbors", show_progress=show_progress)
     return neighbors, similarities
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 
 import faiss
 from threadpoolctl import threadpool_limits
@@ -20,18 +21,19 @@ def by_threads(
     n_rows: int,
     rows_per_block: int,
     *,
+    multiplies: bool = False,
     desc: str = "",
     show_progress: bool = False,
 ) -> None:
     """Do the work on every block, in as many threads as OpenMP would take (``OMP_NUM_THREADS``, else all cores).
-
-    Matrix products within the work then take one thread each.
 
     Parameters
     ----------
     work : callable
         Gets the rows as a slice, and does most of its work without Python's lock; an exception ends it all.
     n_rows, rows_per_block : int
+    multiplies : bool
+        Whether the work multiplies matrices, which then takes one thread each.
     desc : str
         What the progress bar says.
     show_progress : bool
@@ -44,7 +46,8 @@ def by_threads(
                 work(rows)
                 bar.update(rows.stop - rows.start)
             return
-        with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_threads) as threads:
+        limited = threadpool_limits(1, user_api="blas") if multiplies else nullcontext()
+        with limited, ThreadPoolExecutor(n_threads) as threads:
             running = {threads.submit(work, rows): rows for rows in blocks}
             try:
                 for done in as_completed(running):
