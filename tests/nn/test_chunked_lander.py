@@ -1,3 +1,4 @@
+import faiss
 import numpy as np
 import pytest
 import torch
@@ -34,6 +35,7 @@ def test_equals_the_whole_forward(graph, network, monkeypatch, rows, in_file):
         arrays = graph.features, graph.edges, graph.triangles, graph.degrees
         logits, density = network(*(torch.from_numpy(array) for array in arrays))
     monkeypatch.setattr(chunked_lander, "_EDGES_IN_CACHE", 64)
+    monkeypatch.setattr(chunked_lander, "_EDGES_PER_WINDOW", 300)
     if in_file:
         monkeypatch.setattr(edge_states, "_LARGEST_IN_MEMORY", 0)
         monkeypatch.setattr(edge_states, "_BYTES_RESIDENT", 1)
@@ -47,3 +49,15 @@ def test_a_graph_without_edges(network):
     linkage, density = link_in_chunks(network, iter(()), np.empty((0, 2), np.int64), np.zeros(3, np.float32))
     assert linkage.shape == (0,)
     assert density.tolist() == [0, 0, 0]
+
+
+def test_the_number_of_threads_changes_no_bit(graph, network, monkeypatch):
+    monkeypatch.setattr(chunked_lander, "_EDGES_IN_CACHE", 64)
+    before = faiss.omp_get_max_threads()
+    found = []
+    for n_threads in (1, 3):
+        faiss.omp_set_num_threads(n_threads)
+        found.append(link_in_chunks(network, [graph.features], graph.edges, graph.degrees))
+    faiss.omp_set_num_threads(before)
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])

@@ -22,6 +22,7 @@ def by_threads(
     rows_per_block: int,
     *,
     multiplies: bool = False,
+    prepare_thread: Callable[[], object] | None = None,
     desc: str = "",
     show_progress: bool = False,
 ) -> None:
@@ -33,7 +34,9 @@ def by_threads(
         Gets the rows as a slice, and does most of its work without Python's lock; an exception ends it all.
     n_rows, rows_per_block : int
     multiplies : bool
-        Whether the work multiplies matrices, which then takes one thread each.
+        Whether the work multiplies matrices with BLAS, which then takes one thread each.
+    prepare_thread : callable, optional
+        Called first in every thread but the caller's own.
     desc : str
         What the progress bar says.
     show_progress : bool
@@ -47,7 +50,7 @@ def by_threads(
                 bar.update(rows.stop - rows.start)
             return
         limited = threadpool_limits(1, user_api="blas") if multiplies else nullcontext()
-        with limited, ThreadPoolExecutor(n_threads) as threads:
+        with limited, ThreadPoolExecutor(n_threads, initializer=prepare_thread) as threads:
             running = {threads.submit(work, rows): rows for rows in blocks}
             try:
                 for done in as_completed(running):

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import cast
 
 import numpy as np
 import torch
 from numba import njit
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from hilander.graph.threads import by_threads
 from hilander.graph.triangles import sum_over_triangles
 from hilander.nn.edge_states import EdgeStates
 from hilander.nn.relational_lander import MessageRound, RelationalLander
 from hilander.nn.scatter import sum_at_ends
 
-_EDGES_IN_CACHE = 1 << 11  # (edges, 92) float32 in 0.7 MB
+_EDGES_PER_WINDOW = 1 << 15
+_EDGES_IN_CACHE = 1 << 11  # of a window, that one thread works on: (edges, 92) float32 in 0.7 MB
 
 
 def link_in_chunks(
@@ -30,7 +34,8 @@ def link_in_chunks(
     """Return linkage and density as `RelationalLander.forward` does, to rounding.
 
     Held beside the arguments are one state per edge, see `EdgeStates`, and a dozen floats: neither all features nor a
-    list of triangles.
+    list of triangles. Threads work on edges of their own, each on one core: so they never wait for each other within
+    an operation, and their number changes no bit of the result.
 
     Parameters
     ----------
@@ -57,11 +62,12 @@ def link_in_chunks(
     with passed, torch.inference_mode():
         states = EdgeStates(m, first_readout.in_features)
         linkage, affinity = torch.empty(m), np.empty(m, np.float32)
-        in_cache = _rebatched(features, _EDGES_IN_CACHE)
-        for (rows, state), chunk in zip(states.chunks(_EDGES_IN_CACHE), in_cache, strict=True):
+        start = 0
+        for chunk in features:
+            rows = slice(start, start + len(chunk))
             np.maximum(chunk[:, 0], 0, out=affinity[rows])
-            state[:] = network.first_states(torch.from_numpy(chunk))
-            linkage[rows] = first_readout(state)[:, 0].sigmoid()
+            _begin(network, first_readout, chunk, states.window(rows), linkage[rows])
+            start = rows.stop
             passed.update(len(chunk))
         of_nodes = torch.from_numpy(degrees)[:, None].clamp(min=1)
         for message_round, readout in zip(network.rounds, readouts, strict=True):
@@ -72,16 +78,18 @@ def link_in_chunks(
     return linkage.numpy(), density[:, 0].numpy()
 
 
-def _rebatched(chunks: Iterable[NDArray[np.float32]], n_rows: int) -> Iterator[NDArray[np.float32]]:
-    """Yield the same rows, so many at a time."""
-    rest = np.empty((0, 0), np.float32)
-    for chunk in chunks:
-        rest = np.concatenate([rest, chunk]) if len(rest) else chunk
-        while len(rest) >= n_rows:
-            yield rest[:n_rows]
-            rest = rest[n_rows:]
-    if len(rest):
-        yield rest
+def _begin(
+    network: RelationalLander, readout: nn.Module, features: NDArray[np.float32], states: Tensor, linkage: Tensor
+) -> None:
+    """Fill in the first states and linkage of some edges."""
+
+    @torch.inference_mode()
+    def begin(block: slice) -> None:
+        state = states[block]
+        state[:] = network.first_states(torch.from_numpy(features[block]))
+        linkage[block] = readout(state)[:, 0].sigmoid()
+
+    by_threads(begin, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
 
 
 def _advance(
@@ -92,58 +100,86 @@ def _advance(
     edges: NDArray[np.int64],
     degrees: Tensor,
 ) -> Iterator[int]:
-    """Bring states and linkage one round further, in place; yields how many edges have got there, chunk by chunk."""
+    """Bring states and linkage one round further, in place; yields how many edges have got there, window by window."""
     hidden, n_channels = message_round.to_channels.in_features, 1 + message_round.to_channels.out_features
     sums = torch.zeros((len(degrees), 2 * hidden + 1))
     channels = torch.empty((len(edges), n_channels))
-    for rows, state in states.chunks(_EDGES_IN_CACHE):
-        _add_states(state.numpy(), linkage[rows].numpy(), edges[rows], sums.numpy())
-        channels[rows, 0] = linkage[rows]
-        channels[rows, 1:] = message_round.to_channels(state).sigmoid()
+    windows = [slice(start, start + _EDGES_PER_WINDOW) for start in range(0, len(edges), _EDGES_PER_WINDOW)]
+    for rows in windows:
+        _summarize(message_round, states.window(rows), linkage[rows], edges[rows], sums, channels[rows])
     nodes = message_round.nodes(sums, degrees)
     strength = sum_at_ends(channels, torch.from_numpy(edges), len(degrees))
     paths = torch.from_numpy(sum_over_triangles(channels.numpy(), edges, len(degrees)))
 
     norm, update = cast(nn.LayerNorm, message_round.update[0]), message_round.update[1:]
-    scale, shift = norm.weight.numpy(), norm.bias.numpy()
-    inputs = np.empty((_EDGES_IN_CACHE, len(scale)), np.float32)
-    for rows, state in states.chunks(_EDGES_IN_CACHE):
-        chunk = inputs[: len(state)]
-        _normalized_inputs(
-            edges[rows],
-            state.numpy(),
-            channels[rows].numpy(),
-            paths[rows].numpy(),
-            paths[rows].log1p().numpy(),
-            nodes.numpy(),
-            strength.numpy(),
-            scale,
-            shift,
-            np.float32(norm.eps),
-            chunk,
-        )
-        state += update(torch.from_numpy(chunk))
-        linkage[rows] = readout(state)[:, 0].sigmoid()
-        yield len(state)
+    of_nodes = nodes.numpy(), strength.numpy(), norm.weight.numpy(), norm.bias.numpy(), np.float32(norm.eps)
+    for rows in windows:
+        window, linkages, within = states.window(rows), linkage[rows], (edges[rows], channels[rows], paths[rows])
+
+        @torch.inference_mode()
+        def advance(block: slice, window: Tensor = window, linkages: Tensor = linkages, within: tuple = within) -> None:
+            state, (ends, q, t) = window[block], (each[block] for each in within)
+            inputs = np.empty((len(state), len(norm.weight)), np.float32)
+            _normalized_inputs(ends, state.numpy(), q.numpy(), t.numpy(), t.log1p().numpy(), *of_nodes, inputs)
+            state += update(torch.from_numpy(inputs))
+            linkages[block] = readout(state)[:, 0].sigmoid()
+
+        by_threads(advance, len(window), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
+        yield len(window)
 
 
-@njit(cache=True, fastmath=True)
-def _add_states(states, linkage, edges, sums):
-    """Add relu(h), p · relu(h) and p of every edge to both its ends."""
+def _summarize(
+    message_round: MessageRound,
+    states: Tensor,
+    linkage: Tensor,
+    edges: NDArray[np.int64],
+    sums: Tensor,
+    channels: Tensor,
+) -> None:
+    """Add some edges to the sums over the edges at each node, and fill in their channels."""
+    hidden = states.shape[1]
+
+    def add(columns: slice) -> None:
+        _add_states(states.numpy(), linkage.numpy(), edges, columns.start, columns.stop, sums.numpy())
+
+    @torch.inference_mode()
+    def read(block: slice) -> None:
+        channels[block, 0] = linkage[block]
+        channels[block, 1:] = message_round.to_channels(states[block]).sigmoid()
+
+    by_threads(add, hidden, -(-hidden // 2))  # two threads may not write the same node, so they part the columns
+    by_threads(read, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
+
+
+def _use_one_core() -> None:
+    """Keep torch's operations within the calling thread to it."""
+    torch.get_num_threads()  # sets the thread up, which would else undo what follows
+    _openmp().limit(limits=1)
+
+
+@cache
+def _openmp() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="openmp")
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _add_states(states, linkage, edges, first, last, sums):
+    """Add some columns of relu(h) and p · relu(h), and with the first one p, of every edge to both its ends."""
     hidden = states.shape[1]
     for e in range(len(edges)):
         i, j, p = edges[e, 0], edges[e, 1], linkage[e]
-        for c in range(hidden):
+        for c in range(first, last):
             active = max(states[e, c], np.float32(0))
             sums[i, c] += active
             sums[j, c] += active
             sums[i, hidden + c] += p * active
             sums[j, hidden + c] += p * active
-        sums[i, 2 * hidden] += p
-        sums[j, 2 * hidden] += p
+        if first == 0:
+            sums[i, 2 * hidden] += p
+            sums[j, 2 * hidden] += p
 
 
-@njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True, nogil=True)
 def _normalized_inputs(edges, states, channels, paths, log_paths, nodes, strength, weight, bias, eps, out):
     """What an edge is updated from, in the order of `MessageRound`, after LayerNorm."""
     hidden, n_channels = states.shape[1], channels.shape[1]

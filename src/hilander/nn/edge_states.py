@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import tempfile
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ _BYTES_RESIDENT = 1 << 26  # of a file, roughly
 
 
 class EdgeStates:
-    """An array (m, hidden) float32 that is read and written from its first row to its last, chunk by chunk.
+    """An array (m, hidden) float32 that is read and written from its first row to its last, window by window.
 
     Parameters
     ----------
@@ -24,6 +23,7 @@ class EdgeStates:
 
     def __init__(self, m: int, hidden: int) -> None:
         self._pages: mmap.mmap | None = None
+        self._passed = 0  # bytes, since pages were let go
         if 4 * m * hidden <= _LARGEST_IN_MEMORY:
             self._values = torch.empty((m, hidden))
             return
@@ -32,14 +32,11 @@ class EdgeStates:
             self._pages = mmap.mmap(file.fileno(), 4 * m * hidden)
         self._values = torch.from_numpy(np.frombuffer(self._pages, np.float32).reshape(m, hidden))
 
-    def chunks(self, n_rows: int) -> Iterator[tuple[slice, Tensor]]:
-        """Yield rows and what stands there, to be read and changed."""
-        m, hidden = self._values.shape
-        passed = 0
-        for start in range(0, m, n_rows):
-            rows = slice(start, min(start + n_rows, m))
-            yield rows, self._values[rows]
-            passed += 4 * n_rows * hidden
-            if self._pages is not None and passed > _BYTES_RESIDENT:
-                self._pages.madvise(mmap.MADV_DONTNEED)  # what was written stays in the file
-                passed = 0
+    def window(self, rows: slice) -> Tensor:
+        """Return what stands in some rows, to be read and changed; asked for from the first rows to the last."""
+        values = self._values[rows]
+        self._passed += 4 * values.numel()
+        if self._pages is not None and self._passed > _BYTES_RESIDENT:
+            self._pages.madvise(mmap.MADV_DONTNEED)  # what was written stays in the file
+            self._passed = 0
+        return values
