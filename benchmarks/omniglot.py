@@ -33,7 +33,12 @@ ENCODER = EncoderParams(
     batch_size=64,
     rotate_classes=True,
     held_out_share=0.0,
-    ensemble=(NetworkParams(), NetworkParams(image_size=48, width=48, epochs=40)),
+    ensemble=(
+        NetworkParams(),
+        NetworkParams(image_size=48, width=48, epochs=40),
+        NetworkParams(image_size=32, epochs=75),
+    ),
+    average_views=True,
     whitening=0.3,
 )
 
