@@ -1,0 +1,104 @@
+"""Who does the work on parts: this process, one part after the other, or the workers of a Dask scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from hilander.distributed.store import Store
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+class Engine(Protocol):
+    """Calls a function for many parts, in any order and any number at a time."""
+
+    def call(self, work: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> Iterable[object]:
+        """Call ``work(*each)`` for each of `arguments`; yields something as each call ends."""
+        ...
+
+
+class ThisProcess:
+    """One part after the other; each takes the threads that there are."""
+
+    def call(self, work: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> Iterable[object]:
+        """See `Engine`."""
+        for each in arguments:
+            yield work(*each)
+
+
+@dataclass
+class DaskWorkers:
+    """The workers of a Dask scheduler. A part whose worker dies is given to another one.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    """
+
+    client: Client
+
+    def call(self, work: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> Iterable[object]:
+        """See `Engine`."""
+        from distributed import as_completed
+
+        futures = [self.client.submit(_call, work, each, pure=False) for each in arguments]
+        try:
+            for future in as_completed(futures, loop=self.client.loop):
+                yield future.result()
+        finally:
+            self.client.cancel(futures)
+
+
+def _call(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    work(*arguments)  # what it returns stays with the worker
+
+
+@dataclass
+class Run:
+    """One clustering, done step by step; a step that a former process has finished in the same store is not repeated.
+
+    Parameters
+    ----------
+    store : Store
+    engine : Engine
+    show_progress : bool
+        Draw a progress bar of every step.
+    """
+
+    store: Store
+    engine: Engine
+    show_progress: bool = False
+    _n_steps: int = field(default=0, init=False)
+
+    def step(self, name: str, work: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> None:
+        """Call ``work(*arguments[p])`` for every part p that is not done yet.
+
+        Parameters
+        ----------
+        name : str
+            What the progress bar says, and what finished parts are noted under.
+        work : callable
+            Reads what it needs from the store and writes its results there: its every call must do the same however
+            often it is made.
+        arguments : sequence of tuple
+        """
+        self._n_steps += 1
+        noted = f"done/{self._n_steps:03d} {name}"
+        done = self.store.names(noted)
+        marks = [f"{noted}/{part:06d}" for part in range(len(arguments))]
+        open_ = [(work, each, self.store, mark) for each, mark in zip(arguments, marks, strict=True) if mark not in done]
+        with tqdm(total=len(arguments), desc=name, unit="part", disable=not self.show_progress) as bar:
+            bar.update(len(arguments) - len(open_))
+            for _ in self.engine.call(_do_and_note, open_):
+                bar.update()
+
+
+def _do_and_note(work: Callable[..., None], arguments: tuple[Any, ...], store: Store, mark: str) -> None:
+    work(*arguments)
+    store.write(mark, np.empty(0, np.int8))
