@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from hilander.graph.knn import EXACT_UP_TO, nearest_neighbors
 from hilander.graph.spatial_order import spatial_order
 from hilander.hierarchy.constrained_rows import constrained_rows
+from hilander.hierarchy.constraints import Constraints
 from hilander.hierarchy.decode import Links
-from hilander.hierarchy.levels import Level
+from hilander.hierarchy.levels import Level, LevelGraph
 from hilander.linkage_threshold import adapt_threshold, multiply_odds
 from hilander.model_levels import model_levels, remembered
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
@@ -118,22 +120,67 @@ def cluster_embeddings(
             none if cannot_link is None else cannot_link,
             max_cluster_size,
         )
-    n, nodes = len(embeddings), embeddings[first]
+    nodes = embeddings[first]
     del embeddings  # freed here where the caller keeps no reference
-    common: dict[str, Any] = {
-        "constraints": constraints, "random_state": random_state, "show_progress": show_progress,
-    }  # fmt: skip
-    if settings.adapt_threshold:  # the levels below the last are gone through again; what they are made of is kept
-        common["link"] = remembered(model.link)
-        common["neighbors"] = nearest_neighbors(
+    neighbors = None
+    if settings.adapt_threshold:
+        neighbors = nearest_neighbors(
             nodes, settings.n_neighbors, random_state=random_state, show_progress=show_progress
         )
+    return cluster_nodes(
+        nodes,
+        first,
+        inverse,
+        model,
+        settings,
+        constraints=constraints,
+        neighbors=neighbors,
+        granularity=granularity,
+        random_state=random_state,
+        show_progress=show_progress,
+    )
+
+
+def cluster_nodes(
+    nodes: NDArray[np.float32],
+    first: NDArray[np.int64],
+    inverse: NDArray[np.int64],
+    model: ClusteringModel,
+    settings: ClusteringSettings,
+    *,
+    constraints: Constraints | None = None,
+    link: Callable[[LevelGraph], Links] | None = None,
+    neighbors: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
+    granularity: float = 1.0,
+    random_state: int = 0,
+    show_progress: bool = False,
+) -> Clustering:
+    """Run the levels on the nodes of level 0, and tell of every row what became of its node.
+
+    Parameters
+    ----------
+    nodes : ndarray of shape (n_nodes, d), float32
+    first : ndarray of shape (n_nodes,), int64
+        A row of each node.
+    inverse : ndarray of shape (n,), int64
+        Node of each row.
+    model, settings, constraints, link, neighbors, random_state, show_progress
+        As in `hilander.model_levels.model_levels`.
+    granularity : float
+        As in `cluster_embeddings`.
+    """
+    common: dict[str, Any] = {
+        "constraints": constraints, "link": link, "neighbors": neighbors, "random_state": random_state,
+        "show_progress": show_progress,
+    }  # fmt: skip
+    if settings.adapt_threshold:  # the levels below the last are gone through again; what they are made of is kept
+        common["link"] = remembered(link or model.link)
         settings = adapt_threshold(nodes, model, settings, **common)
     settings = replace(settings, linkage_threshold=multiply_odds(settings.linkage_threshold, granularity))
     levels = list(model_levels(nodes, model, settings, **common))
     if not levels:  # a single distinct row
-        alone = np.zeros(n, np.int64), np.ones(n, np.float32)
-        return Clustering(*alone, first, [], nodes, first, settings.linkage_threshold)
+        alone = np.zeros(len(inverse), np.int64), np.ones(len(inverse), np.float32)
+        return Clustering(*alone, first[:1], [], nodes, first, settings.linkage_threshold)
     final = levels[-1].merged
     rank = _rank_by_size(final.members[inverse], first[final.peaks])
     peaks = np.empty_like(rank)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +14,8 @@ from hilander.distributed.store import Store
 
 if TYPE_CHECKING:
     from distributed import Client
+
+_SECONDS_TO_CONNECT = 60
 
 
 class Engine(Protocol):
@@ -55,6 +58,33 @@ class DaskWorkers:
             self.client.cancel(futures)
 
 
+@contextmanager
+def connected(scheduler: Client | str) -> Iterator[Client]:
+    """Yield a client that has a worker: the given one, or one for that address, closed at the end.
+
+    Raises
+    ------
+    OSError
+        No connection to the scheduler, or no worker within a minute.
+    ImportError
+        Dask is not installed.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ImportError("dask is not installed; pip install 'hilander[dask]'") from error
+    if not isinstance(scheduler, Client | str):
+        raise ValueError(
+            f"engine must be a distributed.Client or the address of a scheduler, got {type(scheduler).__name__}"
+        )
+    with ExitStack() as stack:
+        client = scheduler
+        if isinstance(client, str):
+            client = stack.enter_context(Client(client, timeout=_SECONDS_TO_CONNECT, set_as_default=False))
+        client.wait_for_workers(1, timeout=_SECONDS_TO_CONNECT)
+        yield client
+
+
 def _call(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     work(*arguments)  # what it returns stays with the worker
 
@@ -92,7 +122,9 @@ class Run:
         noted = f"done/{self._n_steps:03d} {name}"
         done = self.store.names(noted)
         marks = [f"{noted}/{part:06d}" for part in range(len(arguments))]
-        open_ = [(work, each, self.store, mark) for each, mark in zip(arguments, marks, strict=True) if mark not in done]
+        open_ = [
+            (work, each, self.store, mark) for each, mark in zip(arguments, marks, strict=True) if mark not in done
+        ]
         with tqdm(total=len(arguments), desc=name, unit="part", disable=not self.show_progress) as bar:
             bar.update(len(arguments) - len(open_))
             for _ in self.engine.call(_do_and_note, open_):

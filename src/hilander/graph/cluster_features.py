@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hilander.graph.threads import by_threads
 
 LEAST_LINKAGE = 0.1  # weaker ties do not enter a cluster feature
-_SMOOTHING_STEPS = 2
+SMOOTHING_STEPS = 2
 _COLUMNS_PER_BLOCK = 64
 _ROWS_PER_BLOCK = 1 << 14
 
@@ -27,7 +27,7 @@ def cluster_features(
         Rows of norm 1.
     """
     features = embeddings.copy()
-    for _ in range(_SMOOTHING_STEPS):
+    for _ in range(SMOOTHING_STEPS):
         _move(features, edges, linkage)
     return features
 
@@ -38,7 +38,7 @@ def cluster_feature_steps(
     """Yield the embeddings and what each step of `cluster_features` makes of them."""
     features = embeddings
     yield features
-    for _ in range(_SMOOTHING_STEPS):
+    for _ in range(SMOOTHING_STEPS):
         features = features.copy()
         _move(features, edges, linkage)
         yield features
@@ -80,3 +80,39 @@ def _normalize(features):
         scale = np.float32(1) / max(np.sqrt(square), np.float32(1e-12))
         for c in range(len(row)):
             row[c] *= scale
+
+
+def move_rows(
+    before: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    mates: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    rows: slice,
+) -> NDArray[np.float32]:
+    """Return some rows of ``normalise(x_i + Σ_j w_ij x_j)``, (rows, d).
+
+    Parameters
+    ----------
+    before : ndarray of shape (n, d), float32
+    starts : ndarray of shape (rows + 1,), int64
+        The mates of the p-th of `rows` are ``mates[starts[p]:starts[p + 1]]``, ascending.
+    mates, weights : ndarray of shape (t,), int64 and float32
+    rows : slice
+    """
+    moved = before[rows].copy()
+    by_threads(
+        lambda block: _gather_mates(before, starts, mates, weights, block.start, block.stop, moved),
+        len(moved),
+        _ROWS_PER_BLOCK,
+    )
+    by_threads(lambda block: _normalize(moved[block]), len(moved), _ROWS_PER_BLOCK)
+    return moved
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _gather_mates(before, starts, mates, weights, first, last, moved):
+    for row in range(first, last):
+        for t in range(starts[row], starts[row + 1]):
+            j, p = mates[t], weights[t]
+            for c in range(before.shape[1]):
+                moved[row, c] += p * before[j, c]

@@ -45,6 +45,7 @@ FEATURE_NAMES = (
 
 _SHARED_SIZES = (5, 10, 20, 40)
 _SMOOTHING_SIZES = (4, 10)
+SMOOTHED_NEIGHBORS = max(_SMOOTHING_SIZES)  # whose embeddings are looked at beside those of the ends
 _UNRANKED = 60.0  # rank given to an end that the other one's list of 40 does not hold
 _LOCAL_SIZES = (1, 5, 10, N_CONTEXT)
 _EDGES_PER_RANGE = 1 << 15  # bounds the smoothed embeddings that are held: those of the nodes at these edges

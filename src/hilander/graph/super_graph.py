@@ -44,11 +44,32 @@ def super_graph(
     RelationalGraph
         Of C nodes; C >= 2.
     """
+    belongs = sp.csr_array((np.ones(len(members), np.float32), (members, np.arange(len(members)))))
+    sums = belongs @ embeddings, belongs @ cluster_features(embeddings, edges, linkage)
+    return graph_of_clusters(*sums, edges, linkage, members, random_state=random_state)
+
+
+def graph_of_clusters(
+    identity: NDArray[np.float32],
+    cluster: NDArray[np.float32],
+    edges: NDArray[np.int64],
+    linkage: NDArray[np.float32],
+    members: NDArray[np.int64],
+    *,
+    random_state: int = 0,
+) -> RelationalGraph:
+    """Do what `super_graph` does, from the sums of the clusters' features.
+
+    Parameters
+    ----------
+    identity, cluster : ndarray of shape (C, d), float32
+        Sums of the items' embeddings and of their cluster features.
+    edges, linkage, members, random_state
+        As in `super_graph`.
+    """
     sizes = np.bincount(members)
     n = len(sizes)
-    belongs = sp.csr_array((np.ones(len(members), np.float32), (members, np.arange(len(members)))))
-    identity = _unit_rows(belongs @ embeddings)
-    cluster = _unit_rows(belongs @ cluster_features(embeddings, edges, linkage))
+    identity, cluster = _unit_rows(identity), _unit_rows(cluster)
     nearest = [nearest_neighbors(features, N_CONTEXT, random_state=random_state) for features in (identity, cluster)]
 
     ends = members[edges]

@@ -157,13 +157,13 @@ class RelationalModel(ClusteringModel):
         embeddings = graph.nodes.features
         if graph.below is None:
             lists = graph.neighbors, graph.similarities
-            return _from_denser(link_items(landers.items, embeddings, *lists, show_progress=graph.show_progress))
+            return from_denser(link_items(landers.items, embeddings, *lists, show_progress=graph.show_progress))
         bottom = graph.below
         while bottom.graph.below is not None:
             bottom = bottom.graph.below
         edges = np.stack([bottom.links.source, bottom.links.target], axis=1)
         embeddings, members = bottom.graph.nodes.features, graph.nodes.members
-        return _from_denser(link_clusters(landers.clusters, embeddings, edges, bottom.links.linkage, members))
+        return from_denser(link_clusters(landers.clusters, embeddings, edges, bottom.links.linkage, members))
 
     def attach(self, embeddings: NDArray[np.float32], n_neighbors: int) -> RelationalAttachment:
         """Return what links new points to these fitted ones; see `hilander.models.relational_attachment`."""
@@ -179,7 +179,7 @@ class RelationalModel(ClusteringModel):
         return {"items": self.landers.items.settings, "clusters": self.landers.clusters.settings}
 
 
-def _from_denser(prediction: Prediction) -> Links:
+def from_denser(prediction: Prediction) -> Links:
     """Every pair once, directed from its denser end, as tree decoding wants it."""
     i, j = prediction.graph.edges.T
     falling = prediction.density[i] >= prediction.density[j]

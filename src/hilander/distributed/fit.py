@@ -1,0 +1,255 @@
+"""Cluster embeddings that no process holds: features and linkage in parts, their merging in this process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from hilander.clustering import Clustering, cluster_nodes
+from hilander.distributed.describe import Described
+from hilander.distributed.edges import EdgeParts, make_edges
+from hilander.distributed.engine import DaskWorkers, Run, ThisProcess, connected
+from hilander.distributed.features import cluster_feature_parts, mean_features
+from hilander.distributed.ingest import ROWS_PER_PART, ingest
+from hilander.distributed.link import link_parts
+from hilander.distributed.search import search
+from hilander.distributed.source import Source, from_array
+from hilander.distributed.store import Parts, Store
+from hilander.graph.relational_graph import RelationalGraph, forgotten
+from hilander.graph.relations import N_CONTEXT
+from hilander.graph.super_graph import graph_of_clusters
+from hilander.hierarchy.constrained_rows import check_pairs, constrained_rows
+from hilander.hierarchy.decode import Links
+from hilander.hierarchy.levels import LevelGraph
+from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
+from hilander.models.relational import Prediction, RelationalModel, from_denser, predict
+from hilander.nn.relational_lander import RelationalLander
+from hilander.nn.scatter import sum_at_ends
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+def fit_in_parts(
+    X: ArrayLike | str | Path,
+    model: ClusteringModel,
+    settings: ClusteringSettings,
+    *,
+    engine: Client | str | None = None,
+    run_folder: str | Path | None = None,
+    must_link: ArrayLike | None = None,
+    cannot_link: ArrayLike | None = None,
+    show_progress: bool = False,
+    **parameters: Any,
+) -> tuple[Clustering, int]:
+    """Open the input, the store and the engine, and cluster.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, d), or str or Path
+        Embeddings, or where they lie, see `hilander.distributed.source`.
+    model, settings
+        As in `cluster_in_parts`.
+    engine : distributed.Client or str, optional
+        A client, or the address of a scheduler; this process by default.
+    run_folder : str or Path, optional
+        Path or URL of the store, which is kept; by default a temporary folder, which is not.
+    must_link, cannot_link : array-like of shape (m, 2), optional
+    show_progress : bool
+    **parameters
+        Of `cluster_in_parts`.
+
+    Returns
+    -------
+    Clustering
+    int
+        Width of the embeddings.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="hilander-")) if run_folder is None else str(run_folder)
+        workers = ThisProcess() if engine is None else DaskWorkers(stack.enter_context(connected(engine)))
+        run = Run(Store(folder), workers, show_progress)
+        source = Source.open(X) if isinstance(X, str | Path) else from_array(run.store, X)
+        pairs = {
+            name: check_pairs(given, source.n_rows, name=name)
+            for name, given in (("must_link", must_link), ("cannot_link", cannot_link))
+        }
+        return cluster_in_parts(run, source, model, settings, **pairs, **parameters), source.width
+
+
+def cluster_in_parts(
+    run: Run,
+    source: Source,
+    model: ClusteringModel,
+    settings: ClusteringSettings | None = None,
+    *,
+    must_link: NDArray[np.int64] | None = None,
+    cannot_link: NDArray[np.int64] | None = None,
+    max_cluster_size: int | None = None,
+    granularity: float = 1.0,
+    random_state: int = 0,
+    rows_per_part: int = ROWS_PER_PART,
+) -> Clustering:
+    """Do what `hilander.clustering.cluster_embeddings` does, with the same result.
+
+    Features stay in parts. This process holds a few numbers per row and edge (about 600 bytes per row), and of the
+    second level, where clusters are nodes, all there is. `Clustering.nodes` is empty.
+
+    Parameters
+    ----------
+    run : Run
+    source : Source
+        The embeddings.
+    model, settings, must_link, cannot_link, max_cluster_size, granularity, random_state
+        As in `hilander.clustering.cluster_embeddings`.
+    rows_per_part : int
+        Nodes of a part.
+
+    Raises
+    ------
+    ValueError
+        The model is not of the variant "hilander", the store holds another run, or as `cluster_embeddings` does.
+    """
+    if not isinstance(model, RelationalModel):
+        raise ValueError(f"an engine takes models of the variant 'hilander', got {model.variant!r}; leave `engine` out")
+    settings = settings or model.settings
+    _claim(run, source, model, settings, random_state, rows_per_part)
+    found = ingest(run, source, model.n_features, rows_per_part=rows_per_part)
+    first, inverse, constraints = found.first, found.inverse, None
+    if max_cluster_size is not None or any(pairs is not None and len(pairs) for pairs in (must_link, cannot_link)):
+        none = np.empty((0, 2), np.int64)
+        apart, inverse, constraints = constrained_rows(
+            inverse,
+            none if must_link is None else must_link,
+            none if cannot_link is None else cannot_link,
+            max_cluster_size,
+        )
+        if len(apart) > len(first):
+            raise ValueError(
+                "expected constraints that let equal rows share a cluster, got some that part them; without `engine` "
+                "they are honoured"
+            )
+    levels = _Levels(run, model, found.features, settings.n_neighbors, random_state)
+    n = len(first)
+    return cluster_nodes(
+        np.empty((n, 0), np.float32),
+        first,
+        inverse,
+        model,
+        settings,
+        constraints=constraints,
+        link=levels.link,
+        neighbors=(np.empty((n, 0), np.int64), np.empty((n, 0), np.float32)),
+        granularity=granularity,
+        random_state=random_state,
+        show_progress=run.show_progress,
+    )
+
+
+class _Levels:
+    """What `RelationalModel.link` does, on features in parts."""
+
+    def __init__(self, run: Run, model: RelationalModel, features: Parts, n_neighbors: int, random_state: int) -> None:
+        self._run, self._model, self._features = run, model, features
+        self._n_neighbors, self._random_state = n_neighbors, random_state
+        self._cluster_features: Parts | None = None
+
+    def link(self, graph: LevelGraph) -> Links:
+        """Return the links of a level."""
+        if graph.below is None:
+            return from_denser(self._link_items())
+        bottom = graph.below
+        while bottom.graph.below is not None:
+            bottom = bottom.graph.below
+        edges = np.stack([bottom.links.source, bottom.links.target], axis=1)
+        return from_denser(self._link_clusters(edges, bottom.links.linkage, graph.nodes.members))
+
+    def _link_items(self) -> Prediction:
+        run, network = self._run, self._network("items")
+        identity = self._described("identity", self._features)
+        graph = make_edges(run, "first", identity.neighbors)
+        link_parts(run, network, graph, identity)
+        cluster = self._described("cluster", cluster_feature_parts(run, graph, self._features, "cluster"))
+        both = make_edges(run, "second", identity.neighbors, cluster.neighbors)
+        link_parts(run, network, both, identity, cluster, graph)
+        self._cluster_features = cluster_feature_parts(run, both, self._features, "mates")
+        return _gathered(both)
+
+    def _link_clusters(
+        self, edges: NDArray[np.int64], linkage: NDArray[np.float32], members: NDArray[np.int64]
+    ) -> Prediction:
+        assert self._cluster_features is not None
+        told = hashlib.sha256(members.tobytes()).hexdigest()[
+            :12
+        ]  # other members, for another threshold, are summed anew
+        sums = [
+            mean_features(self._run, f"{features.name}_{told}", features, members)
+            for features in (self._features, self._cluster_features)
+        ]
+        return predict(self._network("clusters"), graph_of_clusters(*sums, edges, linkage, members))
+
+    def _described(self, name: str, features: Parts) -> Described:
+        k, seed = (self._n_neighbors, self._random_state) if name == "identity" else (N_CONTEXT, 0)
+        return Described(features, *search(self._run, name, features, k, seed))
+
+    def _network(self, name: str) -> RelationalLander:
+        return self._model.landers.to("cpu").get_submodule(name).eval()  # type: ignore[return-value]
+
+
+def _gathered(graph: EdgeParts) -> Prediction:
+    """All edges and their linkage; a graph without features."""
+    parts = range(len(graph))
+    edges = np.concatenate([graph.edges(part) for part in parts])
+    linkage, affinity = (
+        np.concatenate([graph.array(name).read(part) for part in parts]) for name in ("linkage", "affinity")
+    )
+    n = int(graph.bounds[-1])
+    degrees = np.bincount(edges.ravel(), minlength=n).astype(np.float32)
+    signed = torch.from_numpy(affinity) * (2 * torch.from_numpy(linkage) - 1)
+    density = sum_at_ends(signed[:, None], torch.from_numpy(edges), n)
+    density /= torch.from_numpy(degrees)[:, None].clamp(min=1)
+    whole = RelationalGraph(edges, forgotten, degrees, np.ones(n, np.int64))
+    return Prediction(whole, linkage, density[:, 0].numpy())
+
+
+def _claim(
+    run: Run,
+    source: Source,
+    model: RelationalModel,
+    settings: ClusteringSettings,
+    random_state: int,
+    rows_per_part: int,
+) -> None:
+    """Note what the store is used for, so that no other run carries on from it."""
+    sha = hashlib.sha256()
+    for name, weights in sorted(model.landers.state_dict().items()):
+        sha.update(name.encode() + weights.cpu().numpy().tobytes())
+    told = {
+        "hilander": version("hilander"),
+        "input": source.digest,
+        "model": sha.hexdigest()[:16],
+        "n_neighbors": settings.n_neighbors,
+        "random_state": random_state,
+        "rows_per_part": rows_per_part,
+    }
+    name = "run/settings"
+    if name in run.store.names("run"):
+        before = json.loads(bytes(run.store.read(name)))
+        differing = [key for key in told if before.get(key) != told[key]]
+        if differing:
+            raise ValueError(
+                f"{run.store.url} holds another run, which differs in {', '.join(differing)}: expected "
+                f"{', '.join(repr(before.get(key)) for key in differing)}, got "
+                f"{', '.join(repr(told[key]) for key in differing)}. Give another run_folder, or delete this one"
+            )
+        return
+    run.store.write(name, np.frombuffer(json.dumps(told).encode(), np.uint8))
