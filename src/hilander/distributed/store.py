@@ -171,7 +171,7 @@ class Parts:
 
     @classmethod
     def even(cls, store: Store, name: str, n_rows: int, rows_per_part: int) -> Parts:
-        """Cut `n_rows` into parts of equal size, but for the last one."""
+        """Cut `n_rows` into as few parts of at most so many rows as there can be, all about as large."""
         n_parts = max(-(-n_rows // rows_per_part), 1)
-        bounds = np.minimum(np.arange(n_parts + 1, dtype=np.int64) * rows_per_part, n_rows)
+        bounds = np.arange(n_parts + 1, dtype=np.int64) * n_rows // n_parts
         return cls(store, name, bounds)

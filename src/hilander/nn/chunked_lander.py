@@ -83,9 +83,9 @@ def first_states(network: RelationalLander, features: NDArray[np.float32], state
 
     @torch.inference_mode()
     def begin(block: slice) -> None:
-        state = states[block]
-        state[:] = network.first_states(torch.from_numpy(features[block]))
-        linkage[block] = network.readouts[0](state)[:, 0].sigmoid()
+        state = network.first_states(_filled(torch.from_numpy(features[block])))
+        _keep(state, states[block])
+        _keep(network.readouts[0](state)[:, 0].sigmoid(), linkage[block])
 
     by_threads(begin, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
 
@@ -132,7 +132,7 @@ def fill_channels(message_round: MessageRound, states: Tensor, linkage: Tensor, 
     @torch.inference_mode()
     def read(block: slice) -> None:
         channels[block, 0] = linkage[block]
-        channels[block, 1:] = message_round.to_channels(states[block]).sigmoid()
+        _keep(message_round.to_channels(_filled(states[block])).sigmoid(), channels[block, 1:])
 
     by_threads(read, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
 
@@ -166,13 +166,31 @@ def update_edges(
 
     @torch.inference_mode()
     def advance(block: slice) -> None:
-        state, ends, q, t = (each[block] for each in (states, edges, channels, paths))
-        inputs = np.empty((len(state), len(norm.weight)), np.float32)
-        _normalized_inputs(ends, state.numpy(), q.numpy(), t.numpy(), t.log1p().numpy(), *of_nodes, inputs)
-        state += update(torch.from_numpy(inputs))
-        linkage[block] = readout(state)[:, 0].sigmoid()
+        state, t = _filled(states[block]), _filled(paths[block])
+        inputs = np.zeros((len(state), len(norm.weight)), np.float32)
+        of_edges = edges[block], state.numpy(), channels[block].numpy(), t.numpy(), t.log1p().numpy()
+        _normalized_inputs(*of_edges, *of_nodes, inputs)
+        state = state + update(torch.from_numpy(inputs))
+        _keep(state, states[block])
+        _keep(readout(state)[:, 0].sigmoid(), linkage[block])
 
     by_threads(advance, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
+
+
+def _filled(values: Tensor) -> Tensor:
+    """Fill up a block that is not full, so that each row is computed alike in whatever block it lies.
+
+    The end of a shorter one would be left to other instructions, which round otherwise: and parts of a graph, which
+    end elsewhere than the whole, would then get other bits.
+    """
+    if len(values) == _EDGES_IN_CACHE:
+        return values
+    return torch.cat([values, values.new_zeros((_EDGES_IN_CACHE - len(values), *values.shape[1:]))])
+
+
+def _keep(computed: Tensor, values: Tensor) -> None:
+    """Write what was computed of a block, but for what it was filled up with."""
+    values[:] = computed[: len(values)]
 
 
 def _use_one_core() -> None:
