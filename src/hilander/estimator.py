@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
@@ -158,7 +159,8 @@ class HiLander(ClusterMixin, BaseEstimator):
         in_parts = self.engine is not None or self.run_folder is not None
         if isinstance(X, str | Path) and not in_parts:
             raise ValueError(f"X must be an array; to read {X} part by part, give HiLander a run_folder or an engine")
-        clustering = (self._cluster_in_parts if in_parts else self._cluster)(
+        cluster: Callable[..., Clustering] = self._cluster_in_parts if in_parts else self._cluster
+        clustering = cluster(
             X,
             model,
             settings,

@@ -61,9 +61,11 @@ class EdgeParts:
         self, nodes: NDArray[np.int64], values: str
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         """Return starts, neighbours and values of the edges at some nodes, in ascending order."""
-        starts, others, found = [np.zeros(1, np.int64)], [], []
+        starts = [np.zeros(1, np.int64)]
+        others: list[NDArray] = []
+        found: list[NDArray] = []
         ends = np.searchsorted(nodes, self.bounds)
-        for part in np.flatnonzero(np.diff(ends)):
+        for part in np.flatnonzero(np.diff(ends)).tolist():
             rows = nodes[ends[part] : ends[part + 1]] - self.bounds[part]
             of_part = np.asarray(self.array("adjacent_starts").read(part))
             first, last = int(of_part[rows[0]]), int(of_part[rows[-1] + 1])

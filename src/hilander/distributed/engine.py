@@ -32,7 +32,8 @@ class ThisProcess:
     def call(self, work: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> Iterable[object]:
         """See `Engine`."""
         for each in arguments:
-            yield work(*each)
+            work(*each)
+            yield each
 
 
 @dataclass
@@ -48,12 +49,17 @@ class DaskWorkers:
 
     def call(self, work: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> Iterable[object]:
         """See `Engine`."""
-        from distributed import as_completed
+        from distributed import KilledWorker, as_completed
 
         futures = [self.client.submit(_call, work, each, pure=False) for each in arguments]
         try:
             for future in as_completed(futures, loop=self.client.loop):
                 yield future.result()
+        except KilledWorker as error:
+            raise RuntimeError(
+                "several workers died at the same part, most likely of too little memory; give them more (about 1 GB for "
+                "each thread), or fewer threads"
+            ) from error
         finally:
             self.client.cancel(futures)
 

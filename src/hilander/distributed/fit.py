@@ -79,25 +79,31 @@ def fit_in_parts(
         workers = ThisProcess() if engine is None else DaskWorkers(stack.enter_context(connected(engine)))
         run = Run(Store(folder), workers, show_progress)
         source = Source.open(X) if isinstance(X, str | Path) else from_array(run.store, X)
-        pairs = {
-            name: check_pairs(given, source.n_rows, name=name)
-            for name, given in (("must_link", must_link), ("cannot_link", cannot_link))
-        }
-        return cluster_in_parts(run, source, model, settings, **pairs, **parameters), source.width
+        clustering = cluster_in_parts(
+            run,
+            source,
+            model,
+            settings,
+            must_link=check_pairs(must_link, source.n_rows, name="must_link"),
+            cannot_link=check_pairs(cannot_link, source.n_rows, name="cannot_link"),
+            rows_per_part=ROWS_PER_PART,
+            **parameters,
+        )
+        return clustering, source.width
 
 
 def cluster_in_parts(
     run: Run,
     source: Source,
     model: ClusteringModel,
-    settings: ClusteringSettings | None = None,
+    settings: ClusteringSettings,
     *,
     must_link: NDArray[np.int64] | None = None,
     cannot_link: NDArray[np.int64] | None = None,
     max_cluster_size: int | None = None,
     granularity: float = 1.0,
     random_state: int = 0,
-    rows_per_part: int = ROWS_PER_PART,
+    rows_per_part: int,
 ) -> Clustering:
     """Do what `hilander.clustering.cluster_embeddings` does, with the same result.
 
@@ -121,7 +127,6 @@ def cluster_in_parts(
     """
     if not isinstance(model, RelationalModel):
         raise ValueError(f"an engine takes models of the variant 'hilander', got {model.variant!r}; leave `engine` out")
-    settings = settings or model.settings
     _claim(run, source, model, settings, random_state, rows_per_part)
     found = ingest(run, source, model.n_features, rows_per_part=rows_per_part)
     first, inverse, constraints = found.first, found.inverse, None
@@ -191,11 +196,11 @@ class _Levels:
         told = hashlib.sha256(members.tobytes()).hexdigest()[
             :12
         ]  # other members, for another threshold, are summed anew
-        sums = [
+        identity, cluster = (
             mean_features(self._run, f"{features.name}_{told}", features, members)
             for features in (self._features, self._cluster_features)
-        ]
-        return predict(self._network("clusters"), graph_of_clusters(*sums, edges, linkage, members))
+        )
+        return predict(self._network("clusters"), graph_of_clusters(identity, cluster, edges, linkage, members))
 
     def _described(self, name: str, features: Parts) -> Described:
         k, seed = (self._n_neighbors, self._random_state) if name == "identity" else (N_CONTEXT, 0)

@@ -62,7 +62,7 @@ def _begin(
     network.eval()
     describe = edge_features(graph, identity, cluster, before, part)
     m = len(graph.edges(part))
-    states, linkage = torch.empty((m, network.settings["hidden"])), torch.empty(m)
+    states, linkage = torch.empty((m, cast(nn.Linear, network.readouts[0]).in_features)), torch.empty(m)
     affinity = np.empty(m, np.float32)
     for start in range(0, m, _EDGES_PER_CHUNK):
         rows = slice(start, start + _EDGES_PER_CHUNK)
@@ -80,7 +80,9 @@ def _gather(network: RelationalLander, graph: EdgeParts, number: int, part: int)
     start, stop = graph.bounds[part], graph.bounds[part + 1]
     own, told = graph.edges(part), graph.told(part, "told_edges")
     n = int(stop - start)
-    sums = torch.zeros((n + 1, 2 * network.settings["hidden"] + 1))  # the last row is for nodes of other parts
+    sums = torch.zeros(
+        (n + 1, 2 * message_round.to_channels.in_features + 1)
+    )  # the last row is for nodes of other parts
     all_ends, all_channels = [], []
     for edges, tells in ((told, True), (own, False)):
         states, channels = (
@@ -121,7 +123,7 @@ def _advance(network: RelationalLander, graph: EdgeParts, number: int, part: int
         np.concatenate([graph.array("adjacent_channels").read(part), of_others]),
         paths,
     )
-    hidden = network.settings["hidden"]
+    hidden = message_round.to_channels.in_features
     nodes, strength = (
         torch.from_numpy(np.ascontiguousarray(each)) for each in (of_nodes[:, :hidden], of_nodes[:, hidden:])
     )
