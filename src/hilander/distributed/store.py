@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +35,7 @@ class Store:
 
     def write(self, name: str, array: NDArray) -> None:
         """Write an array, over what had that name."""
+        array = np.asarray(array, order="C")  # row after row, so that some of them can be read
         if self._fs is not None:
             content = io.BytesIO()
             np.save(content, array)
@@ -51,15 +54,27 @@ class Store:
         """
         if self._fs is None:
             return np.load(self._place(name), mmap_mode="r")[start:stop]
-        with self._fs.open(self._place(name), "rb", block_size=_MOST_HEADER, cache_type="none") as file:
-            header = io.BytesIO(file.read(_MOST_HEADER))
-            np.lib.format.read_magic(header)
-            shape, _, dtype = np.lib.format.read_array_header_1_0(header)
+        with self._open(name) as file:
+            shape, dtype, begin = _header(file, name)
             start, stop, _ = slice(start, stop).indices(shape[0])
-            row = dtype.itemsize * int(np.prod(shape[1:]))
-            file.seek(header.tell() + start * row)
-            content = file.read(max(stop - start, 0) * row)
-        return np.frombuffer(content, dtype).reshape(-1, *shape[1:])
+            n_rows = max(stop - start, 0)
+            row = dtype.itemsize * math.prod(shape[1:])
+            file.seek(begin + start * row)
+            content = file.read(n_rows * row)
+        return np.frombuffer(content, dtype).reshape(n_rows, *shape[1:])
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of an array, of which only the header is read."""
+        if self._fs is None:
+            return np.load(self._place(name), mmap_mode="r").shape
+        with self._open(name) as file:
+            return _header(file, name)[0]
+
+    def kept(self, name: str, compute: Callable[[], NDArray]) -> NDArray[Any]:
+        """Return the array of that name; where there is none, compute and write it first."""
+        if name not in self.names(name.rpartition("/")[0]):
+            self.write(name, compute())
+        return self.read(name)
 
     def names(self, folder: str) -> set[str]:
         """Return the names of all arrays in a folder of the store."""
@@ -78,6 +93,10 @@ class Store:
         elif self._fs.exists(f"{self._root}/{folder}"):
             self._fs.rm(f"{self._root}/{folder}", recursive=True)
 
+    def _open(self, name: str) -> BinaryIO:
+        assert self._fs is not None
+        return self._fs.open(self._place(name), "rb", block_size=_MOST_HEADER, cache_type="none")
+
     def _place(self, name: str) -> str:
         return f"{self._root}/{name}.npy"
 
@@ -88,7 +107,7 @@ class Store:
             return None
         import fsspec
 
-        return fsspec.core.url_to_fs(self.url)[0]
+        return fsspec.core.url_to_fs(self.url, use_listings_cache=False)[0]  # other processes write here too
 
     @cached_property
     def _root(self) -> str:
@@ -101,6 +120,19 @@ class Store:
     def __getstate__(self) -> dict[str, Any]:
         """Travel without the connection."""
         return {"url": self.url}
+
+
+def _header(file: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Shape, dtype and where the rows begin."""
+    header = io.BytesIO(file.read(_MOST_HEADER))
+    np.lib.format.read_magic(header)
+    shape, column_after_column, dtype = np.lib.format.read_array_header_1_0(header)
+    if column_after_column and len(shape) > 1:
+        raise ValueError(
+            f"{name}.npy lies column after column, expected it row after row; save it with "
+            "numpy.save(path, numpy.ascontiguousarray(array))"
+        )
+    return shape, dtype, header.tell()
 
 
 @dataclass(frozen=True)
@@ -133,7 +165,9 @@ class Parts:
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """Return the rows from `start` up to `stop`, wherever they lie."""
-        first, last = self.part_of(np.array([start, max(stop - 1, start)]))
+        if stop <= start:
+            return self.read(0)[:0]
+        first, last = self.part_of(np.array([start, stop - 1]))
         found = []
         for part in range(first, last + 1):
             offset = self.bounds[part]
