@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 _ROWS_PER_CHUNK = 1024  # keeps the temporaries of the row checks in the cache
 
 
-def check_embeddings(embeddings: ArrayLike, *, n_features: int | None = None, min_rows: int = 1) -> NDArray[np.float32]:
+def check_embeddings(
+    embeddings: ArrayLike, *, n_features: int | None = None, min_rows: int = 1, first_row: int = 0
+) -> NDArray[np.float32]:
     """Return `embeddings` as finite, non-zero, L2-normalised rows.
 
     Parameters
@@ -21,6 +23,8 @@ def check_embeddings(embeddings: ArrayLike, *, n_features: int | None = None, mi
         The width d that is asked for.
     min_rows : int
         Fewest rows that make sense to the caller.
+    first_row : int
+        Number that messages give to the first row: not 0 where these rows are a piece of more.
 
     Returns
     -------
@@ -32,7 +36,7 @@ def check_embeddings(embeddings: ArrayLike, *, n_features: int | None = None, mi
     ValueError
         Not two-dimensional, not numeric, complex, too few rows, another width, NaN or inf, or rows of norm zero.
     """
-    array = _as_real_matrix(embeddings)
+    array = as_real_matrix(embeddings)
     if array.shape[0] < min_rows:
         raise ValueError(
             f"embeddings must have at least {min_rows} row(s), n_samples = {array.shape[0]}; nothing to cluster"
@@ -48,18 +52,19 @@ def check_embeddings(embeddings: ArrayLike, *, n_features: int | None = None, mi
         )
     normalized = np.empty(array.shape, np.float32)
     for start in range(0, len(array), _ROWS_PER_CHUNK):
-        rows = np.asarray(array[start : start + _ROWS_PER_CHUNK], dtype=np.float64)
+        rows = np.asarray(array[start : start + _ROWS_PER_CHUNK], dtype=np.float64, order="C")
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():
             raise ValueError(
                 f"embeddings hold NaN or inf (infinity), for instance in rows "
-                f"{_some(np.flatnonzero(~finite) + start)}; drop these rows or encode them again"
+                f"{_some(np.flatnonzero(~finite) + start + first_row)}; drop these rows or encode them again"
             )
         scale = np.abs(rows).max(axis=1)  # guards the norm against under- and overflow
         if not scale.all():
             raise ValueError(
-                f"embeddings hold zero vectors, for instance in rows {_some(np.flatnonzero(scale == 0) + start)}; "
-                "a zero vector has no direction, so cosine similarity says nothing about it: drop these rows"
+                f"embeddings hold zero vectors, for instance in rows "
+                f"{_some(np.flatnonzero(scale == 0) + start + first_row)}; a zero vector has no direction, so cosine "
+                "similarity says nothing about it: drop these rows"
             )
         rows = rows / scale[:, None]
         normalized[start : start + len(rows)] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
@@ -94,7 +99,14 @@ def check_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
     return np.unique(array, return_inverse=True)[1].astype(np.int64)
 
 
-def _as_real_matrix(embeddings: ArrayLike) -> NDArray:
+def as_real_matrix(embeddings: ArrayLike) -> NDArray:
+    """Return `embeddings` as a matrix of any real dtype, which may be `embeddings` itself.
+
+    Raises
+    ------
+    ValueError
+        Not two-dimensional, not numeric, or complex.
+    """
     if hasattr(embeddings, "toarray"):
         raise ValueError("sparse matrices are not supported: embeddings must be a dense array of shape (n, d)")
     try:
