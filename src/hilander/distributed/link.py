@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 import torch
 from numba import njit
+from torch import nn
 
 from hilander.distributed.describe import Described, edge_features
 from hilander.distributed.edges import EdgeParts
