@@ -159,9 +159,9 @@ class Parts:
         """Write one part."""
         self.store.write(f"{self.name}/{part:06d}", values)
 
-    def read(self, part: int) -> NDArray[Any]:
-        """Return one part."""
-        return self.store.read(f"{self.name}/{part:06d}")
+    def read(self, part: int, start: int = 0, stop: int | None = None) -> NDArray[Any]:
+        """Return one part, or its rows from `start` up to `stop`."""
+        return self.store.read(f"{self.name}/{part:06d}", start, stop)
 
     def rows(self, start: int, stop: int) -> NDArray[Any]:
         """Return the rows from `start` up to `stop`, wherever they lie."""
@@ -172,7 +172,7 @@ class Parts:
         for part in range(first, last + 1):
             offset = self.bounds[part]
             inside = max(start - offset, 0), min(stop, self.bounds[part + 1]) - offset
-            found.append(self.store.read(f"{self.name}/{part:06d}", int(inside[0]), int(inside[1])))
+            found.append(self.read(part, int(inside[0]), int(inside[1])))
         return found[0] if len(found) == 1 else np.concatenate(found)
 
     def take(self, rows: NDArray[np.int64]) -> NDArray[Any]:
