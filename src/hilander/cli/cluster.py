@@ -84,6 +84,7 @@ def cluster(
     import numpy as np
 
     from hilander.cli.pairs import read_pairs
+    from hilander.distributed.ids import read_ids
     from hilander.distributed.source import Source
     from hilander.label_files import check_suffix, write_clusters
 
@@ -103,7 +104,7 @@ def cluster(
         source = Source.open(data)
         clusterer.set_params(engine=scheduler, run_folder=run_folder)
         X: str | NDArray[np.float32] = data
-        ids, shape = source.ids(), (source.n_rows, source.width)
+        ids, shape = read_ids(source), (source.n_rows, source.width)
     else:
         dataset, X = load_embeddings(Path(data), encoder)
         ids, shape = dataset.ids, X.shape

@@ -57,8 +57,8 @@ class DaskWorkers:
                 yield future.result()
         except KilledWorker as error:
             raise RuntimeError(
-                "several workers died at the same part, most likely of too little memory; give them more (about 1 GB for "
-                "each thread), or fewer threads"
+                "several workers died at the same part, most likely of too little memory; give them more (about 1 GB "
+                "for each thread), or fewer threads"
             ) from error
         finally:
             self.client.cancel(futures)

@@ -60,7 +60,7 @@ class Piece:
                 raise DataError(f"{self.shard} cannot be read: {error}") from error
         from hilander.distributed.parquet_shard import read_parquet_rows
 
-        with _open(self.shard) as file:
+        with open_shard(self.shard) as file:
             return read_parquet_rows(file, self.shard, self.start, self.stop, self.first_row)
 
 
@@ -174,7 +174,7 @@ def _shape(shard: str) -> tuple[Sequence[int], int]:
     if shard.endswith(".parquet"):
         from hilander.distributed.parquet_shard import parquet_shape
 
-        with _open(shard) as file:
+        with open_shard(shard) as file:
             return parquet_shape(file, shard)
     store, name = _as_store(shard)
     try:
@@ -191,7 +191,8 @@ def _as_store(shard: str) -> tuple[Store, str]:
     return Store(f"{folder}/"), name.removesuffix(".npy")
 
 
-def _open(shard: str) -> BinaryIO:
+def open_shard(shard: str) -> BinaryIO:
+    """Open a file on this machine or behind a URL for reading."""
     if not is_url(shard):
         return Path(shard).open("rb")
     import fsspec
