@@ -19,6 +19,8 @@ from hilander.linkage_threshold import adapt_threshold, multiply_odds
 from hilander.model_levels import model_levels, remembered
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 
+SortTied = Callable[[NDArray[np.int64], NDArray[np.uint64]], tuple[NDArray[np.int64], NDArray[np.bool_]]]
+
 
 @dataclass(frozen=True)
 class LevelSummary:
@@ -206,22 +208,42 @@ def distinct_rows(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.int64], N
     inverse : ndarray of shape (n,), int64
         ``embeddings[first][inverse]`` equals `embeddings`.
     """
-    n, d = embeddings.shape
-    # Few rows share their first two numbers; only these are compared in full.
-    head = np.zeros((n, 2), np.float32)
-    head[:, : min(d, 2)] = embeddings[:, :2] + np.float32(0)  # −0 equals 0 but has other bytes
-    keys = head.view(">u8")[:, 0].astype(np.uint64)
+
+    def sort_tied(rows: NDArray[np.int64], keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        tied = np.ascontiguousarray(embeddings[rows]) + np.float32(0)
+        order = np.argsort(tied.view(np.dtype((np.void, tied.shape[1] * tied.itemsize))).ravel(), kind="stable")
+        return order, (tied[order[1:]] != tied[order[:-1]]).any(axis=1)
+
+    return distinct_by_key(first_numbers(embeddings), sort_tied)
+
+
+def first_numbers(embeddings: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """Return the first two numbers of each row (n,) as the key that `distinct_by_key` sorts by."""
+    head = np.zeros((len(embeddings), 2), np.float32)
+    head[:, : min(embeddings.shape[1], 2)] = embeddings[:, :2] + np.float32(0)  # −0 equals 0 but has other bytes
+    return head.view(">u8")[:, 0].astype(np.uint64)
+
+
+def distinct_by_key(keys: NDArray[np.uint64], sort_tied: SortTied) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Do what `distinct_rows` does, where few rows share their key and only these are compared in full.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (n,), uint64
+        From `first_numbers`.
+    sort_tied : callable
+        Gets rows that share their key with others, sorted by it, and their keys (m,); returns the order (m,) of these
+        rows by their bytes, equal ones as before, and whether each but the first then differs from the one before.
+    """
     order = np.argsort(keys, kind="stable")
     differs = np.diff(keys[order], prepend=0) > 0
     differs[:1] = True
     shared = np.flatnonzero(~(differs & np.append(differs[1:], True)))
     if len(shared):
-        tied = np.ascontiguousarray(embeddings[order[shared]]) + np.float32(0)
-        as_bytes = tied.view(np.dtype((np.void, d * tied.itemsize))).ravel()
-        by_bytes = np.argsort(as_bytes, kind="stable")
-        order[shared] = order[shared][by_bytes]
-        differs[shared[1:]] = (tied[by_bytes[1:]] != tied[by_bytes[:-1]]).any(axis=1)
-    inverse = np.empty(n, np.int64)
+        tied = order[shared]
+        by_bytes, differs[shared[1:]] = sort_tied(tied, keys[tied])
+        order[shared] = tied[by_bytes]
+    inverse = np.empty(len(keys), np.int64)
     inverse[order] = np.cumsum(differs) - 1
     return order[differs], inverse
 

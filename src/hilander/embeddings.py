@@ -45,11 +45,7 @@ def check_embeddings(
         raise ValueError(
             f"0 feature(s) (shape={array.shape}) while a minimum of 1 is required: embeddings must have a column"
         )
-    if n_features is not None and array.shape[1] != n_features:
-        raise ValueError(
-            f"embeddings must have shape (n, {n_features}) to match the model; got {array.shape}. Encode with the "
-            "encoder that made the training embeddings, or train on these ones."
-        )
+    check_width(array.shape, n_features)
     normalized = np.empty(array.shape, np.float32)
     for start in range(0, len(array), _ROWS_PER_CHUNK):
         rows = np.asarray(array[start : start + _ROWS_PER_CHUNK], dtype=np.float64, order="C")
@@ -97,6 +93,15 @@ def check_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
             "leave unlabelled rows out of training"
         )
     return np.unique(array, return_inverse=True)[1].astype(np.int64)
+
+
+def check_width(shape: tuple[int, ...], n_features: int | None) -> None:
+    """Raise ValueError where embeddings of `shape` (n, d) are not of the width that a model asks for."""
+    if n_features is not None and shape[1] != n_features:
+        raise ValueError(
+            f"embeddings must have shape (n, {n_features}) to match the model; got {shape}. Encode with the "
+            "encoder that made the training embeddings, or train on these ones."
+        )
 
 
 def as_real_matrix(embeddings: ArrayLike) -> NDArray:
