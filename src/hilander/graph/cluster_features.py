@@ -12,7 +12,6 @@ from hilander.graph.threads import by_threads
 
 LEAST_LINKAGE = 0.1  # weaker ties do not enter a cluster feature
 SMOOTHING_STEPS = 2
-_COLUMNS_PER_BLOCK = 64
 _ROWS_PER_BLOCK = 1 << 14
 
 
@@ -26,9 +25,7 @@ def cluster_features(
     ndarray of shape (n, d), float32
         Rows of norm 1.
     """
-    features = embeddings.copy()
-    for _ in range(SMOOTHING_STEPS):
-        _move(features, edges, linkage)
+    *_, features = cluster_feature_steps(embeddings, edges, linkage)
     return features
 
 
@@ -38,9 +35,9 @@ def cluster_feature_steps(
     """Yield the embeddings and what each step of `cluster_features` makes of them."""
     features = embeddings
     yield features
+    starts, mates, weights = _ties(edges, linkage, len(embeddings))
     for _ in range(SMOOTHING_STEPS):
-        features = features.copy()
-        _move(features, edges, linkage)
+        features = move_rows(features, starts, mates, weights, slice(0, len(features)))
         yield features
 
 
@@ -49,37 +46,6 @@ def moved(features: NDArray[np.float32], by: NDArray[np.float32]) -> NDArray[np.
     features = features + by
     features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     return features
-
-
-def _move(features: NDArray[np.float32], edges: NDArray[np.int64], linkage: NDArray[np.float32]) -> None:
-    """One step of `cluster_features`, in place: a few columns at a time are kept as they were."""
-
-    def add(columns: slice) -> None:
-        _add_mates(features[:, columns].copy(), edges, linkage, LEAST_LINKAGE, features[:, columns])
-
-    by_threads(add, features.shape[1], _COLUMNS_PER_BLOCK)
-    by_threads(lambda rows: _normalize(features[rows]), len(features), _ROWS_PER_BLOCK)
-
-
-@njit(cache=True, fastmath=True, nogil=True)
-def _add_mates(before, edges, linkage, least, features):
-    for e in range(len(edges)):
-        if linkage[e] > least:
-            i, j, p = edges[e, 0], edges[e, 1], linkage[e]
-            for c in range(before.shape[1]):
-                features[i, c] += p * before[j, c]
-                features[j, c] += p * before[i, c]
-
-
-@njit(cache=True, fastmath=True, nogil=True)
-def _normalize(features):
-    for row in features:
-        square = np.float32(0)
-        for c in range(len(row)):
-            square += row[c] * row[c]
-        scale = np.float32(1) / max(np.sqrt(square), np.float32(1e-12))
-        for c in range(len(row)):
-            row[c] *= scale
 
 
 def move_rows(
@@ -100,13 +66,45 @@ def move_rows(
     rows : slice
     """
     moved = before[rows].copy()
-    by_threads(
-        lambda block: _gather_mates(before, starts, mates, weights, block.start, block.stop, moved),
-        len(moved),
-        _ROWS_PER_BLOCK,
-    )
-    by_threads(lambda block: _normalize(moved[block]), len(moved), _ROWS_PER_BLOCK)
+
+    def move(block: slice) -> None:
+        _gather_mates(before, starts, mates, weights, block.start, block.stop, moved)
+        _normalize(moved[block])
+
+    by_threads(move, len(moved), _ROWS_PER_BLOCK)
     return moved
+
+
+def _ties(
+    edges: NDArray[np.int64], linkage: NDArray[np.float32], n_nodes: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """Mates of each node in ascending order, as `move_rows` takes them."""
+    starts = np.zeros(n_nodes + 1, np.int64)
+    _count_mates(edges, linkage, LEAST_LINKAGE, starts)
+    np.cumsum(starts, out=starts)
+    mates, weights = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
+    _write_mates(edges, linkage, LEAST_LINKAGE, starts[:-1].copy(), mates, weights)
+    return starts, mates, weights
+
+
+@njit(cache=True)
+def _count_mates(edges, linkage, least, counts):
+    """Count at i + 1 the ties of i."""
+    for e in range(len(edges)):
+        if linkage[e] > least:
+            counts[edges[e, 0] + 1] += 1
+            counts[edges[e, 1] + 1] += 1
+
+
+@njit(cache=True)
+def _write_mates(edges, linkage, least, free, mates, weights):
+    """Write the ties of each node into its places, of which `free` is the first; sorted edges make them ascend."""
+    for e in range(len(edges)):
+        if linkage[e] > least:
+            for end in range(2):
+                i, j = edges[e, end], edges[e, 1 - end]
+                mates[free[i]], weights[free[i]] = j, linkage[e]
+                free[i] += 1
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -116,3 +114,14 @@ def _gather_mates(before, starts, mates, weights, first, last, moved):
             j, p = mates[t], weights[t]
             for c in range(before.shape[1]):
                 moved[row, c] += p * before[j, c]
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _normalize(features):
+    for row in features:
+        square = np.float32(0)
+        for c in range(len(row)):
+            square += row[c] * row[c]
+        scale = np.float32(1) / max(np.sqrt(square), np.float32(1e-12))
+        for c in range(len(row)):
+            row[c] *= scale
