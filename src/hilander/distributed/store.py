@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,8 +89,7 @@ class Store:
     def remove(self, folder: str) -> None:
         """Delete a folder of the store, if it is there."""
         if self._fs is None:
-            for path in (Path(self.url) / folder).glob("*"):
-                path.unlink()
+            shutil.rmtree(Path(self._root) / folder, ignore_errors=True)
         elif self._fs.exists(f"{self._root}/{folder}"):
             self._fs.rm(f"{self._root}/{folder}", recursive=True)
 
