@@ -80,7 +80,8 @@ def build_lists(
     if share > most_share:
         return None
     probes = note_lists(embeddings, centroids, margin)
-    return InvertedLists(centroids, margin, probes, *rows_of_lists(probes[:, 0], len(centroids)))
+    own = probes[:, 0]
+    return InvertedLists(centroids, margin, probes, np.argsort(own, kind="stable"), list_starts(own, len(centroids)))
 
 
 def drawn_rows(n: int, n_lists: int, random_state: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -137,9 +138,9 @@ def note_lists(embeddings: NDArray[np.float32], centroids: NDArray[np.float32], 
     return probes
 
 
-def rows_of_lists(own: NDArray[np.int32], n_lists: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return all rows list after list and where each list begins, from each row's own list."""
-    return np.argsort(own, kind="stable"), np.concatenate([[0], np.cumsum(np.bincount(own, minlength=n_lists))])
+def list_starts(own: NDArray[np.int32], n_lists: int) -> NDArray[np.int64]:
+    """Return where each list begins once all rows are sorted by their own list, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(np.bincount(own, minlength=n_lists))])
 
 
 def join_lists(
