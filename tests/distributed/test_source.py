@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hilander.data.errors import DataError
+from hilander.distributed import parquet_shard
 from hilander.distributed import source as module
 from hilander.distributed.source import Source, from_array
 from hilander.distributed.store import Store
@@ -52,8 +53,12 @@ def test_a_folder_counts_rows_shard_after_shard_by_name(tmp_path, rows):
     assert (gathered(Source.open(f"file://{tmp_path}")) == rows).all()
 
 
+@pytest.mark.parametrize("rows_per_batch", [16, 4096])
 @pytest.mark.parametrize("row_group_size", [7, 30, 150])
-def test_parquet_shards_whose_row_groups_are_smaller_and_larger_than_pieces(tmp_path, rows, row_group_size):
+def test_parquet_shards_whose_row_groups_are_smaller_and_larger_than_pieces(
+    tmp_path, rows, row_group_size, rows_per_batch, monkeypatch
+):
+    monkeypatch.setattr(parquet_shard, "_ROWS_PER_BATCH", rows_per_batch)
     write_parquet(tmp_path / "1.parquet", rows[:90], row_group_size)
     write_parquet(tmp_path / "2.parquet", rows[90:], row_group_size)
     source = Source.open(tmp_path)
@@ -148,7 +153,9 @@ def test_shards_of_several_widths_are_named(tmp_path, rows):
         Source.open(tmp_path)
 
 
-def test_rows_of_a_parquet_file_that_are_missing_or_odd_are_named(tmp_path, rows):
+@pytest.mark.parametrize("rows_per_batch", [1, 4096])
+def test_rows_of_a_parquet_file_that_are_missing_or_odd_are_named(tmp_path, rows, rows_per_batch, monkeypatch):
+    monkeypatch.setattr(parquet_shard, "_ROWS_PER_BATCH", rows_per_batch)
     write_parquet(tmp_path / "a.parquet", rows, 50, column="vector")
     with pytest.raises(DataError, match=r"expected a column `embedding` \(list of floats\), got id, vector"):
         Source.open(tmp_path)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hilander.graph import spatial_order as module
-from hilander.graph.spatial_order import spatial_order
+from hilander.graph.spatial_order import nearest_pivot, spatial_order
 
 
 @pytest.mark.parametrize("most_cells", [256, 4])
@@ -18,3 +18,16 @@ def test_neighbors_in_order_are_nearer_than_chance(monkeypatch, most_cells):
     ordered = embeddings[rows[order]]
     of_one_class = (ordered[:-1] * ordered[1:]).sum(axis=1) > 0.9
     assert of_one_class.mean() > 0.25  # by chance one in 40
+
+
+@pytest.mark.parametrize("n_pivots", [2, 15, 256])
+def test_a_rows_nearest_pivot_does_not_depend_on_the_rows_beside_it(n_pivots):
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(3000, 64)).astype(np.float32)
+    pivots = embeddings[:n_pivots] + np.float32(1e-7) * embeddings[:1]
+    pivots[1::2] = pivots[: n_pivots - 1 : 2]  # pairs whose similarities are told apart by their last bits alone
+    pivots[1::2, ::2] = np.nextafter(pivots[1::2, ::2], np.float32(0))
+    together = nearest_pivot(embeddings, np.arange(3000), pivots)
+    for n_rows in (1, 3, 70, 1025):
+        rows = rng.choice(3000, n_rows, replace=False)
+        assert (nearest_pivot(embeddings, rows, pivots) == together[rows]).all()
