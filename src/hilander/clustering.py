@@ -176,7 +176,7 @@ def cluster_nodes(
         "show_progress": show_progress,
     }  # fmt: skip
     if settings.adapt_threshold:  # the levels below the last are gone through again; what they are made of is kept
-        common["link"] = remembered(link or model.link)
+        common["link"] = remembered(link or model.linker())
         settings = adapt_threshold(nodes, model, settings, **common)
     settings = replace(settings, linkage_threshold=multiply_odds(settings.linkage_threshold, granularity))
     levels = list(model_levels(nodes, model, settings, **common))

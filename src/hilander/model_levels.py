@@ -51,7 +51,7 @@ def model_levels(
 
     for level in build_levels(
         embeddings,
-        link or model.link,
+        link or model.linker(),
         decode,
         n_neighbors=settings.n_neighbors,
         max_levels=settings.max_levels,

@@ -4,7 +4,7 @@ import scipy.sparse as sp
 
 from hilander.distributed.describe import Described
 from hilander.distributed.edges import make_edges
-from hilander.distributed.features import cluster_feature_parts, mean_features
+from hilander.distributed.features import cluster_feature_parts, sum_features
 from hilander.distributed.link import link_parts
 from hilander.graph.cluster_features import cluster_features
 from hilander.graph.knn import nearest_neighbors
@@ -87,5 +87,5 @@ def test_sums_of_clusters(run, in_parts, embeddings):
     members = np.random.default_rng(1).integers(90, size=len(embeddings))
     members = np.unique(members, return_inverse=True)[1]
     belongs = sp.csr_array((np.ones(700, np.float32), (members, np.arange(700))))
-    found = mean_features(run, "sums", in_parts("identity", embeddings), members)
+    found = sum_features(run, "sums", in_parts("identity", embeddings), members)
     np.testing.assert_array_equal(found, belongs @ embeddings)

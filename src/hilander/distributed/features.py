@@ -1,4 +1,4 @@
-"""Cluster features of items, and the mean features of clusters, in parts."""
+"""Cluster features of items, and the sums of features over clusters, in parts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _move(graph: EdgeParts, before: Parts, after: Parts, part: int) -> None:
     after.write(part, move_rows(features, starts, local, weights, slice(0, len(own))))
 
 
-def mean_features(run: Run, name: str, features: Parts, members: NDArray[np.int64]) -> NDArray[np.float32]:
+def sum_features(run: Run, name: str, features: Parts, members: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the sum of each cluster's features (C, d), which has the direction of their mean.
 
     Parameters

@@ -18,7 +18,7 @@ from hilander.clustering import Clustering, cluster_nodes
 from hilander.distributed.describe import Described
 from hilander.distributed.edges import EdgeParts, make_edges
 from hilander.distributed.engine import DaskWorkers, Run, ThisProcess, connected
-from hilander.distributed.features import cluster_feature_parts, mean_features
+from hilander.distributed.features import cluster_feature_parts, sum_features
 from hilander.distributed.ingest import ROWS_PER_PART, ingest
 from hilander.distributed.link import link_parts
 from hilander.distributed.search import search
@@ -26,13 +26,10 @@ from hilander.distributed.source import Source, from_array
 from hilander.distributed.store import Parts, Store
 from hilander.graph.relational_graph import RelationalGraph, forgotten
 from hilander.graph.relations import N_CONTEXT
-from hilander.graph.super_graph import graph_of_clusters
 from hilander.hierarchy.constrained_rows import check_pairs, constrained_rows
-from hilander.hierarchy.decode import Links
 from hilander.hierarchy.levels import LevelGraph
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
-from hilander.models.relational import Prediction, RelationalModel, from_denser, predict
-from hilander.nn.relational_lander import RelationalLander
+from hilander.models.relational import Prediction, RelationalLevels, RelationalModel
 from hilander.nn.scatter import sum_at_ends
 
 if TYPE_CHECKING:
@@ -160,54 +157,43 @@ def cluster_in_parts(
     )
 
 
-class _Levels:
-    """What `RelationalModel.link` does, on features in parts."""
+class _Levels(RelationalLevels):
+    """`RelationalLevels` on features in parts."""
 
     def __init__(self, run: Run, model: RelationalModel, features: Parts, n_neighbors: int, random_state: int) -> None:
-        self._run, self._model, self._features = run, model, features
+        super().__init__(model.landers.to("cpu"))
+        self._run, self._network, self._features = run, model.landers.items.eval(), features
         self._n_neighbors, self._random_state = n_neighbors, random_state
         self._cluster_features: Parts | None = None
 
-    def link(self, graph: LevelGraph) -> Links:
-        """Return the links of a level."""
-        if graph.below is None:
-            return from_denser(self._link_items())
-        bottom = graph.below
-        while bottom.graph.below is not None:
-            bottom = bottom.graph.below
-        edges = np.stack([bottom.links.source, bottom.links.target], axis=1)
-        return from_denser(self._link_clusters(edges, bottom.links.linkage, graph.nodes.members))
-
-    def _link_items(self) -> Prediction:
-        run, network = self._run, self._network("items")
+    def link_items(self, graph: LevelGraph) -> Prediction:
+        """Link the items of level 0."""
+        run, network = self._run, self._network
         identity = self._described("identity", self._features)
-        graph = make_edges(run, "first", identity.neighbors)
-        link_parts(run, network, graph, identity)
-        cluster = self._described("cluster", cluster_feature_parts(run, graph, self._features, "cluster"))
-        both = make_edges(run, "second", identity.neighbors, cluster.neighbors)
-        link_parts(run, network, both, identity, cluster, graph)
-        self._cluster_features = cluster_feature_parts(run, both, self._features, "mates")
-        return _gathered(both)
+        first = make_edges(run, "first", identity.neighbors)
+        link_parts(run, network, first, identity)
+        cluster = self._described("cluster", cluster_feature_parts(run, first, self._features, "cluster"))
+        second = make_edges(run, "second", identity.neighbors, cluster.neighbors)
+        link_parts(run, network, second, identity, cluster, first)
+        self._cluster_features = cluster_feature_parts(run, second, self._features, "mates")
+        return _gathered(second)
 
-    def _link_clusters(
-        self, edges: NDArray[np.int64], linkage: NDArray[np.float32], members: NDArray[np.int64]
-    ) -> Prediction:
+    def sum_items(
+        self, graph: LevelGraph, edges: NDArray[np.int64], linkage: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the sums of the embeddings, and of the cluster features, of the items of each node (C, d)."""
         assert self._cluster_features is not None
-        told = hashlib.sha256(members.tobytes()).hexdigest()[
-            :12
-        ]  # other members, for another threshold, are summed anew
+        members = graph.nodes.members
+        told = hashlib.sha256(members.tobytes()).hexdigest()[:12]  # others, of another threshold, are summed anew
         identity, cluster = (
-            mean_features(self._run, f"{features.name}_{told}", features, members)
+            sum_features(self._run, f"{features.name}_{told}", features, members)
             for features in (self._features, self._cluster_features)
         )
-        return predict(self._network("clusters"), graph_of_clusters(identity, cluster, edges, linkage, members))
+        return identity, cluster
 
     def _described(self, name: str, features: Parts) -> Described:
         k, seed = (self._n_neighbors, self._random_state) if name == "identity" else (N_CONTEXT, 0)
         return Described(features, *search(self._run, name, features, k, seed))
-
-    def _network(self, name: str) -> RelationalLander:
-        return self._model.landers.to("cpu").get_submodule(name).eval()  # type: ignore[return-value]
 
 
 def _gathered(graph: EdgeParts) -> Prediction:

@@ -51,7 +51,7 @@ def moved(features: NDArray[np.float32], by: NDArray[np.float32]) -> NDArray[np.
 def move_rows(
     before: NDArray[np.float32],
     starts: NDArray[np.int64],
-    mates: NDArray[np.int64],
+    mates: NDArray[np.integer],
     weights: NDArray[np.float32],
     rows: slice,
 ) -> NDArray[np.float32]:
@@ -62,7 +62,7 @@ def move_rows(
     before : ndarray of shape (n, d), float32
     starts : ndarray of shape (rows + 1,), int64
         The mates of the p-th of `rows` are ``mates[starts[p]:starts[p + 1]]``, ascending.
-    mates, weights : ndarray of shape (t,), int64 and float32
+    mates, weights : ndarray of shape (t,), integers and float32
     rows : slice
     """
     moved = before[rows].copy()

@@ -44,9 +44,25 @@ def super_graph(
     RelationalGraph
         Of C nodes; C >= 2.
     """
-    belongs = sp.csr_array((np.ones(len(members), np.float32), (members, np.arange(len(members)))))
-    sums = belongs @ embeddings, belongs @ cluster_features(embeddings, edges, linkage)
+    sums = sums_of_features(embeddings, edges, linkage, members)
     return graph_of_clusters(*sums, edges, linkage, members, random_state=random_state)
+
+
+def sums_of_features(
+    embeddings: NDArray[np.float32],
+    edges: NDArray[np.int64],
+    linkage: NDArray[np.float32],
+    members: NDArray[np.int64],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the sums of the items' embeddings, and of their cluster features, over each cluster, (C, d).
+
+    Parameters
+    ----------
+    embeddings, edges, linkage, members
+        As in `super_graph`.
+    """
+    belongs = sp.csr_array((np.ones(len(members), np.float32), (members, np.arange(len(members)))))
+    return belongs @ embeddings, belongs @ cluster_features(embeddings, edges, linkage)
 
 
 def graph_of_clusters(
