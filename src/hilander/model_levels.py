@@ -62,7 +62,8 @@ def model_levels(
         show_progress=show_progress,
     ):
         yield level
-        if finished:
+        hardly_merged = settings.first_threshold > 0 and level.n_edges < _WORTH_A_LEVEL * level.n_nodes
+        if finished or hardly_merged:
             return
 
 
