@@ -18,6 +18,9 @@ from hilander.hierarchy.levels import Level, LevelGraph
 from hilander.linkage_threshold import adapt_threshold, multiply_odds
 from hilander.model_levels import model_levels, remembered
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
+from hilander.paged_arrays import empty_array, let_go
+
+_ROWS_PER_CHUNK = 1 << 14
 
 SortTied = Callable[[NDArray[np.int64], NDArray[np.uint64]], tuple[NDArray[np.int64], NDArray[np.bool_]]]
 
@@ -122,7 +125,7 @@ def cluster_embeddings(
             none if cannot_link is None else cannot_link,
             max_cluster_size,
         )
-    nodes = embeddings[first]
+    nodes = _taken(embeddings, first)
     del embeddings  # freed here where the caller keeps no reference
     neighbors = None
     if settings.adapt_threshold:
@@ -141,6 +144,17 @@ def cluster_embeddings(
         random_state=random_state,
         show_progress=show_progress,
     )
+
+
+def _taken(embeddings: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Rows of an array as one that need not be resident."""
+    taken = empty_array((len(rows), embeddings.shape[1]))
+    for start in range(0, len(rows), _ROWS_PER_CHUNK):
+        chunk = slice(start, start + _ROWS_PER_CHUNK)
+        np.take(embeddings, rows[chunk], axis=0, out=taken[chunk])
+        let_go(embeddings)
+        let_go(taken)
+    return taken
 
 
 def cluster_nodes(
@@ -214,7 +228,9 @@ def distinct_rows(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.int64], N
         order = np.argsort(tied.view(np.dtype((np.void, tied.shape[1] * tied.itemsize))).ravel(), kind="stable")
         return order, (tied[order[1:]] != tied[order[:-1]]).any(axis=1)
 
-    return distinct_by_key(first_numbers(embeddings), sort_tied)
+    keys = first_numbers(embeddings)
+    let_go(embeddings)
+    return distinct_by_key(keys, sort_tied)
 
 
 def first_numbers(embeddings: NDArray[np.float32]) -> NDArray[np.uint64]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import mmap
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hilander.paged_arrays import empty_array, let_go
+
 _ROWS_PER_CHUNK = 1024  # keeps the temporaries of the row checks in the cache
+_ROWS_LET_GO = 1 << 16  # after which what lies in files is no longer resident
 
 
 def check_embeddings(
@@ -46,7 +47,7 @@ def check_embeddings(
             f"0 feature(s) (shape={array.shape}) while a minimum of 1 is required: embeddings must have a column"
         )
     check_width(array.shape, n_features)
-    normalized = np.empty(array.shape, np.float32)
+    normalized = empty_array(array.shape)
     for start in range(0, len(array), _ROWS_PER_CHUNK):
         rows = np.asarray(array[start : start + _ROWS_PER_CHUNK], dtype=np.float64, order="C")
         finite = np.isfinite(rows).all(axis=1)
@@ -64,7 +65,10 @@ def check_embeddings(
             )
         rows = rows / scale[:, None]
         normalized[start : start + len(rows)] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    _release_pages(embeddings)
+        if start % _ROWS_LET_GO == 0:
+            let_go(array)
+            let_go(normalized)
+    let_go(array)
     return normalized
 
 
@@ -131,12 +135,6 @@ def as_real_matrix(embeddings: ArrayLike) -> NDArray:
     if array.ndim != 2:
         raise ValueError(f"embeddings must have shape (n, d), got {array.shape}. Reshape your data: one row per item")
     return array
-
-
-def _release_pages(embeddings: ArrayLike) -> None:
-    """Let the system take back the memory that reading a memory map took."""
-    if isinstance(embeddings, np.memmap) and embeddings.mode in ("r", "r+") and isinstance(embeddings.base, mmap.mmap):
-        embeddings.base.madvise(mmap.MADV_DONTNEED)
 
 
 def _some(rows: NDArray) -> str:

@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hilander.graph.threads import by_threads
+from hilander.paged_arrays import empty_array, let_go
 
 LEAST_LINKAGE = 0.1  # weaker ties do not enter a cluster feature
 SMOOTHING_STEPS = 2
@@ -65,11 +66,14 @@ def move_rows(
     mates, weights : ndarray of shape (t,), integers and float32
     rows : slice
     """
-    moved = before[rows].copy()
+    moved = empty_array(before[rows].shape)
 
     def move(block: slice) -> None:
+        moved[block] = before[rows][block]
         _gather_mates(before, starts, mates, weights, block.start, block.stop, moved)
         _normalize(moved[block])
+        let_go(before)
+        let_go(moved)
 
     by_threads(move, len(moved), _ROWS_PER_BLOCK)
     return moved

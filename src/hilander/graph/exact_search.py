@@ -7,6 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hilander.graph.threads import by_threads
+from hilander.paged_arrays import let_go
 
 ROWS_PER_BLOCK = 512
 CANDIDATES_PER_BLOCK = 2048  # with the rows of a block a product of 4 MB
@@ -39,6 +40,7 @@ def compare_with_all(
 
     def answer(block: slice) -> None:
         compare(embeddings[rows[block]], rows[block], embeddings, 0, neighbors[block], similarities[block])
+        let_go(embeddings)
 
     by_threads(answer, len(rows), ROWS_PER_BLOCK, multiplies=True, desc="neighbors", show_progress=show_progress)
     return neighbors, np.clip(similarities, -1.0, 1.0, out=similarities)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hilander.graph.exact_search import compare_with_all, keep_nearest
 from hilander.graph.threads import by_threads
+from hilander.paged_arrays import let_go
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +136,7 @@ def note_lists(embeddings: NDArray[np.float32], centroids: NDArray[np.float32], 
     for start in range(0, len(embeddings), step):
         block = slice(start, start + step)
         _note_lists(embeddings[block] @ centroids.T, np.float32(margin), probes[block])
+        let_go(embeddings)
     return probes
 
 
@@ -164,6 +166,7 @@ def join_lists(
     def answer(block: slice) -> None:
         rows = lists.rows[block]
         neighbors[rows], similarities[rows] = _answer(embeddings, k, lists, rows)
+        let_go(embeddings)
 
     by_threads(answer, n, ROWS_PER_BLOCK, multiplies=True, desc="neighbors", show_progress=show_progress)
     return neighbors, similarities

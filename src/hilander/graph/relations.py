@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from hilander.graph.pairs import N_CANDIDATES
 from hilander.graph.threads import by_threads
+from hilander.paged_arrays import let_go
 
 N_CONTEXT = 40  # nearest neighbours that describe the neighbourhood of a node
 
@@ -153,6 +154,7 @@ class Relations:
 
         by_threads(smooth, len(nodes), _ROWS_PER_BLOCK)
         by_threads(describe, len(edges), _ROWS_PER_BLOCK)
+        let_go(self._embeddings)
 
     def _new_positions(self) -> NDArray[np.int32]:
         n, k = self._neighbors.shape

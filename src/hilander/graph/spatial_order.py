@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hilander.paged_arrays import let_go
+
 _MOST_CELLS = 256
 _ROWS_PER_CELL = 256  # of 256 numbers: all rows of a cell fit the second-level cache
 _ROWS_PER_CHUNK = 1 << 14
@@ -86,6 +88,7 @@ def nearest_pivot(
         chunk = rows[start : start + _ROWS_PER_CHUNK]
         filled = np.resize(chunk, max(len(chunk), _FEWEST_ROWS))
         nearest[start : start + len(chunk)] = (embeddings[filled] @ pivots.T).argmax(axis=1)[: len(chunk)]
+        let_go(embeddings)
     return nearest
 
 

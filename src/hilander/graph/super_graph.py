@@ -11,6 +11,7 @@ from hilander.graph.knn import nearest_neighbors
 from hilander.graph.pairs import sorted_pairs, undirected_edges
 from hilander.graph.relational_graph import RelationalGraph, assemble, look_up
 from hilander.graph.relations import N_CONTEXT, relational_features
+from hilander.paged_arrays import let_go
 
 _N_CANDIDATES = 10  # nearest clusters, by either feature, that become edges
 _LEAST_EVIDENCE = 0.02  # linkage per item of the smaller cluster that makes an edge
@@ -62,7 +63,9 @@ def sums_of_features(
         As in `super_graph`.
     """
     belongs = sp.csr_array((np.ones(len(members), np.float32), (members, np.arange(len(members)))))
-    return belongs @ embeddings, belongs @ cluster_features(embeddings, edges, linkage)
+    identity = belongs @ embeddings
+    let_go(embeddings)
+    return identity, belongs @ cluster_features(embeddings, edges, linkage)
 
 
 def graph_of_clusters(
