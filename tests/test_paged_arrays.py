@@ -1,4 +1,6 @@
 import mmap
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,19 @@ def test_what_was_written_is_still_there(everything_in_files):
     array[-1] = -1
     let_go(array)
     assert (array[-1] == -1).all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read as Linux tells it")
+def test_what_is_let_go_is_not_resident(everything_in_files):
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    before = resident()
+    array = empty_array((1 << 24,))  # 64 MB
+    array[:] = 1
+    assert resident() > before + (50 << 20)
+    let_go(array.reshape(-1, 4)[10:])
+    assert resident() < before + (14 << 20)
 
 
 def test_small_arrays_stay_in_memory():

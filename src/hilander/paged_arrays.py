@@ -42,5 +42,7 @@ def let_go(array: NDArray[Any]) -> None:
             base.base.madvise(mmap.MADV_DONTNEED)
             return
         base = base.base
+    if isinstance(base, memoryview):
+        base = base.obj
     if isinstance(base, _Pages):  # of other maps it is not known whether a file holds what was written to them
         base.madvise(mmap.MADV_DONTNEED)
