@@ -8,6 +8,7 @@ from hilander.graph.spatial_order import nearest_pivot, spatial_order
 @pytest.mark.parametrize("most_cells", [256, 4])
 def test_neighbors_in_order_are_nearer_than_chance(monkeypatch, most_cells):
     monkeypatch.setattr(module, "_ROWS_PER_CELL", 20)
+    monkeypatch.setattr(module, "_MOST_UNDIVIDED", 40)
     monkeypatch.setattr(module, "_MOST_CELLS", most_cells)  # with few, the cells are divided once more
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(40, 8))[rng.integers(40, size=900)] + 0.1 * rng.normal(size=(900, 8))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -110,7 +110,6 @@ class Run:
     store: Store
     engine: Engine
     show_progress: bool = False
-    _n_steps: int = field(default=0, init=False)
 
     def step(self, name: str, work: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> None:
         """Call ``work(*arguments[p])`` for every part p that is not done yet.
@@ -118,14 +117,13 @@ class Run:
         Parameters
         ----------
         name : str
-            What the progress bar says, and what finished parts are noted under.
+            What the progress bar says, and what finished parts are noted under: no two steps have one name.
         work : callable
             Reads what it needs from the store and writes its results there: its every call must do the same however
             often it is made.
         arguments : sequence of tuple
         """
-        self._n_steps += 1
-        noted = f"done/{self._n_steps:03d} {name}"
+        noted = f"done/{name}"
         done = self.store.names(noted)
         marks = [f"{noted}/{part:06d}" for part in range(len(arguments))]
         open_ = [

@@ -69,7 +69,8 @@ def ingest(run: Run, source: Source, n_features: int | None = None, *, rows_per_
     first = _first_of_each(inverse)
     if len(first) > EXACT_UP_TO:
         position = np.empty_like(first)
-        position[_order_in_space(run, rows, first)] = np.arange(len(first))
+        order = run.store.kept("nodes/order", lambda: _order_in_space(run, rows, first))
+        position[order] = np.arange(len(first))
         inverse = position[inverse]
         first = _first_of_each(inverse)
 
@@ -77,7 +78,7 @@ def ingest(run: Run, source: Source, n_features: int | None = None, *, rows_per_
     goes_to = np.full(source.n_rows, -1)
     goes_to[first] = np.arange(len(first))
     reorder(run, "nodes", rows, goes_to, features)
-    for name in ("rows", "rows_keys", "rows_hashes"):
+    for name in ("rows", "rows_keys", "rows_hashes", "sample_1", "sample_2", "nearest_1", "nearest_2"):
         run.store.remove(name)
     return Ingested(first, inverse, features)
 
@@ -114,29 +115,31 @@ def _first_of_each(inverse: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _order_in_space(run: Run, rows: Parts, first: NDArray[np.int64]) -> NDArray[np.int64]:
-    stages = count(1)
+    stages, samples = count(1), count(1)
 
-    def nearest(cell: NDArray[np.int16], pivots: Sequence[NDArray[np.int64]]) -> NDArray[np.int16]:
+    def take(some: NDArray[np.int64]) -> NDArray[np.float32]:
+        return fetch(run, f"sample_{next(samples)}", rows, first[some]).all()
+
+    def nearest(cell: NDArray[np.int16], pivots: Sequence[NDArray[np.float32]]) -> NDArray[np.int16]:
         found = rows.named(f"nearest_{next(stages)}")
         cells = rows.named(f"{found.name}_cells")
         cell_of_row = np.full(rows.bounds[-1], -1, np.int16)
         cell_of_row[first] = cell
         for part, (start, stop) in enumerate(pairwise(rows.bounds)):
             cells.write(part, cell_of_row[start:stop])
-        pivot_rows = fetch(run, f"{found.name}_pivots", rows, first[np.concatenate(pivots)])
         ends = np.cumsum([0, *map(len, pivots)])
-        run.step(found.name, _find_nearest, [(rows, cells, pivot_rows, ends, found, part) for part in range(len(rows))])
-        for name in (cells.name, pivot_rows.name):
+        vectors = f"{found.name}_pivots/all"
+        run.store.write(vectors, np.concatenate(pivots))
+        run.step(found.name, _find_nearest, [(rows, cells, vectors, ends, found, part) for part in range(len(rows))])
+        for name in (cells.name, f"{found.name}_pivots"):
             run.store.remove(name)
         return found.all()[first]
 
-    return order_by_pivots(len(first), nearest)
+    return order_by_pivots(len(first), take, nearest)
 
 
-def _find_nearest(
-    rows: Parts, cells: Parts, pivot_rows: Parts, ends: NDArray[np.int64], found: Parts, part: int
-) -> None:
-    embeddings, pivots, cell = rows.read(part), pivot_rows.all(), cells.read(part)
+def _find_nearest(rows: Parts, cells: Parts, vectors: str, ends: NDArray[np.int64], found: Parts, part: int) -> None:
+    embeddings, pivots, cell = rows.read(part), rows.store.read(vectors), cells.read(part)
     asked = np.flatnonzero(cell >= 0)
     nearest = np.zeros(len(cell), np.int16)
     for inside, (start, stop) in zip(rows_of_cells(cell[asked], len(ends) - 1), pairwise(ends), strict=True):
