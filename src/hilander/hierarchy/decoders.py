@@ -36,7 +36,8 @@ def average(
     """
     low, high = np.minimum(links.source, links.target), np.maximum(links.source, links.target)
     n = len(links.density)
-    edges, linkage = np.stack([low, high], axis=1), links.linkage
+    edges = np.stack([low, high], axis=1)
+    linkage: NDArray[np.floating] = links.linkage
     keys = low * n + high
     del low, high
     if not (keys[1:] > keys[:-1]).all():
