@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from hilander.graph.knn import EXACT_UP_TO, nearest_neighbors
@@ -290,15 +291,23 @@ def membership_probabilities(links: Links, members: NDArray[np.int64]) -> NDArra
     ndarray of shape (n,), float32
         Within [0, 1].
     """
-    n = len(members)
-    ends = np.concatenate([links.source, links.target])
-    linkage = np.concatenate([links.linkage, links.linkage]).astype(np.float64)
-    same = np.tile(members[links.source] == members[links.target], 2)
-    within = np.bincount(ends[same], linkage[same], n)
-    count = np.bincount(ends[same], minlength=n)
-    likeliest = np.zeros(n)
-    np.maximum.at(likeliest, ends, linkage)
+    within, likeliest = np.zeros(len(members)), np.zeros(len(members))
+    count = np.zeros(len(members), np.int64)
+    _add_links(links.source, links.target, links.linkage, members, within, count, likeliest)
     return np.where(count > 0, within / np.maximum(count, 1), 1 - likeliest).astype(np.float32)
+
+
+@njit(cache=True)
+def _add_links(source, target, linkage, members, within, count, likeliest):
+    """Sum up and count each item's linkages within its cluster, and find its largest one."""
+    for e in range(len(source)):
+        i, j, p = source[e], target[e], linkage[e]
+        likeliest[i], likeliest[j] = max(likeliest[i], p), max(likeliest[j], p)
+        if members[i] == members[j]:
+            within[i] += p
+            within[j] += p
+            count[i] += 1
+            count[j] += 1
 
 
 def _rank_by_size(labels: NDArray[np.int64], peaks: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -29,7 +29,7 @@ EDGE_FEATURES = (
     "cohesion_max",
 )
 
-EDGES_PER_CHUNK = 1 << 15  # whose features are made at once, 9 MB: longer arrays cost a page fault per page
+EDGES_PER_CHUNK = 1 << 16  # whose features are made at once, 17 MB: longer arrays cost a page fault per page
 
 Described = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]  # features, neighbours, similarities
 

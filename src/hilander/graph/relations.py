@@ -51,7 +51,8 @@ _UNRANKED = 60.0  # rank given to an end that the other one's list of 40 does no
 _LOCAL_SIZES = (1, 5, 10, N_CONTEXT)
 _EDGES_PER_RANGE = 1 << 15  # bounds the smoothed embeddings that are held: those of the nodes at these edges
 _RANGES_RESIDENT = 16
-_ROWS_PER_BLOCK = 1 << 12  # that one thread works on: nodes or edges
+_NODES_PER_BLOCK = 1 << 9  # that one thread works on
+_EDGES_PER_BLOCK = 1 << 12
 
 
 def relational_features(
@@ -154,8 +155,8 @@ class Relations:
             )
             self._free_positions.append(positions)
 
-        by_threads(smooth, len(nodes), _ROWS_PER_BLOCK)
-        by_threads(describe, len(edges), _ROWS_PER_BLOCK)
+        by_threads(smooth, len(nodes), _NODES_PER_BLOCK)
+        by_threads(describe, len(edges), _EDGES_PER_BLOCK)
         self._n_written += 1
         if self._n_written % _RANGES_RESIDENT == 0:  # what the next range looks at is mostly there already
             let_go(self._embeddings)
