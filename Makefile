@@ -16,7 +16,7 @@ UV_SOURCES = $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $${PIP_INDEX_UR
 	$${PIP_EXTRA_INDEX_URL:+--extra-index-url "$$PIP_EXTRA_INDEX_URL"}
 
 .PHONY: help install run test check lock serve deploy undeploy general-model bench-omniglot bench-quality \
-	bench-foundation bench-orchestration bench-drift bench-serving bench-speed clean
+	bench-foundation bench-orchestration bench-drift bench-serving bench-speed bench-scale clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ bench-quality: install  ## Measure every method on every test bed (about 90 min;
 
 bench-speed: install  ## Measure speed and memory beside the published implementation
 	python -m benchmarks.speed
+
+bench-scale: install  ## Measure clustering in parts on one and two workers, and one that is killed
+	python -m benchmarks.scale
 
 bench-foundation: install  ## Time installing, the pipeline, the tests and the import from a clean clone
 	python -m benchmarks.foundation

@@ -64,3 +64,16 @@ def test_labels_become_integers_in_sorted_order():
 def test_bad_labels_get_a_sentence(labels, message):
     with pytest.raises(ValueError, match=message):
         check_labels(labels, 2)
+
+
+def test_rows_of_a_piece_are_named_by_their_number_in_the_whole():
+    rows = np.ones((4, 3))
+    rows[2] = np.nan
+    with pytest.raises(ValueError, match="in rows 102;"):
+        check_embeddings(rows, first_row=100)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_layout_in_memory_does_not_change_a_bit(dtype):
+    rows = np.random.default_rng(0).normal(size=(2000, 100)).astype(dtype)
+    assert (check_embeddings(np.asfortranarray(rows)) == check_embeddings(rows)).all()

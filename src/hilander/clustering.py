@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from hilander.graph.knn import EXACT_UP_TO, nearest_neighbors
 from hilander.graph.spatial_order import spatial_order
 from hilander.hierarchy.constrained_rows import constrained_rows
+from hilander.hierarchy.constraints import Constraints
 from hilander.hierarchy.decode import Links
-from hilander.hierarchy.levels import Level
+from hilander.hierarchy.levels import Level, LevelGraph
 from hilander.linkage_threshold import adapt_threshold, multiply_odds
 from hilander.model_levels import model_levels, remembered
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
+from hilander.paged_arrays import empty_array, let_go
+
+_ROWS_PER_CHUNK = 1 << 14
+
+SortTied = Callable[[NDArray[np.int64], NDArray[np.uint64]], tuple[NDArray[np.int64], NDArray[np.bool_]]]
 
 
 @dataclass(frozen=True)
@@ -118,22 +126,78 @@ def cluster_embeddings(
             none if cannot_link is None else cannot_link,
             max_cluster_size,
         )
-    n, nodes = len(embeddings), embeddings[first]
+    nodes = _taken(embeddings, first)
     del embeddings  # freed here where the caller keeps no reference
-    common: dict[str, Any] = {
-        "constraints": constraints, "random_state": random_state, "show_progress": show_progress,
-    }  # fmt: skip
-    if settings.adapt_threshold:  # the levels below the last are gone through again; what they are made of is kept
-        common["link"] = remembered(model.link)
-        common["neighbors"] = nearest_neighbors(
+    neighbors = None
+    if settings.adapt_threshold:
+        neighbors = nearest_neighbors(
             nodes, settings.n_neighbors, random_state=random_state, show_progress=show_progress
         )
+    return cluster_nodes(
+        nodes,
+        first,
+        inverse,
+        model,
+        settings,
+        constraints=constraints,
+        neighbors=neighbors,
+        granularity=granularity,
+        random_state=random_state,
+        show_progress=show_progress,
+    )
+
+
+def _taken(embeddings: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Rows of an array as one that need not be resident."""
+    taken = empty_array((len(rows), embeddings.shape[1]))
+    for start in range(0, len(rows), _ROWS_PER_CHUNK):
+        chunk = slice(start, start + _ROWS_PER_CHUNK)
+        np.take(embeddings, rows[chunk], axis=0, out=taken[chunk])
+        let_go(embeddings)
+        let_go(taken)
+    return taken
+
+
+def cluster_nodes(
+    nodes: NDArray[np.float32],
+    first: NDArray[np.int64],
+    inverse: NDArray[np.int64],
+    model: ClusteringModel,
+    settings: ClusteringSettings,
+    *,
+    constraints: Constraints | None = None,
+    link: Callable[[LevelGraph], Links] | None = None,
+    neighbors: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None,
+    granularity: float = 1.0,
+    random_state: int = 0,
+    show_progress: bool = False,
+) -> Clustering:
+    """Run the levels on the nodes of level 0, and tell of every row what became of its node.
+
+    Parameters
+    ----------
+    nodes : ndarray of shape (n_nodes, d), float32
+    first : ndarray of shape (n_nodes,), int64
+        A row of each node.
+    inverse : ndarray of shape (n,), int64
+        Node of each row.
+    model, settings, constraints, link, neighbors, random_state, show_progress
+        As in `hilander.model_levels.model_levels`.
+    granularity : float
+        As in `cluster_embeddings`.
+    """
+    common: dict[str, Any] = {
+        "constraints": constraints, "link": link, "neighbors": neighbors, "random_state": random_state,
+        "show_progress": show_progress,
+    }  # fmt: skip
+    if settings.adapt_threshold:  # the levels below the last are gone through again; what they are made of is kept
+        common["link"] = remembered(link or model.linker())
         settings = adapt_threshold(nodes, model, settings, **common)
     settings = replace(settings, linkage_threshold=multiply_odds(settings.linkage_threshold, granularity))
     levels = list(model_levels(nodes, model, settings, **common))
     if not levels:  # a single distinct row
-        alone = np.zeros(n, np.int64), np.ones(n, np.float32)
-        return Clustering(*alone, first, [], nodes, first, settings.linkage_threshold)
+        alone = np.zeros(len(inverse), np.int64), np.ones(len(inverse), np.float32)
+        return Clustering(*alone, first[:1], [], nodes, first, settings.linkage_threshold)
     final = levels[-1].merged
     rank = _rank_by_size(final.members[inverse], first[final.peaks])
     peaks = np.empty_like(rank)
@@ -159,22 +223,44 @@ def distinct_rows(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.int64], N
     inverse : ndarray of shape (n,), int64
         ``embeddings[first][inverse]`` equals `embeddings`.
     """
-    n, d = embeddings.shape
-    # Few rows share their first two numbers; only these are compared in full.
-    head = np.zeros((n, 2), np.float32)
-    head[:, : min(d, 2)] = embeddings[:, :2] + np.float32(0)  # −0 equals 0 but has other bytes
-    keys = head.view(">u8")[:, 0].astype(np.uint64)
+
+    def sort_tied(rows: NDArray[np.int64], keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        tied = np.ascontiguousarray(embeddings[rows]) + np.float32(0)
+        order = np.argsort(tied.view(np.dtype((np.void, tied.shape[1] * tied.itemsize))).ravel(), kind="stable")
+        return order, (tied[order[1:]] != tied[order[:-1]]).any(axis=1)
+
+    keys = first_numbers(embeddings)
+    let_go(embeddings)
+    return distinct_by_key(keys, sort_tied)
+
+
+def first_numbers(embeddings: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """Return the first two numbers of each row (n,) as the key that `distinct_by_key` sorts by."""
+    head = np.zeros((len(embeddings), 2), np.float32)
+    head[:, : min(embeddings.shape[1], 2)] = embeddings[:, :2] + np.float32(0)  # −0 equals 0 but has other bytes
+    return head.view(">u8")[:, 0].astype(np.uint64)
+
+
+def distinct_by_key(keys: NDArray[np.uint64], sort_tied: SortTied) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Do what `distinct_rows` does, where few rows share their key and only these are compared in full.
+
+    Parameters
+    ----------
+    keys : ndarray of shape (n,), uint64
+        From `first_numbers`.
+    sort_tied : callable
+        Gets rows that share their key with others, sorted by it, and their keys (m,); returns the order (m,) of these
+        rows by their bytes, equal ones as before, and whether each but the first then differs from the one before.
+    """
     order = np.argsort(keys, kind="stable")
     differs = np.diff(keys[order], prepend=0) > 0
     differs[:1] = True
     shared = np.flatnonzero(~(differs & np.append(differs[1:], True)))
     if len(shared):
-        tied = np.ascontiguousarray(embeddings[order[shared]]) + np.float32(0)
-        as_bytes = tied.view(np.dtype((np.void, d * tied.itemsize))).ravel()
-        by_bytes = np.argsort(as_bytes, kind="stable")
-        order[shared] = order[shared][by_bytes]
-        differs[shared[1:]] = (tied[by_bytes[1:]] != tied[by_bytes[:-1]]).any(axis=1)
-    inverse = np.empty(n, np.int64)
+        tied = order[shared]
+        by_bytes, differs[shared[1:]] = sort_tied(tied, keys[tied])
+        order[shared] = tied[by_bytes]
+    inverse = np.empty(len(keys), np.int64)
     inverse[order] = np.cumsum(differs) - 1
     return order[differs], inverse
 
@@ -205,15 +291,23 @@ def membership_probabilities(links: Links, members: NDArray[np.int64]) -> NDArra
     ndarray of shape (n,), float32
         Within [0, 1].
     """
-    n = len(members)
-    ends = np.concatenate([links.source, links.target])
-    linkage = np.concatenate([links.linkage, links.linkage]).astype(np.float64)
-    same = np.tile(members[links.source] == members[links.target], 2)
-    within = np.bincount(ends[same], linkage[same], n)
-    count = np.bincount(ends[same], minlength=n)
-    likeliest = np.zeros(n)
-    np.maximum.at(likeliest, ends, linkage)
+    within, likeliest = np.zeros(len(members)), np.zeros(len(members))
+    count = np.zeros(len(members), np.int64)
+    _add_links(links.source, links.target, links.linkage, members, within, count, likeliest)
     return np.where(count > 0, within / np.maximum(count, 1), 1 - likeliest).astype(np.float32)
+
+
+@njit(cache=True)
+def _add_links(source, target, linkage, members, within, count, likeliest):
+    """Sum up and count each item's linkages within its cluster, and find its largest one."""
+    for e in range(len(source)):
+        i, j, p = source[e], target[e], linkage[e]
+        likeliest[i], likeliest[j] = max(likeliest[i], p), max(likeliest[j], p)
+        if members[i] == members[j]:
+            within[i] += p
+            within[j] += p
+            count[i] += 1
+            count[j] += 1
 
 
 def _rank_by_size(labels: NDArray[np.int64], peaks: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import mmap
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hilander.paged_arrays import empty_array, let_go
+
 _ROWS_PER_CHUNK = 1024  # keeps the temporaries of the row checks in the cache
+_ROWS_LET_GO = 1 << 16  # after which what lies in files is no longer resident
 
 
-def check_embeddings(embeddings: ArrayLike, *, n_features: int | None = None, min_rows: int = 1) -> NDArray[np.float32]:
+def check_embeddings(
+    embeddings: ArrayLike, *, n_features: int | None = None, min_rows: int = 1, first_row: int = 0
+) -> NDArray[np.float32]:
     """Return `embeddings` as finite, non-zero, L2-normalised rows.
 
     Parameters
@@ -21,6 +24,8 @@ def check_embeddings(embeddings: ArrayLike, *, n_features: int | None = None, mi
         The width d that is asked for.
     min_rows : int
         Fewest rows that make sense to the caller.
+    first_row : int
+        Number that messages give to the first row: not 0 where these rows are a piece of more.
 
     Returns
     -------
@@ -32,7 +37,7 @@ def check_embeddings(embeddings: ArrayLike, *, n_features: int | None = None, mi
     ValueError
         Not two-dimensional, not numeric, complex, too few rows, another width, NaN or inf, or rows of norm zero.
     """
-    array = _as_real_matrix(embeddings)
+    array = as_real_matrix(embeddings)
     if array.shape[0] < min_rows:
         raise ValueError(
             f"embeddings must have at least {min_rows} row(s), n_samples = {array.shape[0]}; nothing to cluster"
@@ -41,29 +46,29 @@ def check_embeddings(embeddings: ArrayLike, *, n_features: int | None = None, mi
         raise ValueError(
             f"0 feature(s) (shape={array.shape}) while a minimum of 1 is required: embeddings must have a column"
         )
-    if n_features is not None and array.shape[1] != n_features:
-        raise ValueError(
-            f"embeddings must have shape (n, {n_features}) to match the model; got {array.shape}. Encode with the "
-            "encoder that made the training embeddings, or train on these ones."
-        )
-    normalized = np.empty(array.shape, np.float32)
+    check_width(array.shape, n_features)
+    normalized = empty_array(array.shape)
     for start in range(0, len(array), _ROWS_PER_CHUNK):
-        rows = np.asarray(array[start : start + _ROWS_PER_CHUNK], dtype=np.float64)
+        rows = np.asarray(array[start : start + _ROWS_PER_CHUNK], dtype=np.float64, order="C")
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():
             raise ValueError(
                 f"embeddings hold NaN or inf (infinity), for instance in rows "
-                f"{_some(np.flatnonzero(~finite) + start)}; drop these rows or encode them again"
+                f"{_some(np.flatnonzero(~finite) + start + first_row)}; drop these rows or encode them again"
             )
         scale = np.abs(rows).max(axis=1)  # guards the norm against under- and overflow
         if not scale.all():
             raise ValueError(
-                f"embeddings hold zero vectors, for instance in rows {_some(np.flatnonzero(scale == 0) + start)}; "
-                "a zero vector has no direction, so cosine similarity says nothing about it: drop these rows"
+                f"embeddings hold zero vectors, for instance in rows "
+                f"{_some(np.flatnonzero(scale == 0) + start + first_row)}; a zero vector has no direction, so cosine "
+                "similarity says nothing about it: drop these rows"
             )
         rows = rows / scale[:, None]
         normalized[start : start + len(rows)] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    _release_pages(embeddings)
+        if start % _ROWS_LET_GO == 0:
+            let_go(array)
+            let_go(normalized)
+    let_go(array)
     return normalized
 
 
@@ -94,7 +99,23 @@ def check_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
     return np.unique(array, return_inverse=True)[1].astype(np.int64)
 
 
-def _as_real_matrix(embeddings: ArrayLike) -> NDArray:
+def check_width(shape: tuple[int, ...], n_features: int | None) -> None:
+    """Raise ValueError where embeddings of `shape` (n, d) are not of the width that a model asks for."""
+    if n_features is not None and shape[1] != n_features:
+        raise ValueError(
+            f"embeddings must have shape (n, {n_features}) to match the model; got {shape}. Encode with the "
+            "encoder that made the training embeddings, or train on these ones."
+        )
+
+
+def as_real_matrix(embeddings: ArrayLike) -> NDArray:
+    """Return `embeddings` as a matrix of any real dtype, which may be `embeddings` itself.
+
+    Raises
+    ------
+    ValueError
+        Not two-dimensional, not numeric, or complex.
+    """
     if hasattr(embeddings, "toarray"):
         raise ValueError("sparse matrices are not supported: embeddings must be a dense array of shape (n, d)")
     try:
@@ -114,12 +135,6 @@ def _as_real_matrix(embeddings: ArrayLike) -> NDArray:
     if array.ndim != 2:
         raise ValueError(f"embeddings must have shape (n, d), got {array.shape}. Reshape your data: one row per item")
     return array
-
-
-def _release_pages(embeddings: ArrayLike) -> None:
-    """Let the system take back the memory that reading a memory map took."""
-    if isinstance(embeddings, np.memmap) and embeddings.mode in ("r", "r+") and isinstance(embeddings.base, mmap.mmap):
-        embeddings.base.madvise(mmap.MADV_DONTNEED)
 
 
 def _some(rows: NDArray) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +14,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from hilander.assign import Assigner, Assignment
-from hilander.clustering import cluster_embeddings, distinct_rows
+from hilander.clustering import Clustering, cluster_embeddings, distinct_rows
 from hilander.embeddings import check_embeddings
 from hilander.hierarchy.constrained_rows import check_pairs
 from hilander.hierarchy.decoders import get_decoder
@@ -21,6 +22,9 @@ from hilander.linkage_threshold import multiply_odds
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.models.general_model import general_model
 from hilander.models.persistence import load_model, save_model
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 OUTLIERS = ("keep", "label")
 
@@ -53,6 +57,13 @@ class HiLander(ClusterMixin, BaseEstimator):
         Seed of the approximate neighbour search of large sets. The same seed gives the same labels.
     show_progress : bool
         Draw progress bars while fitting.
+    engine : distributed.Client or str, optional
+        Workers that fit in parts, with the labels of one machine: a Dask client, or the address of a scheduler such as
+        ``tcp://10.0.0.5:8786``. Only for models of the variant "hilander", as the general one is.
+    run_folder : str or Path, optional
+        Fit in parts and keep them in this folder: a fit that was interrupted carries on from the last finished part,
+        and one with another `granularity` begins where linkage is known. A path that all workers see, or a URL that
+        fsspec knows. With an engine and without one, a temporary folder of this machine is used.
 
     Attributes
     ----------
@@ -97,6 +108,8 @@ class HiLander(ClusterMixin, BaseEstimator):
         decode: str | None = None,
         random_state: int = 0,
         show_progress: bool = False,
+        engine: Client | str | None = None,
+        run_folder: str | Path | None = None,
     ) -> None:
         self.model = model
         self.granularity = granularity
@@ -108,10 +121,12 @@ class HiLander(ClusterMixin, BaseEstimator):
         self.decode = decode
         self.random_state = random_state
         self.show_progress = show_progress
+        self.engine = engine
+        self.run_folder = run_folder
 
     def fit(
         self,
-        X: ArrayLike,
+        X: ArrayLike | str | Path,
         y: object = None,
         *,
         must_link: ArrayLike | None = None,
@@ -124,8 +139,9 @@ class HiLander(ClusterMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
-            Embeddings; normalised here, never changed in place.
+        X : array-like of shape (n, d), or str or Path
+            Embeddings; normalised here, never changed in place. With an engine or a run folder also where they lie: an
+            ``.npy`` or Parquet file, or a folder of such, as a path or as a URL that fsspec knows.
         y : ignored
         must_link : array-like of shape (m, 2), optional
             Pairs of row numbers that share a cluster, on every level and also where the model sees no link; what they
@@ -140,12 +156,16 @@ class HiLander(ClusterMixin, BaseEstimator):
             constraints are no pairs of rows or contradict each other.
         """
         model, settings = self._model_and_settings()
-        clustering = cluster_embeddings(
-            self._checked(X, model),  # not held here, so that it is freed as soon as its distinct rows are taken
+        in_parts = self.engine is not None or self.run_folder is not None
+        if isinstance(X, str | Path) and not in_parts:
+            raise ValueError(f"X must be an array; to read {X} part by part, give HiLander a run_folder or an engine")
+        cluster: Callable[..., Clustering] = self._cluster_in_parts if in_parts else self._cluster
+        clustering = cluster(
+            X,
             model,
             settings,
-            must_link=check_pairs(must_link, _num_samples(X), name="must_link"),
-            cannot_link=check_pairs(cannot_link, _num_samples(X), name="cannot_link"),
+            must_link=must_link,
+            cannot_link=cannot_link,
             max_cluster_size=self.max_cluster_size,
             granularity=self.granularity,
             random_state=self.random_state,
@@ -158,7 +178,10 @@ class HiLander(ClusterMixin, BaseEstimator):
             n_clusters = int((np.bincount(self.labels_) > 1).sum())
             self.labels_ = np.where(self.labels_ < n_clusters, self.labels_, -1)
             self.peaks_ = self.peaks_[:n_clusters]
-        self._assigner = _assigner(clustering.nodes, self.labels_[clustering.node_rows], model, settings)
+        self._assigner = None
+        if not isinstance(X, str | Path):
+            nodes = self._checked(X, model)[clustering.node_rows] if in_parts else clustering.nodes
+            self._assigner = _assigner(nodes, self.labels_[clustering.node_rows], model, settings)
         return self
 
     def adopt(self, X: ArrayLike, labels: ArrayLike) -> HiLander:
@@ -210,6 +233,11 @@ class HiLander(ClusterMixin, BaseEstimator):
     def assign(self, X: ArrayLike) -> Assignment:
         """Like `predict`, with probabilities; see `hilander.assign.Assigner`."""
         check_is_fitted(self, "labels_")
+        if self._assigner is None:
+            raise ValueError(
+                "the embeddings were fitted from files, so none are at hand to compare with; give those of a part that "
+                "memory holds to HiLander(model).adopt(X, labels), and assign with that"
+            )
         embeddings = check_embeddings(X)
         validate_data(self, X, reset=False, skip_check_array=True)
         return self._assigner.assign(embeddings)
@@ -223,6 +251,37 @@ class HiLander(ClusterMixin, BaseEstimator):
     def load(cls, folder: str | Path, *, device: str = "auto", **parameters: Any) -> HiLander:
         """Return an estimator with the model of that folder; see `hilander.models.persistence.load_model`."""
         return cls(load_model(folder, device=device), **parameters)
+
+    def _cluster(
+        self,
+        X: ArrayLike,
+        model: ClusteringModel,
+        settings: ClusteringSettings,
+        *,
+        must_link: ArrayLike | None,
+        cannot_link: ArrayLike | None,
+        **parameters: Any,
+    ) -> Clustering:
+        return cluster_embeddings(
+            self._checked(X, model),  # not held here, so that it is freed as soon as its distinct rows are taken
+            model,
+            settings,
+            must_link=check_pairs(must_link, _num_samples(X), name="must_link"),
+            cannot_link=check_pairs(cannot_link, _num_samples(X), name="cannot_link"),
+            **parameters,
+        )
+
+    def _cluster_in_parts(
+        self, X: ArrayLike | str | Path, model: ClusteringModel, settings: ClusteringSettings, **parameters: Any
+    ) -> Clustering:
+        from hilander.distributed.fit import fit_in_parts
+
+        if not isinstance(X, str | Path):
+            validate_data(self, X, skip_check_array=True)
+        clustering, self.n_features_in_ = fit_in_parts(
+            X, model, settings, engine=self.engine, run_folder=self.run_folder, **parameters
+        )
+        return clustering
 
     def _checked(self, X: ArrayLike, model: ClusteringModel) -> NDArray[np.float32]:
         embeddings = check_embeddings(X, n_features=model.n_features)

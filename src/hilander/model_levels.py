@@ -51,7 +51,7 @@ def model_levels(
 
     for level in build_levels(
         embeddings,
-        link or model.link,
+        link or model.linker(),
         decode,
         n_neighbors=settings.n_neighbors,
         max_levels=settings.max_levels,
@@ -62,7 +62,8 @@ def model_levels(
         show_progress=show_progress,
     ):
         yield level
-        if finished:
+        hardly_merged = settings.first_threshold > 0 and level.n_edges < _WORTH_A_LEVEL * level.n_nodes
+        if finished or hardly_merged:
             return
 
 

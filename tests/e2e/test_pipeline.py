@@ -18,7 +18,7 @@ from hilander.label_files import read_labels
 
 ROOT = Path(__file__).parents[2]
 QUICK = {
-    "encoder": {"name": "conv", "epochs": 2, "image_size": 16, "embedding_size": 32, "width": 8},
+    "encoder": {"name": "conv", "epochs": 5, "image_size": 16, "embedding_size": 32, "width": 8},
     "lander": {"compare_with": ["published"], "published": {"hidden_features": 16, "epochs": 2}},
     "evaluate": {"baselines": ["kmeans", "leiden"]},
 }
@@ -93,7 +93,7 @@ def finished(workspace):
     checkpoints = workspace.folder / "artifacts" / "checkpoints"
     deadline = time.monotonic() + 300
     while not any(checkpoints.rglob("*.*")) and run.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
+        time.sleep(0.02)
     assert run.poll() is None, run.stdout.read().decode()
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()

@@ -12,8 +12,8 @@ def test_blocks_of_any_size_give_the_nearest_others(monkeypatch):
     products = embeddings[rows].astype(np.float64) @ embeddings.T
     products[np.arange(45), rows] = -np.inf
     expected = np.argsort(-products, axis=1)[:, :9]
-    monkeypatch.setattr(exact_search, "_ROWS_PER_BLOCK", 7)
-    monkeypatch.setattr(exact_search, "_CANDIDATES_PER_BLOCK", 11)
+    monkeypatch.setattr(exact_search, "ROWS_PER_BLOCK", 7)
+    monkeypatch.setattr(exact_search, "CANDIDATES_PER_BLOCK", 11)
     neighbors, similarities = compare_with_all(embeddings, 9, rows)
     np.testing.assert_array_equal(neighbors, expected)
     np.testing.assert_allclose(similarities, np.take_along_axis(products, expected, axis=1), atol=1e-6)

@@ -41,7 +41,7 @@ def test_every_list_probed_gives_the_exact_neighbors(monkeypatch):
 def test_the_answer_does_not_depend_on_the_size_of_the_blocks(monkeypatch):
     embeddings = clustered(3000)
     whole = nearest_neighbors(embeddings, 8, method="ivf")
-    monkeypatch.setattr(inverted_lists, "_ROWS_PER_BLOCK", 700)
+    monkeypatch.setattr(inverted_lists, "ROWS_PER_BLOCK", 700)
     monkeypatch.setattr(inverted_lists, "_ENTRIES_PER_PRODUCT", 1)
     in_blocks = nearest_neighbors(embeddings, 8, method="ivf")
     assert share_found(in_blocks[0], whole[0]) >= 0.9999  # sums of another order may swap equal neighbours

@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 
 from hilander.graph import spatial_order as module
-from hilander.graph.spatial_order import spatial_order
+from hilander.graph.spatial_order import nearest_pivot, spatial_order
 
 
 @pytest.mark.parametrize("most_cells", [256, 4])
 def test_neighbors_in_order_are_nearer_than_chance(monkeypatch, most_cells):
     monkeypatch.setattr(module, "_ROWS_PER_CELL", 20)
+    monkeypatch.setattr(module, "_MOST_UNDIVIDED", 40)
     monkeypatch.setattr(module, "_MOST_CELLS", most_cells)  # with few, the cells are divided once more
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(40, 8))[rng.integers(40, size=900)] + 0.1 * rng.normal(size=(900, 8))
@@ -18,3 +19,16 @@ def test_neighbors_in_order_are_nearer_than_chance(monkeypatch, most_cells):
     ordered = embeddings[rows[order]]
     of_one_class = (ordered[:-1] * ordered[1:]).sum(axis=1) > 0.9
     assert of_one_class.mean() > 0.25  # by chance one in 40
+
+
+@pytest.mark.parametrize("n_pivots", [2, 15, 256])
+def test_a_rows_nearest_pivot_does_not_depend_on_the_rows_beside_it(n_pivots):
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(3000, 64)).astype(np.float32)
+    pivots = embeddings[:n_pivots] + np.float32(1e-7) * embeddings[:1]
+    pivots[1::2] = pivots[: n_pivots - 1 : 2]  # pairs whose similarities are told apart by their last bits alone
+    pivots[1::2, ::2] = np.nextafter(pivots[1::2, ::2], np.float32(0))
+    together = nearest_pivot(embeddings, np.arange(3000), pivots)
+    for n_rows in (1, 3, 70, 1025):
+        rows = rng.choice(3000, n_rows, replace=False)
+        assert (nearest_pivot(embeddings, rows, pivots) == together[rows]).all()

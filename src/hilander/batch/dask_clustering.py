@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hilander.data.images import Images
+from hilander.distributed.engine import connected
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -35,7 +36,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _ATTEMPTS = 3
-_SECONDS_TO_CONNECT = 60
 _PARTITIONS_PER_THREAD = 2  # one at work and one waiting, so that memory holds few of the images
 
 
@@ -147,9 +147,8 @@ def cluster_on_a_worker(
 ) -> Clusters:
     """Cluster all embeddings on one worker.
 
-    One worker, since the hierarchy needs all items together, and since neighbours searched in blocks are not to the
-    last bit those that a whole search finds, so labels would differ from this machine's. Give that worker the
-    memory and the threads (``OMP_NUM_THREADS``) that the set asks for.
+    One worker, since parts on all of them (`hilander.distributed`) ask for a folder that they share. Give that worker
+    the memory and the threads (``OMP_NUM_THREADS``) that the set asks for.
 
     Raises
     ------
@@ -171,13 +170,10 @@ def cluster_on_a_worker(
 
 def _on_workers(scheduler: str, work: Callable[[Client], T]) -> T:
     """Do `work`, and do it again where what was sent to the workers was lost with them."""
-    try:
-        from distributed import Client, KilledWorker
-    except ImportError as error:
-        raise ImportError("dask is not installed; pip install 'hilander[dask]'") from error
     for attempt in range(1, _ATTEMPTS + 1):
-        with Client(scheduler, timeout=_SECONDS_TO_CONNECT, set_as_default=False) as client:
-            client.wait_for_workers(1, timeout=_SECONDS_TO_CONNECT)
+        with connected(scheduler) as client:
+            from distributed import KilledWorker
+
             try:
                 return work(client)
             except KilledWorker as error:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hilander.cli.inputs import (
-    DataArgument,
     EncoderOption,
     ModelOption,
     SeedOption,
@@ -17,11 +16,21 @@ from hilander.cli.inputs import (
     load_embeddings,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 _PAIRS = ".csv or .parquet of two columns of ids, or .npy of row numbers"
 
 
 def cluster(
-    data: DataArgument,
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="Embeddings (.npy, .npz, .parquet, .bin + .meta, official .pkl), or images with --encoder. With "
+            "--run-folder or --scheduler: .npy, .parquet or a folder of such, also as a URL."
+        ),
+    ],
     model: ModelOption = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to: .parquet, .csv or .npy.")] = Path(
         "clusters.parquet"
@@ -41,6 +50,21 @@ def cluster(
     ] = None,
     threshold: ThresholdOption = None,
     encoder: EncoderOption = None,
+    run_folder: Annotated[
+        str | None,
+        typer.Option(
+            help="Cluster part by part and keep the parts in this folder or URL: the same command carries on after an "
+            "interruption, and is quick with another --granularity.",
+            show_default=False,
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Cluster part by part on the workers of this Dask scheduler; they must see --run-folder.",
+            show_default=False,
+        ),
+    ] = None,
     seed: SeedOption = 0,
 ) -> None:
     """Cluster embeddings of unknown classes; the number of clusters is not given.
@@ -54,10 +78,14 @@ def cluster(
         hilander cluster embeddings.npy --granularity 2 --outliers label
 
         hilander cluster faces.parquet --must-link same.csv --cannot-link different.csv --max-cluster-size 50
+
+        hilander cluster hundred-million/ --scheduler tcp://10.0.0.5:8786 --run-folder /shared/run
     """
     import numpy as np
 
     from hilander.cli.pairs import read_pairs
+    from hilander.distributed.ids import read_ids
+    from hilander.distributed.source import Source
     from hilander.label_files import check_suffix, write_clusters
 
     check_suffix(output)
@@ -70,11 +98,20 @@ def cluster(
         random_state=seed,
         show_progress=True,
     )
-    dataset, embeddings = load_embeddings(data, encoder)
-    pairs = {"must_link": read_pairs(must_link, dataset.ids), "cannot_link": read_pairs(cannot_link, dataset.ids)}
-    typer.echo(f"clustering {embeddings.shape[0]:,} embeddings of width {embeddings.shape[1]} …")
-    clusterer.fit(embeddings, **pairs)
-    write_clusters(output, dataset.ids, clusterer.labels_, clusterer.probabilities_)
+    if run_folder or scheduler:
+        if encoder is not None:
+            raise ValueError("expected embeddings to cluster part by part, got --encoder; encode the images first")
+        source = Source.open(data)
+        clusterer.set_params(engine=scheduler, run_folder=run_folder)
+        X: str | NDArray[np.float32] = data
+        ids, shape = read_ids(source), (source.n_rows, source.width)
+    else:
+        dataset, X = load_embeddings(Path(data), encoder)
+        ids, shape = dataset.ids, X.shape
+    pairs = {"must_link": read_pairs(must_link, ids), "cannot_link": read_pairs(cannot_link, ids)}
+    typer.echo(f"clustering {shape[0]:,} embeddings of width {shape[1]} …")
+    clusterer.fit(X, **pairs)
+    write_clusters(output, ids, clusterer.labels_, clusterer.probabilities_)
     for number, level in enumerate(clusterer.levels_):
         typer.echo(f"  level {number}: {level.n_nodes:,} nodes → {level.n_clusters:,} clusters")
     alone = clusterer.labels_ < 0

@@ -9,10 +9,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hilander.graph.threads import by_threads
+from hilander.paged_arrays import empty_array, let_go
 
 LEAST_LINKAGE = 0.1  # weaker ties do not enter a cluster feature
-_SMOOTHING_STEPS = 2
-_COLUMNS_PER_BLOCK = 64
+SMOOTHING_STEPS = 2
 _ROWS_PER_BLOCK = 1 << 14
 
 
@@ -26,9 +26,7 @@ def cluster_features(
     ndarray of shape (n, d), float32
         Rows of norm 1.
     """
-    features = embeddings.copy()
-    for _ in range(_SMOOTHING_STEPS):
-        _move(features, edges, linkage)
+    *_, features = cluster_feature_steps(embeddings, edges, linkage)
     return features
 
 
@@ -38,9 +36,9 @@ def cluster_feature_steps(
     """Yield the embeddings and what each step of `cluster_features` makes of them."""
     features = embeddings
     yield features
-    for _ in range(_SMOOTHING_STEPS):
-        features = features.copy()
-        _move(features, edges, linkage)
+    starts, mates, weights = _ties(edges, linkage, len(embeddings))
+    for _ in range(SMOOTHING_STEPS):
+        features = move_rows(features, starts, mates, weights, slice(0, len(features)))
         yield features
 
 
@@ -51,24 +49,75 @@ def moved(features: NDArray[np.float32], by: NDArray[np.float32]) -> NDArray[np.
     return features
 
 
-def _move(features: NDArray[np.float32], edges: NDArray[np.int64], linkage: NDArray[np.float32]) -> None:
-    """One step of `cluster_features`, in place: a few columns at a time are kept as they were."""
+def move_rows(
+    before: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    mates: NDArray[np.integer],
+    weights: NDArray[np.float32],
+    rows: slice,
+) -> NDArray[np.float32]:
+    """Return some rows of ``normalise(x_i + Σ_j w_ij x_j)``, (rows, d).
 
-    def add(columns: slice) -> None:
-        _add_mates(features[:, columns].copy(), edges, linkage, LEAST_LINKAGE, features[:, columns])
+    Parameters
+    ----------
+    before : ndarray of shape (n, d), float32
+    starts : ndarray of shape (rows + 1,), int64
+        The mates of the p-th of `rows` are ``mates[starts[p]:starts[p + 1]]``, ascending.
+    mates, weights : ndarray of shape (t,), integers and float32
+    rows : slice
+    """
+    moved = empty_array(before[rows].shape)
 
-    by_threads(add, features.shape[1], _COLUMNS_PER_BLOCK)
-    by_threads(lambda rows: _normalize(features[rows]), len(features), _ROWS_PER_BLOCK)
+    def move(block: slice) -> None:
+        moved[block] = before[rows][block]
+        _gather_mates(before, starts, mates, weights, block.start, block.stop, moved)
+        _normalize(moved[block])
+        let_go(before)
+        let_go(moved)
+
+    by_threads(move, len(moved), _ROWS_PER_BLOCK)
+    return moved
+
+
+def _ties(
+    edges: NDArray[np.int64], linkage: NDArray[np.float32], n_nodes: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """Mates of each node in ascending order, as `move_rows` takes them."""
+    starts = np.zeros(n_nodes + 1, np.int64)
+    _count_mates(edges, linkage, LEAST_LINKAGE, starts)
+    np.cumsum(starts, out=starts)
+    mates, weights = np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
+    _write_mates(edges, linkage, LEAST_LINKAGE, starts[:-1].copy(), mates, weights)
+    return starts, mates, weights
+
+
+@njit(cache=True)
+def _count_mates(edges, linkage, least, counts):
+    """Count at i + 1 the ties of i."""
+    for e in range(len(edges)):
+        if linkage[e] > least:
+            counts[edges[e, 0] + 1] += 1
+            counts[edges[e, 1] + 1] += 1
+
+
+@njit(cache=True)
+def _write_mates(edges, linkage, least, free, mates, weights):
+    """Write the ties of each node into its places, of which `free` is the first; sorted edges make them ascend."""
+    for e in range(len(edges)):
+        if linkage[e] > least:
+            for end in range(2):
+                i, j = edges[e, end], edges[e, 1 - end]
+                mates[free[i]], weights[free[i]] = j, linkage[e]
+                free[i] += 1
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _add_mates(before, edges, linkage, least, features):
-    for e in range(len(edges)):
-        if linkage[e] > least:
-            i, j, p = edges[e, 0], edges[e, 1], linkage[e]
+def _gather_mates(before, starts, mates, weights, first, last, moved):
+    for row in range(first, last):
+        for t in range(starts[row], starts[row + 1]):
+            j, p = mates[t], weights[t]
             for c in range(before.shape[1]):
-                features[i, c] += p * before[j, c]
-                features[j, c] += p * before[i, c]
+                moved[row, c] += p * before[j, c]
 
 
 @njit(cache=True, fastmath=True, nogil=True)

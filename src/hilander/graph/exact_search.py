@@ -7,9 +7,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hilander.graph.threads import by_threads
+from hilander.paged_arrays import let_go
 
-_ROWS_PER_BLOCK = 512
-_CANDIDATES_PER_BLOCK = 2048  # with the rows of a block a product of 4 MB
+ROWS_PER_BLOCK = 512
+CANDIDATES_PER_BLOCK = 2048  # with the rows of a block a product of 4 MB
 
 
 def compare_with_all(
@@ -34,19 +35,44 @@ def compare_with_all(
     similarities : ndarray of shape (r, k), float32
         Within [-1, 1].
     """
-    n = len(embeddings)
     neighbors = np.full((len(rows), k), -1, np.int64)
     similarities = np.full((len(rows), k), -np.inf, np.float32)
 
     def answer(block: slice) -> None:
-        queries, asking = embeddings[rows[block]], np.arange(len(rows[block]))
-        for first in range(0, n, _CANDIDATES_PER_BLOCK):
-            candidates = np.arange(first, min(first + _CANDIDATES_PER_BLOCK, n))
-            products = queries @ embeddings[first : first + _CANDIDATES_PER_BLOCK].T
-            keep_nearest(products, asking, candidates, rows[block], neighbors[block], similarities[block])
+        compare(embeddings[rows[block]], rows[block], embeddings, 0, neighbors[block], similarities[block])
+        let_go(embeddings)
 
-    by_threads(answer, len(rows), _ROWS_PER_BLOCK, multiplies=True, desc="neighbors", show_progress=show_progress)
+    by_threads(answer, len(rows), ROWS_PER_BLOCK, multiplies=True, desc="neighbors", show_progress=show_progress)
     return neighbors, np.clip(similarities, -1.0, 1.0, out=similarities)
+
+
+def compare(
+    queries: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    candidates: NDArray[np.float32],
+    first: int,
+    neighbors: NDArray[np.int64],
+    similarities: NDArray[np.float32],
+) -> None:
+    """Insert into a block of rows' neighbours so far what is nearer among some candidates.
+
+    Parameters
+    ----------
+    queries : ndarray of shape (r, d), float32
+        Embeddings of `rows`.
+    rows : ndarray of shape (r,), int64
+        Their numbers.
+    candidates : ndarray of shape (c, d), float32
+        Embeddings of the rows from number `first` on; a memory map is read block by block.
+    first : int
+    neighbors, similarities : ndarray of shape (r, k), int64 and float32
+        By decreasing similarity, filled up with -inf; changed in place.
+    """
+    asking = np.arange(len(rows))
+    for start in range(0, len(candidates), CANDIDATES_PER_BLOCK):
+        block = candidates[start : start + CANDIDATES_PER_BLOCK]
+        numbers = np.arange(first + start, first + start + len(block))
+        keep_nearest(queries @ block.T, asking, numbers, rows, neighbors, similarities)
 
 
 @njit(cache=True, nogil=True)

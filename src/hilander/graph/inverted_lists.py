@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import faiss
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from hilander.graph.exact_search import compare_with_all, keep_nearest
 from hilander.graph.threads import by_threads
+from hilander.paged_arrays import let_go
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +22,7 @@ _CALIBRATION_QUERIES = 768
 _TRAINING_ROWS_PER_LIST = 40  # with half as many, lists fit the rows they were made from better than others
 _TRAINING_ROUNDS = 5
 _FEWEST_TRAINING_ROWS = 10  # of a list that is kept
-_ROWS_PER_BLOCK = 16_384  # rows that are answered together; bounds what is held beside the result
+ROWS_PER_BLOCK = 16_384  # rows that are answered together; bounds what is held beside the result
 _ENTRIES_PER_PRODUCT = 1 << 20  # of two matrices, 4 MB
 _NOTED_LISTS = 16  # per row; few rows probe more, and theirs are found anew
 
@@ -70,37 +72,77 @@ def build_lists(
     most_share : float
         Share of all pairs from which lists are not worth building: then None is returned.
     """
-    n, d = embeddings.shape
+    n = len(embeddings)
+    sample_rows, queries = drawn_rows(n, n_lists, random_state)
+    sample = embeddings[sample_rows]
+    centroids = train_centroids(sample, n_lists, random_state)
+    true, _ = compare_with_all(embeddings, k, queries)
+    margin, share = measure_margin(sample, centroids, embeddings[queries], embeddings[true.ravel()])
+    if share > most_share:
+        return None
+    probes = note_lists(embeddings, centroids, margin)
+    own = probes[:, 0]
+    return InvertedLists(centroids, margin, probes, np.argsort(own, kind="stable"), list_starts(own, len(centroids)))
+
+
+def drawn_rows(n: int, n_lists: int, random_state: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows that lists are made from and those that the margin is measured on, each ascending."""
     rng = np.random.default_rng(random_state)
-    sample = embeddings[np.sort(rng.choice(n, min(n, _TRAINING_ROWS_PER_LIST * n_lists), replace=False))]
+    sample = np.sort(rng.choice(n, min(n, _TRAINING_ROWS_PER_LIST * n_lists), replace=False))
+    return sample, np.sort(rng.choice(n, min(n, _CALIBRATION_QUERIES), replace=False))
+
+
+def train_centroids(sample: NDArray[np.float32], n_lists: int, random_state: int) -> NDArray[np.float32]:
+    """Return the centroids of at most `n_lists` lists, of norm 1."""
     kmeans = faiss.Kmeans(
-        d, n_lists, niter=_TRAINING_ROUNDS, spherical=True, seed=random_state, min_points_per_centroid=1
+        sample.shape[1], n_lists, niter=_TRAINING_ROUNDS, spherical=True, seed=random_state, min_points_per_centroid=1
     )
     kmeans.train(sample)
     centroids = np.ascontiguousarray(kmeans.centroids)
     # A centroid of its own would seem so near to an outlier of the sample that it probed no further list.
     held = np.bincount(_nearest(sample, centroids), minlength=n_lists)
-    centroids = centroids[held >= min(_FEWEST_TRAINING_ROWS, held.max())]
-    n_lists = len(centroids)
+    return centroids[held >= min(_FEWEST_TRAINING_ROWS, held.max())]
 
-    queries = np.sort(rng.choice(n, min(n, _CALIBRATION_QUERIES), replace=False))
-    true, _ = compare_with_all(embeddings, k, queries)
-    behind = _behind_nearest(embeddings[queries], centroids)
-    needed = np.take_along_axis(behind, _nearest(embeddings[true.ravel()], centroids).reshape(true.shape), axis=1)
+
+def measure_margin(
+    sample: NDArray[np.float32],
+    centroids: NDArray[np.float32],
+    queries: NDArray[np.float32],
+    true: NDArray[np.float32],
+) -> tuple[float, float]:
+    """Return the margin within which queries find their true neighbours, and the share of all pairs it compares.
+
+    Parameters
+    ----------
+    sample, centroids
+        What the lists were made from, and what came of it.
+    queries : ndarray of shape (q, d), float32
+    true : ndarray of shape (q · k, d), float32
+        The embeddings of their neighbours, query after query.
+    """
+    behind = _behind_nearest(queries, centroids)
+    needed = np.take_along_axis(behind, _nearest(true, centroids).reshape(len(queries), -1), axis=1)
     margin = float(np.quantile(needed, TARGET_RECALL, method="higher"))
-    sizes = np.bincount(_nearest(sample, centroids), minlength=n_lists) / len(sample)
+    sizes = np.bincount(_nearest(sample, centroids), minlength=len(centroids)) / len(sample)
     share = float(((behind <= margin) @ sizes).mean())
-    logger.info("%d inverted lists; %.2f %% of all pairs are compared", n_lists, 100 * share)
-    if share > most_share:
-        return None
+    logger.info("%d inverted lists; %.2f %% of all pairs are compared", len(centroids), 100 * share)
+    return margin, share
 
-    probes = np.full((n, _NOTED_LISTS), -1, np.int32)
-    step = _rows_per_product(n_lists)
-    for start in range(0, n, step):
+
+def note_lists(embeddings: NDArray[np.float32], centroids: NDArray[np.float32], margin: float) -> NDArray[np.int32]:
+    """Return the lists that each row probes (n, 16), as `InvertedLists` keeps them."""
+    probes = np.full((len(embeddings), _NOTED_LISTS), -1, np.int32)
+    step = rows_per_product(len(centroids))
+    for start in range(0, len(embeddings), step):
         block = slice(start, start + step)
         _note_lists(embeddings[block] @ centroids.T, np.float32(margin), probes[block])
-    starts = np.concatenate([[0], np.cumsum(np.bincount(probes[:, 0], minlength=n_lists))])
-    return InvertedLists(centroids, margin, probes, np.argsort(probes[:, 0], kind="stable"), starts)
+        let_go(embeddings)
+    return probes
+
+
+def list_starts(own: NDArray[np.int32], n_lists: int) -> NDArray[np.int64]:
+    """Return where each list begins once all rows are sorted by their own list, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(np.bincount(own, minlength=n_lists))])
 
 
 def join_lists(
@@ -124,8 +166,9 @@ def join_lists(
     def answer(block: slice) -> None:
         rows = lists.rows[block]
         neighbors[rows], similarities[rows] = _answer(embeddings, k, lists, rows)
+        let_go(embeddings)
 
-    by_threads(answer, n, _ROWS_PER_BLOCK, multiplies=True, desc="neighbors", show_progress=show_progress)
+    by_threads(answer, n, ROWS_PER_BLOCK, multiplies=True, desc="neighbors", show_progress=show_progress)
     return neighbors, similarities
 
 
@@ -133,41 +176,73 @@ def _answer(
     embeddings: NDArray[np.float32], k: int, lists: InvertedLists, rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Neighbours and similarities of some rows."""
+
+    def read_list(number: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        candidates = lists.rows[lists.starts[number] : lists.starts[number + 1]]
+        return candidates, embeddings[candidates]
+
+    return answer_rows(rows, embeddings[rows], lists.probes[rows], k, lists.centroids, lists.margin, read_list)
+
+
+def answer_rows(
+    rows: NDArray[np.int64],
+    queries: NDArray[np.float32],
+    noted: NDArray[np.int32],
+    k: int,
+    centroids: NDArray[np.float32],
+    margin: float,
+    read_list: Callable[[int], tuple[NDArray[np.int64], NDArray[np.float32]]],
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the k nearest other rows of a block among the lists that it probes, as `join_lists` does.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (r,), int64
+        Their numbers.
+    queries : ndarray of shape (r, d), float32
+        Their embeddings.
+    noted : ndarray of shape (r, 16), int32
+        The lists that each probes, as `InvertedLists` keeps them.
+    k : int
+    centroids, margin
+        As in `InvertedLists`.
+    read_list : callable
+        Gets the number of a list; returns its rows (c,) and their embeddings (c, d).
+    """
     neighbors = np.full((len(rows), k), -1, np.int64)
     similarities = np.full((len(rows), k), -np.inf, np.float32)
-    queries = embeddings[rows]
-    query, probed = _probes(queries, lists, lists.probes[rows])
+    query, probed = _probes(queries, centroids, margin, noted)
     order = np.argsort(probed, kind="stable")
     query, probed = query[order], probed[order]
     starts = np.flatnonzero(np.diff(probed, prepend=-1))
     for start, end in zip(starts, [*starts[1:], len(probed)], strict=True):
-        candidates = lists.rows[lists.starts[probed[start]] : lists.starts[probed[start] + 1]]
-        vectors = embeddings[candidates].T
-        step = _rows_per_product(len(candidates))
+        candidates, vectors = read_list(int(probed[start]))
+        step = rows_per_product(len(candidates))
         for first in range(start, end, step):
             asking = query[first : min(first + step, end)]
-            keep_nearest(queries[asking] @ vectors, asking, candidates, rows, neighbors, similarities)
+            keep_nearest(queries[asking] @ vectors.T, asking, candidates, rows, neighbors, similarities)
     return neighbors, similarities
 
 
 def _probes(
-    queries: NDArray[np.float32], lists: InvertedLists, noted: NDArray[np.int32]
+    queries: NDArray[np.float32], centroids: NDArray[np.float32], margin: float, noted: NDArray[np.int32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs of a query and a list that it probes."""
     full = noted[:, -1] >= 0
     query, place = np.nonzero((noted >= 0) & ~full[:, None])
     pairs = [(query, noted[query, place].astype(np.int64))]
     more = np.flatnonzero(full)
-    step = _rows_per_product(len(lists.centroids))
+    step = rows_per_product(len(centroids))
     for start in range(0, len(more), step):
         asking = more[start : start + step]
-        query, number = np.nonzero(_behind_nearest(queries[asking], lists.centroids) <= lists.margin)
+        query, number = np.nonzero(_behind_nearest(queries[asking], centroids) <= margin)
         pairs.append((asking[query], number))
     asked, numbers = zip(*pairs, strict=True)
     return np.concatenate(asked), np.concatenate(numbers)
 
 
-def _rows_per_product(n_columns: int) -> int:
+def rows_per_product(n_columns: int) -> int:
+    """Return how many rows are multiplied with so many columns at once."""
     return max(64, _ENTRIES_PER_PRODUCT // n_columns)
 
 

@@ -11,7 +11,7 @@ from hilander.graph.inverted_lists import build_lists, join_lists
 
 METHODS = ("auto", "exact", "ivf")
 EXACT_UP_TO = 15_000  # rows: a second or two; inverted lists are quicker from about 5,000 on, but not exact
-_WORTHWHILE_SHARE = 0.6  # of all pairs: what the lists leave out has to pay for building them
+WORTHWHILE_SHARE = 0.6  # of all pairs: what the lists leave out has to pay for building them
 
 
 def nearest_neighbors(
@@ -73,7 +73,7 @@ def nearest_neighbors(
     embeddings = np.ascontiguousarray(embeddings, dtype=np.float32)  # a memory map stays one
     found = None
     if method == "ivf" or (method == "auto" and n > EXACT_UP_TO):
-        most_share = _WORTHWHILE_SHARE if method == "auto" else 1.0
+        most_share = WORTHWHILE_SHARE if method == "auto" else 1.0
         found = _join(embeddings, k, random_state, most_share, show_progress)
     return found or compare_with_all(embeddings, k, np.arange(n), show_progress=show_progress)
 
@@ -106,12 +106,16 @@ def search_neighbors(
     return neighbors, np.clip(similarities, -1.0, 1.0)
 
 
+def number_of_lists(n: int) -> int:
+    """Return how many inverted lists n rows are searched over."""
+    return int(np.clip(1.5 * np.sqrt(n), 1, n))
+
+
 def _join(
     embeddings: NDArray[np.float32], k: int, random_state: int, most_share: float, show_progress: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
     """Search over inverted lists; None where more than `most_share` of all pairs would have to be compared."""
-    n = len(embeddings)
-    lists = build_lists(embeddings, k, int(np.clip(1.5 * np.sqrt(n), 1, n)), random_state, most_share=most_share)
+    lists = build_lists(embeddings, k, number_of_lists(len(embeddings)), random_state, most_share=most_share)
     if lists is None:
         return None
     neighbors, similarities = join_lists(embeddings, k, lists, show_progress=show_progress)

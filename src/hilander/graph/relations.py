@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from hilander.graph.pairs import N_CANDIDATES
 from hilander.graph.threads import by_threads
+from hilander.paged_arrays import let_go
 
 N_CONTEXT = 40  # nearest neighbours that describe the neighbourhood of a node
 
@@ -45,10 +46,13 @@ FEATURE_NAMES = (
 
 _SHARED_SIZES = (5, 10, 20, 40)
 _SMOOTHING_SIZES = (4, 10)
+SMOOTHED_NEIGHBORS = max(_SMOOTHING_SIZES)  # whose embeddings are looked at beside those of the ends
 _UNRANKED = 60.0  # rank given to an end that the other one's list of 40 does not hold
 _LOCAL_SIZES = (1, 5, 10, N_CONTEXT)
 _EDGES_PER_RANGE = 1 << 15  # bounds the smoothed embeddings that are held: those of the nodes at these edges
-_ROWS_PER_BLOCK = 1 << 12  # that one thread works on: nodes or edges
+_RANGES_RESIDENT = 16
+_NODES_PER_BLOCK = 1 << 9  # that one thread works on
+_EDGES_PER_BLOCK = 1 << 12
 
 
 def relational_features(
@@ -113,6 +117,7 @@ class Relations:
         self._weight = (1 / np.log(2.0 + in_degree)).astype(np.float32)
         self._row_of = np.zeros(n, np.int32)  # where the smoothed embeddings of a node of the range at hand stand
         self._smoothed = np.empty((0, 0, 0), np.float32)
+        self._n_written = 0
         self._free_positions: list[NDArray[np.int32]] = []  # of threads that are done
 
     def of(self, edges: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -150,8 +155,11 @@ class Relations:
             )
             self._free_positions.append(positions)
 
-        by_threads(smooth, len(nodes), _ROWS_PER_BLOCK)
-        by_threads(describe, len(edges), _ROWS_PER_BLOCK)
+        by_threads(smooth, len(nodes), _NODES_PER_BLOCK)
+        by_threads(describe, len(edges), _EDGES_PER_BLOCK)
+        self._n_written += 1
+        if self._n_written % _RANGES_RESIDENT == 0:  # what the next range looks at is mostly there already
+            let_go(self._embeddings)
 
     def _new_positions(self) -> NDArray[np.int32]:
         n, k = self._neighbors.shape

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+import faiss
 import numpy as np
 from numpy.typing import NDArray
+from scipy.cluster.hierarchy import leaves_list, linkage
 
-_MOST_CELLS = 256
+from hilander.paged_arrays import let_go
+
+_MOST_CELLS = 1024
+_MOST_PIVOTS = 256  # of a cell that is divided
 _ROWS_PER_CELL = 256  # of 256 numbers: all rows of a cell fit the second-level cache
+_MOST_UNDIVIDED = 4 * _ROWS_PER_CELL  # rows of a cell
+_SAMPLED_PER_CELL = 40
+_TRAINING_ROUNDS = 3
 _ROWS_PER_CHUNK = 1 << 14
+_FEWEST_ROWS = 1 << 10  # below, BLAS may take another kernel for a product, with other bits
+
+Take = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+Nearest = Callable[[NDArray[np.int16], Sequence[NDArray[np.float32]]], NDArray[np.int16]]
 
 
 def spatial_order(embeddings: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Group rows by the most similar of at most 256 of them, and large groups once more.
+    """Group rows by the most similar of at most 1,024 centroids, near ones side by side, and large groups once more.
 
     Whatever reads the embeddings, features or edges of a node's neighbours then mostly finds them in the processor's
-    cache: everything on the neighbour graph of 100,000 rows gets two to three times as fast.
+    cache: everything on the neighbour graph of 100,000 rows gets two to three times as fast, on that of 300,000 again
+    by half compared with groups around single rows, into which classes fall apart.
 
     Parameters
     ----------
@@ -34,23 +49,71 @@ def spatial_order(embeddings: NDArray[np.float32], rows: NDArray[np.int64]) -> N
     >>> spatial_order(embeddings, np.arange(600))[[0, 1, 299, 300, 301]] % 2
     array([0, 0, 0, 1, 1])
     """
-    n_cells = min(len(rows) // _ROWS_PER_CELL + 1, _MOST_CELLS)
-    cell = _nearest_pivot(embeddings, rows, n_cells)
-    order = np.argsort(cell, kind="stable")
-    ends = np.cumsum(np.bincount(cell, minlength=n_cells))
-    for start, end in zip([0, *ends[:-1]], ends, strict=True):
-        inside = order[start:end]
-        if n_cells == _MOST_CELLS and len(inside) > 2 * _ROWS_PER_CELL:
-            within = _nearest_pivot(embeddings, rows[inside], min(len(inside) // _ROWS_PER_CELL + 1, _MOST_CELLS))
-            order[start:end] = inside[np.argsort(within, kind="stable")]
-    return order
+
+    def nearest(cell: NDArray[np.int16], pivots: Sequence[NDArray[np.float32]]) -> NDArray[np.int16]:
+        found = np.zeros(len(rows), np.int16)
+        for inside, of_cell in zip(rows_of_cells(cell, len(pivots)), pivots, strict=True):
+            if len(of_cell):
+                found[inside] = nearest_pivot(embeddings, rows[inside], of_cell)
+        return found
+
+    return order_by_pivots(len(rows), lambda some: embeddings[rows[some]], nearest)
 
 
-def _nearest_pivot(embeddings: NDArray[np.float32], rows: NDArray[np.int64], n_pivots: int) -> NDArray[np.int16]:
-    """Number of the most similar of some evenly chosen rows, for each row."""
-    pivots = embeddings[rows[np.linspace(0, len(rows) - 1, n_pivots).astype(np.int64)]].T
+def order_by_pivots(n: int, take: Take, nearest: Nearest) -> NDArray[np.int64]:
+    """Do what `spatial_order` does, for rows that are known to `take` and `nearest` alone.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    take : callable
+        Gets the numbers of a few rows; returns their embeddings.
+    nearest : callable
+        Gets the cell of each row (n,) and for each cell its pivots (p, d), none where it is not divided; returns the
+        number (n,) of each row's most similar pivot within its cell, 0 in cells without.
+    """
+    n_cells = min(n // _ROWS_PER_CELL + 1, _MOST_CELLS)
+    sample = take(_evenly(np.arange(n), min(n, _SAMPLED_PER_CELL * n_cells)))
+    cell = nearest(np.zeros(n, np.int16), [_tour(_centroids(sample, n_cells))])
+    inside = rows_of_cells(cell, n_cells)
+    n_pivots = [min(len(rows) // _ROWS_PER_CELL + 1, _MOST_PIVOTS) * (len(rows) > _MOST_UNDIVIDED) for rows in inside]
+    if not any(n_pivots):
+        return np.argsort(cell, kind="stable")
+    pivots = take(np.concatenate([_evenly(rows, count) for rows, count in zip(inside, n_pivots, strict=True)]))
+    return np.lexsort((nearest(cell, np.split(pivots, np.cumsum(n_pivots)[:-1])), cell))
+
+
+def _centroids(sample: NDArray[np.float32], n_cells: int) -> NDArray[np.float32]:
+    kmeans = faiss.Kmeans(
+        sample.shape[1], n_cells, niter=_TRAINING_ROUNDS, spherical=True, seed=0, min_points_per_centroid=1
+    )
+    kmeans.train(np.ascontiguousarray(sample))
+    return np.ascontiguousarray(kmeans.centroids)
+
+
+def _tour(centroids: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Centroids in an order in which near ones follow each other."""
+    return centroids[leaves_list(linkage(centroids, "average"))] if len(centroids) > 1 else centroids
+
+
+def rows_of_cells(cell: NDArray[np.int16], n_cells: int) -> list[NDArray[np.int64]]:
+    """Return the rows of each cell, ascending."""
+    return np.split(np.argsort(cell, kind="stable"), np.cumsum(np.bincount(cell, minlength=n_cells))[:-1])
+
+
+def nearest_pivot(
+    embeddings: NDArray[np.float32], rows: NDArray[np.int64], pivots: NDArray[np.float32]
+) -> NDArray[np.int16]:
+    """Return the number of the most similar pivot for each of some rows, whichever rows are asked for beside it."""
     nearest = np.empty(len(rows), np.int16)
     for start in range(0, len(rows), _ROWS_PER_CHUNK):
-        chunk = slice(start, start + _ROWS_PER_CHUNK)
-        nearest[chunk] = (embeddings[rows[chunk]] @ pivots).argmax(axis=1)
+        chunk = rows[start : start + _ROWS_PER_CHUNK]
+        filled = np.resize(chunk, max(len(chunk), _FEWEST_ROWS))
+        nearest[start : start + len(chunk)] = (embeddings[filled] @ pivots.T).argmax(axis=1)[: len(chunk)]
+        let_go(embeddings)
     return nearest
+
+
+def _evenly(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    return rows[np.linspace(0, len(rows) - 1, n).astype(np.int64)]

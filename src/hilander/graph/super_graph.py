@@ -11,6 +11,7 @@ from hilander.graph.knn import nearest_neighbors
 from hilander.graph.pairs import sorted_pairs, undirected_edges
 from hilander.graph.relational_graph import RelationalGraph, assemble, look_up
 from hilander.graph.relations import N_CONTEXT, relational_features
+from hilander.paged_arrays import let_go
 
 _N_CANDIDATES = 10  # nearest clusters, by either feature, that become edges
 _LEAST_EVIDENCE = 0.02  # linkage per item of the smaller cluster that makes an edge
@@ -44,11 +45,50 @@ def super_graph(
     RelationalGraph
         Of C nodes; C >= 2.
     """
+    sums = sums_of_features(embeddings, edges, linkage, members)
+    return graph_of_clusters(*sums, edges, linkage, members, random_state=random_state)
+
+
+def sums_of_features(
+    embeddings: NDArray[np.float32],
+    edges: NDArray[np.int64],
+    linkage: NDArray[np.float32],
+    members: NDArray[np.int64],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the sums of the items' embeddings, and of their cluster features, over each cluster, (C, d).
+
+    Parameters
+    ----------
+    embeddings, edges, linkage, members
+        As in `super_graph`.
+    """
+    belongs = sp.csr_array((np.ones(len(members), np.float32), (members, np.arange(len(members)))))
+    identity = belongs @ embeddings
+    let_go(embeddings)
+    return identity, belongs @ cluster_features(embeddings, edges, linkage)
+
+
+def graph_of_clusters(
+    identity: NDArray[np.float32],
+    cluster: NDArray[np.float32],
+    edges: NDArray[np.int64],
+    linkage: NDArray[np.float32],
+    members: NDArray[np.int64],
+    *,
+    random_state: int = 0,
+) -> RelationalGraph:
+    """Do what `super_graph` does, from the sums of the clusters' features.
+
+    Parameters
+    ----------
+    identity, cluster : ndarray of shape (C, d), float32
+        Sums of the items' embeddings and of their cluster features.
+    edges, linkage, members, random_state
+        As in `super_graph`.
+    """
     sizes = np.bincount(members)
     n = len(sizes)
-    belongs = sp.csr_array((np.ones(len(members), np.float32), (members, np.arange(len(members)))))
-    identity = _unit_rows(belongs @ embeddings)
-    cluster = _unit_rows(belongs @ cluster_features(embeddings, edges, linkage))
+    identity, cluster = _unit_rows(identity), _unit_rows(cluster)
     nearest = [nearest_neighbors(features, N_CONTEXT, random_state=random_state) for features in (identity, cluster)]
 
     ends = members[edges]

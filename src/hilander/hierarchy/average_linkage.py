@@ -58,11 +58,14 @@ def average_linkage(
     weight = np.ones(n_nodes) if sizes is None else sizes.astype(np.float64)
     linkage = np.asarray(linkage, np.float64)
     owner = np.arange(n_nodes, dtype=np.int64) if constraints is None else constraints.groups
-    ends = owner[edges]
+    ends = edges if constraints is None else owner[edges]
     reach = _components(ends[linkage >= threshold], n_nodes)  # clusters of a mean above the threshold have such an edge
     inside = (reach[ends[:, 0]] == reach[ends[:, 1]]) & (linkage > 0)
-    pairs = np.sort(edges[inside], axis=1)
-    totals = linkage[inside] * weight[pairs[:, 0]] * weight[pairs[:, 1]]
+    del ends  # of graphs with many million edges, what is no longer needed counts
+    pairs, totals = edges[inside], linkage[inside]
+    pairs.sort(axis=1)
+    totals *= weight[pairs[:, 0]]
+    totals *= weight[pairs[:, 1]]
     if constraints is not None:
         weight = np.bincount(owner, weight, n_nodes).astype(np.float64)
         pairs, totals = _merge_parallel(owner[pairs], totals, n_nodes)

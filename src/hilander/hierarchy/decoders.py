@@ -36,9 +36,15 @@ def average(
     """
     low, high = np.minimum(links.source, links.target), np.maximum(links.source, links.target)
     n = len(links.density)
-    pairs, (total, count) = sum_by_key(low * n + high, links.linkage, np.ones(len(low)))
-    edges = np.stack([pairs // n, pairs % n], axis=1)
-    labels = average_linkage(edges, total / count, n, max(threshold, _LEAST_THRESHOLD), sizes, constraints)
+    edges = np.stack([low, high], axis=1)
+    linkage: NDArray[np.floating] = links.linkage
+    keys = low * n + high
+    del low, high
+    if not (keys[1:] > keys[:-1]).all():
+        keys, (total, count) = sum_by_key(keys, linkage, np.ones(len(keys)))
+        edges, linkage = np.stack([keys // n, keys % n], axis=1), total / count
+    del keys
+    labels = average_linkage(edges, linkage, n, max(threshold, _LEAST_THRESHOLD), sizes, constraints)
     return parents_from_labels(labels, links.density)
 
 

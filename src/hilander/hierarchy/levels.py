@@ -137,7 +137,8 @@ def build_levels(
         graph = LevelGraph(nodes, *found, below=below, number=number, show_progress=show_progress and number == 0)
         links = link(graph)
         parents = decode(links, graph)
-        level = Level(graph, links, parents, next_level(nodes, parents, embeddings))
+        merged = next_level(nodes, parents, None if search_features == "none" else embeddings)
+        level = Level(graph, links, parents, merged)
         logger.info("level %d: %d nodes, %d edges, %d clusters", number, len(nodes), level.n_edges, level.n_clusters)
         yield level
         if level.n_edges == 0 or (early_stop and previous_edges / level.n_edges < n_neighbors - 1):

@@ -47,7 +47,7 @@ def first_level(embeddings: NDArray[np.float32]) -> Nodes:
     return Nodes(embeddings, embeddings, own, own)
 
 
-def next_level(nodes: Nodes, parents: NDArray[np.int64], embeddings: NDArray[np.float32]) -> Nodes:
+def next_level(nodes: Nodes, parents: NDArray[np.int64], embeddings: NDArray[np.float32] | None) -> Nodes:
     """Merge every tree of a level into one node of the next (Xing et al. 2021, section 3.1).
 
     Parameters
@@ -56,7 +56,8 @@ def next_level(nodes: Nodes, parents: NDArray[np.int64], embeddings: NDArray[np.
     parents : ndarray of shape (n_nodes,), int64
         The level's forest; a peak is its own parent.
     embeddings : ndarray of shape (n, d), float32
-        Of the items, from which the mean features are taken.
+        Of the items, from which the mean features are taken; None where nobody looks at the nodes' features, which
+        then are zero wide.
 
     Returns
     -------
@@ -65,6 +66,9 @@ def next_level(nodes: Nodes, parents: NDArray[np.int64], embeddings: NDArray[np.
     """
     peaks, merged = np.unique(find_roots(parents), return_inverse=True)
     members = merged[nodes.members]
+    if embeddings is None:
+        none = np.empty((len(peaks), 0), np.float32)
+        return Nodes(none, none, nodes.peaks[peaks], members)
     return Nodes(
         features=nodes.features[peaks],
         cluster_features=mean_features(embeddings, members, len(peaks)),

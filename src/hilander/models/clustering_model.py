@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -79,6 +80,10 @@ class ClusteringModel(ABC):
     @abstractmethod
     def link(self, graph: LevelGraph) -> Links:
         """Predict linkage and density on one level."""
+
+    def linker(self) -> Callable[[LevelGraph], Links]:
+        """Return a `link` for the levels of one clustering, which may keep what several of them need."""
+        return self.link
 
     def attach(self, embeddings: NDArray[np.float32], n_neighbors: int) -> Attachment:
         """Return what links new points to these fitted ones, (n, d) float32, distinct rows of norm 1; n >= 2."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hilander.graph.relational_graph import RelationalGraph, first_graph, next_graph
-from hilander.graph.super_graph import super_graph
+from hilander.graph.super_graph import graph_of_clusters, sums_of_features, super_graph
 from hilander.hierarchy.decode import Links
 from hilander.hierarchy.levels import LevelGraph
 from hilander.models.clustering_model import ClusteringModel
@@ -153,17 +155,11 @@ class RelationalModel(ClusteringModel):
 
     def link(self, graph: LevelGraph) -> Links:
         """Link items at level 0, in two passes, and above it clusters, on the evidence of their items' links."""
-        landers = self.landers.to(resolve_device(self.device))
-        embeddings = graph.nodes.features
-        if graph.below is None:
-            lists = graph.neighbors, graph.similarities
-            return _from_denser(link_items(landers.items, embeddings, *lists, show_progress=graph.show_progress))
-        bottom = graph.below
-        while bottom.graph.below is not None:
-            bottom = bottom.graph.below
-        edges = np.stack([bottom.links.source, bottom.links.target], axis=1)
-        embeddings, members = bottom.graph.nodes.features, graph.nodes.members
-        return _from_denser(link_clusters(landers.clusters, embeddings, edges, bottom.links.linkage, members))
+        return self.linker()(graph)
+
+    def linker(self) -> Callable[[LevelGraph], Links]:
+        """Return a `link` for the levels of one clustering, see `RelationalLevels`."""
+        return RelationalLevels(self.landers.to(resolve_device(self.device))).link
 
     def attach(self, embeddings: NDArray[np.float32], n_neighbors: int) -> RelationalAttachment:
         """Return what links new points to these fitted ones; see `hilander.models.relational_attachment`."""
@@ -179,7 +175,66 @@ class RelationalModel(ClusteringModel):
         return {"items": self.landers.items.settings, "clusters": self.landers.clusters.settings}
 
 
-def _from_denser(prediction: Prediction) -> Links:
+class RelationalLevels:
+    """Links the levels of one clustering.
+
+    What the features of the first level's clusters sum up to is kept: those above are made of these clusters.
+
+    Parameters
+    ----------
+    landers : RelationalLanders
+    """
+
+    def __init__(self, landers: RelationalLanders) -> None:
+        self._landers = landers
+        self._summed: tuple[NDArray[np.int64], tuple[NDArray[np.float32], NDArray[np.float32]]] | None = None
+
+    def link(self, graph: LevelGraph) -> Links:
+        """Return the links of a level, from those of the levels below."""
+        if graph.below is None:
+            return from_denser(self.link_items(graph))
+        lowest = graph
+        while lowest.below is not None and lowest.below.graph.below is not None:
+            lowest = lowest.below.graph
+        assert lowest.below is not None
+        links, members = lowest.below.links, graph.nodes.members
+        edges = np.stack([links.source, links.target], axis=1)
+        identity, cluster = self._sums(lowest, edges, links.linkage)
+        if graph is not lowest:
+            identity, cluster = (_summed_up(sums, lowest.nodes.members, members) for sums in (identity, cluster))
+        clusters = graph_of_clusters(identity, cluster, edges, links.linkage, members)
+        return from_denser(predict(self._landers.clusters, clusters))
+
+    def link_items(self, graph: LevelGraph) -> Prediction:
+        """Link the items of level 0."""
+        embeddings, lists = graph.nodes.features, (graph.neighbors, graph.similarities)
+        return link_items(self._landers.items, embeddings, *lists, show_progress=graph.show_progress)
+
+    def sum_items(
+        self, graph: LevelGraph, edges: NDArray[np.int64], linkage: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the sums of the embeddings, and of the cluster features, of the items of each node (C, d)."""
+        assert graph.below is not None
+        return sums_of_features(graph.below.graph.nodes.features, edges, linkage, graph.nodes.members)
+
+    def _sums(
+        self, lowest: LevelGraph, edges: NDArray[np.int64], linkage: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        members = lowest.nodes.members
+        if self._summed is None or not np.array_equal(self._summed[0], members):
+            self._summed = members, self.sum_items(lowest, edges, linkage)
+        return self._summed[1]
+
+
+def _summed_up(sums: NDArray[np.float32], members: NDArray[np.int64], merged: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Sums of clusters that are made of others, whose sums are known."""
+    cluster_of = np.empty(len(sums), np.int64)
+    cluster_of[members] = merged
+    belongs = sp.csr_array((np.ones(len(sums), np.float32), (cluster_of, np.arange(len(sums)))))
+    return belongs @ sums
+
+
+def from_denser(prediction: Prediction) -> Links:
     """Every pair once, directed from its denser end, as tree decoding wants it."""
     i, j = prediction.graph.edges.T
     falling = prediction.density[i] >= prediction.density[j]

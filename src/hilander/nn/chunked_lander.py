@@ -20,8 +20,8 @@ from hilander.nn.edge_states import EdgeStates
 from hilander.nn.relational_lander import MessageRound, RelationalLander
 from hilander.nn.scatter import sum_at_ends
 
-_EDGES_PER_WINDOW = 1 << 15
-_EDGES_IN_CACHE = 1 << 11  # of a window, that one thread works on: (edges, 92) float32 in 0.7 MB
+_EDGES_PER_WINDOW = 1 << 16
+_EDGES_IN_CACHE = 1 << 12  # of a window, that one thread works on: (edges, 92) float32 in 1.5 MB
 
 
 def link_in_chunks(
@@ -66,7 +66,7 @@ def link_in_chunks(
         for chunk in features:
             rows = slice(start, start + len(chunk))
             np.maximum(chunk[:, 0], 0, out=affinity[rows])
-            _begin(network, first_readout, chunk, states.window(rows), linkage[rows])
+            first_states(network, chunk, states.window(rows), linkage[rows])
             start = rows.stop
             passed.update(len(chunk))
         of_nodes = torch.from_numpy(degrees)[:, None].clamp(min=1)
@@ -78,16 +78,14 @@ def link_in_chunks(
     return linkage.numpy(), density[:, 0].numpy()
 
 
-def _begin(
-    network: RelationalLander, readout: nn.Module, features: NDArray[np.float32], states: Tensor, linkage: Tensor
-) -> None:
-    """Fill in the first states and linkage of some edges."""
+def first_states(network: RelationalLander, features: NDArray[np.float32], states: Tensor, linkage: Tensor) -> None:
+    """Fill in the first states (m, hidden) and linkage (m,) of some edges from their features."""
 
     @torch.inference_mode()
     def begin(block: slice) -> None:
-        state = states[block]
-        state[:] = network.first_states(torch.from_numpy(features[block]))
-        linkage[block] = readout(state)[:, 0].sigmoid()
+        state = network.first_states(_filled(torch.from_numpy(features[block])))
+        _keep(state, states[block])
+        _keep(network.readouts[0](state)[:, 0].sigmoid(), linkage[block])
 
     by_threads(begin, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
 
@@ -106,49 +104,93 @@ def _advance(
     channels = torch.empty((len(edges), n_channels))
     windows = [slice(start, start + _EDGES_PER_WINDOW) for start in range(0, len(edges), _EDGES_PER_WINDOW)]
     for rows in windows:
-        _summarize(message_round, states.window(rows), linkage[rows], edges[rows], sums, channels[rows])
+        window = states.window(rows)
+        add_to_nodes(window, linkage[rows], edges[rows], sums)
+        fill_channels(message_round, window, linkage[rows], channels[rows])
     nodes = message_round.nodes(sums, degrees)
     strength = sum_at_ends(channels, torch.from_numpy(edges), len(degrees))
     paths = torch.from_numpy(sum_over_triangles(channels.numpy(), edges, len(degrees)))
-
-    norm, update = cast(nn.LayerNorm, message_round.update[0]), message_round.update[1:]
-    of_nodes = nodes.numpy(), strength.numpy(), norm.weight.numpy(), norm.bias.numpy(), np.float32(norm.eps)
     for rows in windows:
-        window, linkages, within = states.window(rows), linkage[rows], (edges[rows], channels[rows], paths[rows])
-
-        @torch.inference_mode()
-        def advance(block: slice, window: Tensor = window, linkages: Tensor = linkages, within: tuple = within) -> None:
-            state, (ends, q, t) = window[block], (each[block] for each in within)
-            inputs = np.empty((len(state), len(norm.weight)), np.float32)
-            _normalized_inputs(ends, state.numpy(), q.numpy(), t.numpy(), t.log1p().numpy(), *of_nodes, inputs)
-            state += update(torch.from_numpy(inputs))
-            linkages[block] = readout(state)[:, 0].sigmoid()
-
-        by_threads(advance, len(window), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
-        yield len(window)
+        of_edges = edges[rows], channels[rows], paths[rows]
+        update_edges(message_round, readout, states.window(rows), linkage[rows], *of_edges, nodes, strength)
+        yield len(of_edges[0])
 
 
-def _summarize(
-    message_round: MessageRound,
-    states: Tensor,
-    linkage: Tensor,
-    edges: NDArray[np.int64],
-    sums: Tensor,
-    channels: Tensor,
-) -> None:
-    """Add some edges to the sums over the edges at each node, and fill in their channels."""
+def add_to_nodes(states: Tensor, linkage: Tensor, edges: NDArray[np.int64], sums: Tensor) -> None:
+    """Add some edges to the sums (n, 2 hidden + 1) over the edges at each node, as `MessageRound` names them."""
     hidden = states.shape[1]
 
     def add(columns: slice) -> None:
         _add_states(states.numpy(), linkage.numpy(), edges, columns.start, columns.stop, sums.numpy())
 
+    by_threads(add, hidden, -(-hidden // 2))  # two threads may not write the same node, so they part the columns
+
+
+def fill_channels(message_round: MessageRound, states: Tensor, linkage: Tensor, channels: Tensor) -> None:
+    """Fill in the channels (m, n_channels + 1) of some edges."""
+
     @torch.inference_mode()
     def read(block: slice) -> None:
         channels[block, 0] = linkage[block]
-        channels[block, 1:] = message_round.to_channels(states[block]).sigmoid()
+        _keep(message_round.to_channels(_filled(states[block])).sigmoid(), channels[block, 1:])
 
-    by_threads(add, hidden, -(-hidden // 2))  # two threads may not write the same node, so they part the columns
     by_threads(read, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
+
+
+def update_edges(
+    message_round: MessageRound,
+    readout: nn.Module,
+    states: Tensor,
+    linkage: Tensor,
+    edges: NDArray[np.int64],
+    channels: Tensor,
+    paths: Tensor,
+    nodes: Tensor,
+    strength: Tensor,
+) -> None:
+    """Bring the states (m, hidden) and linkage (m,) of some edges one round further, in place.
+
+    Parameters
+    ----------
+    message_round, readout : Module
+    states, linkage : Tensor
+    edges : ndarray of shape (m, 2), int64
+        Rows of `nodes` and `strength`.
+    channels, paths : Tensor of shape (m, n_channels + 1)
+        q and T of the edges.
+    nodes, strength : Tensor of shape (n, hidden) and (n, n_channels + 1)
+        n and s of `MessageRound`.
+    """
+    norm, update = cast(nn.LayerNorm, message_round.update[0]), message_round.update[1:]
+    of_nodes = nodes.numpy(), strength.numpy(), norm.weight.numpy(), norm.bias.numpy(), np.float32(norm.eps)
+
+    @torch.inference_mode()
+    def advance(block: slice) -> None:
+        state, t = _filled(states[block]), _filled(paths[block])
+        inputs = np.zeros((len(state), len(norm.weight)), np.float32)
+        of_edges = edges[block], state.numpy(), channels[block].numpy(), t.numpy(), t.log1p().numpy()
+        _normalized_inputs(*of_edges, *of_nodes, inputs)
+        state = state + update(torch.from_numpy(inputs))
+        _keep(state, states[block])
+        _keep(readout(state)[:, 0].sigmoid(), linkage[block])
+
+    by_threads(advance, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
+
+
+def _filled(values: Tensor) -> Tensor:
+    """Fill up a block that is not full, so that each row is computed alike in whatever block it lies.
+
+    The end of a shorter one would be left to other instructions, which round otherwise: and parts of a graph, which
+    end elsewhere than the whole, would then get other bits.
+    """
+    if len(values) == _EDGES_IN_CACHE:
+        return values
+    return torch.cat([values, values.new_zeros((_EDGES_IN_CACHE - len(values), *values.shape[1:]))])
+
+
+def _keep(computed: Tensor, values: Tensor) -> None:
+    """Write what was computed of a block, but for what it was filled up with."""
+    values[:] = computed[: len(values)]
 
 
 def _use_one_core() -> None:

@@ -37,9 +37,18 @@ class ReportingModel(ClusteringModel):
 
     def link(self, graph: LevelGraph) -> Links:
         """Report, and link one level."""
-        n = len(graph.nodes)
-        if graph.below is None:
-            self.report(f"linking {n:,} items", _ITEMS)
-        else:
-            self.report(f"linking {n:,} clusters", _CLUSTERS)
-        return self.model.link(graph)
+        return self.linker()(graph)
+
+    def linker(self) -> Callable[[LevelGraph], Links]:
+        """Return the model's own, which reports."""
+        link = self.model.linker()
+
+        def report_and_link(graph: LevelGraph) -> Links:
+            n = len(graph.nodes)
+            if graph.below is None:
+                self.report(f"linking {n:,} items", _ITEMS)
+            else:
+                self.report(f"linking {n:,} clusters", _CLUSTERS)
+            return link(graph)
+
+        return report_and_link

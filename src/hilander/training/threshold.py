@@ -64,7 +64,7 @@ def choose_threshold(
     first, inverse = distinct_rows(embeddings)
     distinct = embeddings[first]
     nearest = nearest_neighbors(distinct, settings.n_neighbors, random_state=random_state)
-    link = remembered(model.link)  # level 0 is the same for all candidates, and often those above it are
+    link = remembered(model.linker())  # level 0 is the same for all candidates, and often those above it are
     table = []
     for threshold in tqdm(thresholds, desc="threshold", disable=not show_progress):
         candidate = replace(settings, linkage_threshold=threshold)

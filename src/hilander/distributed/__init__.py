@@ -1,0 +1,1 @@
+"""Clustering in parts: on the workers of a Dask scheduler, or in one process that may stop and carry on."""

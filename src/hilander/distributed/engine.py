@@ -1,0 +1,140 @@
+"""Who does the work on parts: this process, one part after the other, or the workers of a Dask scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from hilander.distributed.store import Store
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_SECONDS_TO_CONNECT = 60
+
+
+class Engine(Protocol):
+    """Calls a function for many parts, in any order and any number at a time."""
+
+    def call(self, work: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> Iterable[object]:
+        """Call ``work(*each)`` for each of `arguments`; yields something as each call ends."""
+        ...
+
+
+class ThisProcess:
+    """One part after the other; each takes the threads that there are."""
+
+    def call(self, work: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> Iterable[object]:
+        """See `Engine`."""
+        for each in arguments:
+            work(*each)
+            yield each
+
+
+@dataclass
+class DaskWorkers:
+    """The workers of a Dask scheduler. A part whose worker dies is given to another one.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    """
+
+    client: Client
+
+    def call(self, work: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> Iterable[object]:
+        """See `Engine`."""
+        from distributed import KilledWorker, as_completed
+
+        futures = [self.client.submit(_call, work, each, pure=False) for each in arguments]
+        try:
+            for future in as_completed(futures, loop=self.client.loop):
+                yield future.result()
+        except KilledWorker as error:
+            raise RuntimeError(
+                "several workers died at the same part, most likely of too little memory; give them more (about 1 GB "
+                "for each thread), or fewer threads"
+            ) from error
+        finally:
+            self.client.cancel(futures)
+
+
+@contextmanager
+def connected(scheduler: Client | str) -> Iterator[Client]:
+    """Yield a client that has a worker: the given one, or one for that address, closed at the end.
+
+    Raises
+    ------
+    OSError
+        No connection to the scheduler, or no worker within a minute.
+    ImportError
+        Dask is not installed.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ImportError("dask is not installed; pip install 'hilander[dask]'") from error
+    if not isinstance(scheduler, Client | str):
+        raise ValueError(
+            f"engine must be a distributed.Client or the address of a scheduler, got {type(scheduler).__name__}"
+        )
+    with ExitStack() as stack:
+        client = scheduler
+        if isinstance(client, str):
+            client = stack.enter_context(Client(client, timeout=_SECONDS_TO_CONNECT, set_as_default=False))
+        client.wait_for_workers(1, timeout=_SECONDS_TO_CONNECT)
+        yield client
+
+
+def _call(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    work(*arguments)  # what it returns stays with the worker
+
+
+@dataclass
+class Run:
+    """One clustering, done step by step; a step that a former process has finished in the same store is not repeated.
+
+    Parameters
+    ----------
+    store : Store
+    engine : Engine
+    show_progress : bool
+        Draw a progress bar of every step.
+    """
+
+    store: Store
+    engine: Engine
+    show_progress: bool = False
+
+    def step(self, name: str, work: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> None:
+        """Call ``work(*arguments[p])`` for every part p that is not done yet.
+
+        Parameters
+        ----------
+        name : str
+            What the progress bar says, and what finished parts are noted under: no two steps have one name.
+        work : callable
+            Reads what it needs from the store and writes its results there: its every call must do the same however
+            often it is made.
+        arguments : sequence of tuple
+        """
+        noted = f"done/{name}"
+        done = self.store.names(noted)
+        marks = [f"{noted}/{part:06d}" for part in range(len(arguments))]
+        open_ = [
+            (work, each, self.store, mark) for each, mark in zip(arguments, marks, strict=True) if mark not in done
+        ]
+        with tqdm(total=len(arguments), desc=name, unit="part", disable=not self.show_progress) as bar:
+            bar.update(len(arguments) - len(open_))
+            for _ in self.engine.call(_do_and_note, open_):
+                bar.update()
+
+
+def _do_and_note(work: Callable[..., None], arguments: tuple[Any, ...], store: Store, mark: str) -> None:
+    work(*arguments)
+    store.write(mark, np.empty(0, np.int8))

@@ -1,0 +1,99 @@
+"""Rows of the column `embedding` of a Parquet file, without reading the rest of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from hilander.data.errors import DataError, some
+
+_ROWS_PER_BATCH = 4096  # decoded at once
+
+
+def parquet_shape(file: BinaryIO, name: str) -> tuple[Sequence[int], int]:
+    """Return the rows of each row group, and the width of the first row.
+
+    Parameters
+    ----------
+    file : file object
+    name : str
+        Path or URL, for messages.
+
+    Raises
+    ------
+    DataError
+        Not a Parquet file, or no such column.
+    """
+    parquet = _open(file, name)
+    columns = parquet.schema_arrow.names
+    if "embedding" not in columns:
+        raise DataError(f"{name}: expected a column `embedding` (list of floats), got {some(columns, shown=20)}")
+    first = next(parquet.iter_batches(1, columns=["embedding"]), None)
+    return _group_sizes(parquet), 0 if first is None else _matrix(first.column(0), name, 0).shape[1]
+
+
+def read_parquet_rows(file: BinaryIO, name: str, start: int, stop: int, first_row: int) -> NDArray[np.float32]:
+    """Return the rows from `start` up to `stop`, (stop - start, d).
+
+    Parameters
+    ----------
+    file : file object
+    name : str
+        Path or URL, for messages.
+    start, stop : int
+    first_row : int
+        Number that messages give to the row `start`.
+
+    Raises
+    ------
+    DataError
+        Not a Parquet file, a column of another type, missing embeddings, or several widths.
+    """
+    parquet = _open(file, name)
+    ends = np.cumsum(_group_sizes(parquet))
+    groups = range(int(np.searchsorted(ends, start, side="right")), int(np.searchsorted(ends, stop)) + 1)
+    row = int(ends[groups[0] - 1]) if groups[0] else 0
+    found = []
+    for batch in parquet.iter_batches(_ROWS_PER_BATCH, row_groups=list(groups), columns=["embedding"]):
+        wanted = batch.column(0)[max(start - row, 0) : max(stop - row, 0)]
+        if len(wanted):
+            found.append(_matrix(wanted, name, first_row + max(row - start, 0)))
+        row += len(batch)
+        if row >= stop:  # a large row group is not decoded to its end
+            break
+    widths = {rows.shape[1] for rows in found}
+    if len(widths) > 1:
+        raise DataError(f"{name}: embeddings must have one width, got {some(sorted(widths))}")
+    return np.concatenate(found)
+
+
+def _open(file: BinaryIO, name: str) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(file)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{name} cannot be read as Parquet: {error}") from error
+
+
+def _group_sizes(parquet: pq.ParquetFile) -> list[int]:
+    return [parquet.metadata.row_group(group).num_rows for group in range(parquet.metadata.num_row_groups)]
+
+
+def _matrix(lists: Any, name: str, first_row: int) -> NDArray[np.float32]:
+    is_list = pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)
+    if not (is_list or pa.types.is_fixed_size_list(lists.type)):
+        raise DataError(f"{name}: the column `embedding` must be a list of floats, got {lists.type}")
+    missing = lists.is_null().to_numpy(zero_copy_only=False)
+    if missing.any():
+        rows = some(np.flatnonzero(missing) + first_row)
+        raise DataError(f"{name}: the embedding is missing in rows {rows}; encode these items or drop them")
+    widths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    if (widths != widths[0]).any():
+        raise DataError(f"{name}: embeddings must have one width, got {some(sorted(set(widths.tolist())))}")
+    values = lists.flatten().cast(pa.float32()).to_numpy(zero_copy_only=False)  # a null inside becomes NaN
+    return values.reshape(len(lists), widths[0])

@@ -1,0 +1,246 @@
+"""The embeddings that a clustering in parts reads: .npy or Parquet shards, wherever they lie, cut into pieces."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hilander.data.errors import DataError, some
+from hilander.distributed.store import Store
+from hilander.embeddings import as_real_matrix
+
+MOST_ROWS = 65_536  # of a piece
+_SUFFIXES = (".npy", ".parquet")
+_FILES_AT_ONCE = 16  # whose headers are read side by side
+_VERSIONS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "updated", "created")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some consecutive rows of a shard.
+
+    Attributes
+    ----------
+    shard : str
+        Absolute path or URL of the file.
+    start, stop : int
+        Its rows within the shard.
+    first_row : int
+        Number of the first of them among all rows of the input.
+    """
+
+    shard: str
+    start: int
+    stop: int
+    first_row: int
+
+    def read(self) -> NDArray[Any]:
+        """Return the rows (stop - start, d) as they were saved.
+
+        Raises
+        ------
+        DataError
+            The file is damaged, or rows of a Parquet file are missing or of another width than the first one.
+        """
+        if self.shard.endswith(".npy"):
+            store, name = _as_store(self.shard)
+            try:
+                return store.read(name, self.start, self.stop)
+            except (OSError, ValueError) as error:
+                raise DataError(f"{self.shard} cannot be read: {error}") from error
+        from hilander.distributed.parquet_shard import read_parquet_rows
+
+        with open_shard(self.shard) as file:
+            return read_parquet_rows(file, self.shard, self.start, self.stop, self.first_row)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows of embeddings in one or more shards, counted shard after shard.
+
+    Attributes
+    ----------
+    pieces : tuple of Piece
+        Each of at most 65,536 rows, in the order of the rows.
+    n_rows, width : int
+        Of all shards together, and of each row.
+    digest : str
+        The same as long as the input is the same: from the shards' names, sizes and times of change (or what else
+        the file system tells them apart by), or from the bytes of an array.
+    """
+
+    pieces: tuple[Piece, ...]
+    n_rows: int
+    width: int
+    digest: str
+
+    @classmethod
+    def open(cls, place: str | Path) -> Source:
+        """Look at what lies at `place`; only headers are read.
+
+        Parameters
+        ----------
+        place : str or Path
+            A ``.npy`` file of shape (n, d), a ``.parquet`` file with a column ``embedding`` (lists of d numbers), a
+            folder of such files or a pattern that they match (``shards/*.npy``), on this machine or at a URL that
+            fsspec opens. Shards are sorted by name; files whose names end in ``labels`` are left out.
+
+        Raises
+        ------
+        DataError
+            Nothing there, several formats or widths side by side, or a file that holds no embeddings.
+        ImportError
+            `place` is a URL, and fsspec or what it needs for it is not installed.
+        """
+        files = _list_files(str(place))
+        with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
+            shapes = list(threads.map(_shape, (shard for shard, _ in files)))
+        told = [(shard.rpartition("/")[2], *version) for shard, version in files]
+        return _source([shard for shard, _ in files], shapes, hashlib.sha256(json.dumps(told).encode()).hexdigest())
+
+
+def from_array(store: Store, embeddings: ArrayLike) -> Source:
+    """Write embeddings (n, d) into the store piece by piece, for workers that cannot see them.
+
+    A piece that is there already is not written anew.
+
+    Raises
+    ------
+    ValueError
+        Not two-dimensional or not real numbers.
+    """
+    array = as_real_matrix(embeddings)
+    n, d = array.shape
+    sha = hashlib.sha256(repr((n, d, array.dtype.str)).encode())
+    for start in range(0, n, MOST_ROWS):
+        sha.update(np.ascontiguousarray(array[start : start + MOST_ROWS]).data)
+    folder = f"input-{sha.hexdigest()[:16]}"
+    there = store.names(folder)
+    shapes = []
+    for number, start in enumerate(range(0, n, MOST_ROWS)):
+        rows = array[start : start + MOST_ROWS]
+        if f"{folder}/{number:06d}" not in there:
+            store.write(f"{folder}/{number:06d}", rows)
+        shapes.append(([len(rows)], d))
+    url = store.url if is_url(store.url) else str(Path(store.url).resolve())
+    shards = [f"{url.rstrip('/')}/{folder}/{number:06d}.npy" for number in range(len(shapes))]
+    return _source(shards, shapes or [([0], d)], sha.hexdigest())
+
+
+def is_url(place: str) -> bool:
+    """Return whether fsspec is needed to open `place`."""
+    return "://" in place
+
+
+def _source(shards: Sequence[str], shapes: Sequence[tuple[Sequence[int], int]], digest: str) -> Source:
+    """Cut shards, of which the rows of each row group and the width are known, into pieces."""
+    widths = {width: shard for shard, (groups, width) in zip(shards, shapes, strict=False) if sum(groups)}
+    if len(widths) > 1:
+        raise DataError(
+            f"embeddings must have one width; {some(f'{shard} has {width}' for width, shard in widths.items())}"
+        )
+    pieces, n = [], 0
+    for shard, (groups, _) in zip(shards, shapes, strict=False):
+        cuts = _cuts(groups)
+        pieces += [Piece(shard, start, stop, n + start) for start, stop in pairwise(cuts)]
+        n += cuts[-1]
+    return Source(tuple(pieces), n, next(iter(widths), shapes[0][1]), digest)
+
+
+def _cuts(groups: Sequence[int]) -> list[int]:
+    """Where to cut a shard: between row groups where these are small, and within large ones."""
+    cuts, end = [0], 0
+    for n_rows in groups:
+        begin, end = end, end + n_rows
+        if end - cuts[-1] > MOST_ROWS and begin > cuts[-1]:
+            cuts.append(begin)
+        while end - cuts[-1] > MOST_ROWS:
+            cuts.append(cuts[-1] + MOST_ROWS)
+    return cuts if end == cuts[-1] else [*cuts, end]
+
+
+def _shape(shard: str) -> tuple[Sequence[int], int]:
+    """Rows of each row group, and width."""
+    if shard.endswith(".parquet"):
+        from hilander.distributed.parquet_shard import parquet_shape
+
+        with open_shard(shard) as file:
+            return parquet_shape(file, shard)
+    store, name = _as_store(shard)
+    try:
+        shape, dtype = store.shape(name), store.read(name, 0, 0).dtype
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(f"{shard} cannot be read as a NumPy file of numbers: {error}") from error
+    if len(shape) != 2 or dtype.kind not in "fiub":
+        raise DataError(f"{shard}: expected numbers of shape (n, d), one row per item; got {dtype} of shape {shape}")
+    return [shape[0]], shape[1]
+
+
+def _as_store(shard: str) -> tuple[Store, str]:
+    folder, _, name = shard.rpartition("/")
+    return Store(f"{folder}/"), name.removesuffix(".npy")
+
+
+def open_shard(shard: str) -> BinaryIO:
+    """Open a file on this machine or behind a URL for reading."""
+    if not is_url(shard):
+        return Path(shard).open("rb")
+    import fsspec
+
+    return fsspec.core.url_to_fs(shard)[0].open(shard, "rb")
+
+
+def _list_files(place: str) -> list[tuple[str, list[str]]]:
+    """Absolute paths or URLs of the shards, and what tells a changed one."""
+    is_pattern = glob.has_magic(place)
+    if is_url(place) and not place.startswith("file://"):
+        found = _list_remote(place, is_pattern)
+    else:
+        local = Path(place.removeprefix("file://")).absolute()
+        named = [local] if local.exists() else list(Path(local.anchor).glob(str(local.relative_to(local.anchor))))
+        paths = list(local.iterdir()) if local.is_dir() else named
+        found = [(str(p), [str(p.stat().st_size), str(p.stat().st_mtime_ns)]) for p in paths if p.is_file()]
+    shards = sorted((shard, version) for shard, version in found if _is_shard(shard))
+    if not shards:
+        others = some(sorted(shard for shard, _ in found)) or "none"
+        raise DataError(f"expected .npy or .parquet files of embeddings in {place}, found {others}")
+    suffixes = {suffix for suffix in _SUFFIXES for shard, _ in shards if shard.endswith(suffix)}
+    if len(suffixes) > 1:
+        raise DataError(
+            f"expected shards of one format in {place}, found .npy and .parquet side by side; give a pattern such as "
+            f"{place.rstrip('/')}/*.npy"
+        )
+    return shards
+
+
+def _list_remote(url: str, is_pattern: bool) -> list[tuple[str, list[str]]]:
+    try:
+        import fsspec
+    except ImportError as error:
+        raise ImportError("fsspec is not installed, which opens URLs; pip install 'hilander[dask]'") from error
+    fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+    try:
+        infos = fs.glob(root, detail=True).values() if is_pattern else fs.ls(root, detail=True)
+    except FileNotFoundError:
+        infos = []
+    found = []
+    for info in infos:
+        if info["type"] == "file":
+            version = next((info[name] for name in _VERSIONS if info.get(name) is not None), "")
+            found.append((fs.unstrip_protocol(info["name"]), [str(info["size"]), str(version)]))
+    return found
+
+
+def _is_shard(shard: str) -> bool:
+    stem, _, suffix = shard.rpartition("/")[2].rpartition(".")
+    return f".{suffix}" in _SUFFIXES and not stem.endswith("labels") and not stem.startswith(".")

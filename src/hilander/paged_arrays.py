@@ -1,0 +1,48 @@
+"""Large arrays that need not be resident: they lie in a temporary file, whose pages are let go once they were used."""
+
+from __future__ import annotations
+
+import math
+import mmap
+import tempfile
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+_LARGEST_IN_MEMORY = 1 << 29  # bytes
+
+
+class _Pages(mmap.mmap):
+    """A map of our own, which a file stands behind."""
+
+
+def empty_array(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Return an array of no particular content: in memory, or in a temporary file where it is large.
+
+    What was written stays in the file, and is read from there or from the system's cache when it is looked at again.
+    """
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    if n_bytes <= _LARGEST_IN_MEMORY:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile() as file:  # has no name, so nothing is left behind however the process ends
+        file.truncate(n_bytes)
+        return np.frombuffer(_Pages(file.fileno(), n_bytes), dtype).reshape(shape)
+
+
+def let_go(array: NDArray[Any]) -> None:
+    """Let the system take back the memory of an array that lies in a file; of any other array nothing happens.
+
+    Cheap enough to be called after every few megabytes. Other threads may be at work on the array: pages come back
+    when they are looked at.
+    """
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if isinstance(base, np.memmap) and base.mode in ("r", "r+") and isinstance(base.base, mmap.mmap):
+            base.base.madvise(mmap.MADV_DONTNEED)
+            return
+        base = base.base
+    if isinstance(base, memoryview):
+        base = base.obj
+    if isinstance(base, _Pages):  # of other maps it is not known whether a file holds what was written to them
+        base.madvise(mmap.MADV_DONTNEED)

@@ -1,0 +1,122 @@
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+from hilander import HiLander
+from hilander.distributed import link
+from tests.distributed.conftest import draw_classes
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as workers,
+        Client(workers, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def embeddings():
+    return draw_classes(1500)
+
+
+@pytest.fixture(scope="module")
+def expected(embeddings):
+    return HiLander().fit(embeddings)
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr("hilander.distributed.fit.ROWS_PER_PART", 400)
+
+
+def test_in_parts_as_in_one(embeddings, expected, tmp_path):
+    found = HiLander(run_folder=tmp_path / "run").fit(embeddings)
+    np.testing.assert_array_equal(found.labels_, expected.labels_)
+    np.testing.assert_array_equal(found.probabilities_, expected.probabilities_)
+    np.testing.assert_array_equal(found.peaks_, expected.peaks_)
+    assert [level.n_clusters for level in found.levels_] == [level.n_clusters for level in expected.levels_]
+    np.testing.assert_array_equal(found.predict(embeddings[:20]), expected.predict(embeddings[:20]))
+
+
+def test_on_workers_as_on_one_machine(embeddings, expected, client, tmp_path):
+    np.save(tmp_path / "embeddings.npy", embeddings)
+    found = HiLander(engine=client).fit(tmp_path / "embeddings.npy")
+    np.testing.assert_array_equal(found.labels_, expected.labels_)
+    assert found.n_features_in_ == embeddings.shape[1]
+    by_address = HiLander(engine=client.scheduler.address).fit_predict(embeddings)
+    np.testing.assert_array_equal(by_address, expected.labels_)
+    with pytest.raises(ValueError, match="fitted from files"):
+        found.predict(embeddings[:3])
+
+
+def test_a_killed_worker_costs_nothing_but_time(embeddings, expected, client, tmp_path):
+    victim = next(iter(client.run(os.getpid).values()))
+
+    def kill_midway():
+        while not list(tmp_path.glob("done/*first*/*")):
+            time.sleep(0.01)
+        os.kill(victim, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_midway)
+    killer.start()
+    labels = HiLander(engine=client, run_folder=tmp_path).fit_predict(embeddings)
+    killer.join()
+    np.testing.assert_array_equal(labels, expected.labels_)
+    assert victim not in client.run(os.getpid).values()
+
+
+def test_an_interrupted_fit_carries_on(embeddings, expected, tmp_path, monkeypatch):
+    begun = []
+    begin, advance = link._begin, link._advance
+
+    def interrupted(network, graph, number, part):
+        if graph.name == "second" and part == 2:
+            raise KeyboardInterrupt
+        advance(network, graph, number, part)
+
+    def counted(network, graph, identity, cluster, before, part):
+        begun.append(graph.name)
+        begin(network, graph, identity, cluster, before, part)
+
+    monkeypatch.setattr(link, "_begin", counted)
+    monkeypatch.setattr(link, "_advance", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        HiLander(run_folder=tmp_path).fit(embeddings)
+    monkeypatch.setattr(link, "_advance", advance)
+    assert set(begun) == {"first", "second"}
+    begun.clear()
+    np.testing.assert_array_equal(HiLander(run_folder=tmp_path).fit_predict(embeddings), expected.labels_)
+    finer = HiLander(run_folder=tmp_path, granularity=4).fit_predict(embeddings)
+    np.testing.assert_array_equal(finer, HiLander(granularity=4).fit_predict(embeddings))
+    assert not begun
+
+
+def test_constraints_hold_in_parts(embeddings, expected, tmp_path):
+    labels = expected.labels_
+    apart = np.array([[np.flatnonzero(labels == 0)[0], np.flatnonzero(labels == 1)[0]]])
+    together = np.flatnonzero(labels == 2)[None, :2]
+    parameters = {"must_link": apart, "cannot_link": together}
+    found = HiLander(run_folder=tmp_path).fit(embeddings, **parameters).labels_
+    np.testing.assert_array_equal(found, HiLander().fit(embeddings, **parameters).labels_)
+    assert found[apart[0, 0]] == found[apart[0, 1]]
+    assert found[together[0, 0]] != found[together[0, 1]]
+
+
+def test_another_run_is_not_carried_on(embeddings, tmp_path):
+    HiLander(run_folder=tmp_path).fit(embeddings[:300])
+    with pytest.raises(ValueError, match=r"holds another run, which differs in input.*delete this one"):
+        HiLander(run_folder=tmp_path).fit(embeddings[:301])
+
+
+def test_wrong_uses_are_told(embeddings):
+    with pytest.raises(ValueError, match=r"must be an array; to read faces\.npy part by part"):
+        HiLander().fit("faces.npy")
+    with pytest.raises(ValueError, match=r"a distributed\.Client or the address of a scheduler, got int"):
+        HiLander(engine=3).fit(embeddings)

@@ -1,0 +1,71 @@
+import mmap
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hilander import HiLander, paged_arrays
+from hilander.paged_arrays import empty_array, let_go
+
+
+@pytest.fixture
+def everything_in_files(monkeypatch):
+    monkeypatch.setattr(paged_arrays, "_LARGEST_IN_MEMORY", 0)
+
+
+def test_what_was_written_is_still_there(everything_in_files):
+    array = empty_array((3000, 5), np.int32)
+    array[:] = np.arange(15_000).reshape(3000, 5)
+    let_go(array[7:])
+    np.testing.assert_array_equal(array, np.arange(15_000).reshape(3000, 5))
+    array[-1] = -1
+    let_go(array)
+    assert (array[-1] == -1).all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read as Linux tells it")
+def test_what_is_let_go_is_not_resident(everything_in_files):
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    before = resident()
+    array = empty_array((1 << 24,))  # 64 MB
+    array[:] = 1
+    assert resident() > before + (50 << 20)
+    let_go(array.reshape(-1, 4)[10:])
+    assert resident() < before + (14 << 20)
+
+
+def test_small_arrays_stay_in_memory():
+    array = empty_array((4, 3))
+    array[:] = 2
+    let_go(array)
+    assert array.base is None
+    assert array.sum() == 24
+
+
+def test_maps_of_others_lose_nothing(tmp_path):
+    np.save(tmp_path / "numbers.npy", np.arange(5000))
+    changed = np.load(tmp_path / "numbers.npy", mmap_mode="c")
+    changed[:] = 7
+    let_go(changed[3:])
+    assert (changed == 7).all()
+    with (tmp_path / "numbers.npy").open("rb") as file:
+        private = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY), np.uint8)
+    private[:] = 9
+    let_go(private)
+    assert (private == 9).all()
+    read = np.load(tmp_path / "numbers.npy", mmap_mode="r")
+    let_go(read)
+    np.testing.assert_array_equal(read, np.arange(5000))
+
+
+def test_clusters_are_the_same_from_files(everything_in_files, monkeypatch):
+    rng = np.random.default_rng(0)
+    embeddings = np.repeat(rng.normal(size=(40, 16)), 20, axis=0) + 0.4 * rng.normal(size=(800, 16))
+    found = HiLander().fit(embeddings)
+    monkeypatch.undo()
+    expected = HiLander().fit(embeddings)
+    np.testing.assert_array_equal(found.labels_, expected.labels_)
+    np.testing.assert_array_equal(found.probabilities_, expected.probabilities_)
