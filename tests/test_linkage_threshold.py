@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hilander import HiLander
 from hilander.hierarchy.decode import Links
 from hilander.linkage_threshold import CANDIDATES, expected_f, multiply_odds
+from hilander.models.general_model import general_model
 
 
 def links(seed=0, n=40, m=300):
@@ -43,6 +46,15 @@ def test_the_general_model_takes_the_threshold_that_suits_the_data():
     clusterer = HiLander().fit(blobs(20, 10, 0.3))
     by_hand = [HiLander(linkage_threshold=threshold).fit(blobs(20, 10, 0.3)).labels_ for threshold in CANDIDATES]
     assert any(np.array_equal(clusterer.labels_, labels) for labels in by_hand)
+
+
+def test_any_model_can_adapt():
+    general = general_model()
+    settled = replace(general, settings=replace(general.settings, adapt_threshold=False, linkage_threshold=0.95))
+    rows = blobs(20, 10, 0.9)
+    adapted = HiLander(settled, linkage_threshold="adapted").fit(rows).labels_
+    assert np.array_equal(adapted, HiLander().fit(rows).labels_)
+    assert not np.array_equal(adapted, HiLander(settled).fit(rows).labels_)
 
 
 def test_granularity_departs_from_the_threshold_that_was_chosen():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,7 @@ from hilander.clustering import Clustering, cluster_embeddings, distinct_rows
 from hilander.embeddings import check_embeddings
 from hilander.hierarchy.constrained_rows import check_pairs
 from hilander.hierarchy.decoders import get_decoder
-from hilander.linkage_threshold import multiply_odds
+from hilander.linkage_threshold import ADAPTED, multiply_odds
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.models.general_model import general_model
 from hilander.models.persistence import load_model, save_model
@@ -44,9 +44,10 @@ class HiLander(ClusterMixin, BaseEstimator):
         Most rows of a cluster; no merge goes beyond it.
     outliers : {"keep", "label"}
         What becomes of a row that stands alone: a cluster of one, or the label -1.
-    linkage_threshold : float, optional
-        p_τ, within [0, 1], from which `granularity` departs. By default the model's own, chosen in training, or with
-        the general model the one that suits the data at hand, see `hilander.linkage_threshold`.
+    linkage_threshold : float or "adapted", optional
+        p_τ, within [0, 1], from which `granularity` departs; "adapted" takes the one that suits the data at hand, see
+        `hilander.linkage_threshold`, as for classes of quite another kind than those learned from. By default the
+        model's own, chosen in training, and adapted with the general model.
     n_neighbors : int, optional
         k of the neighbour graph; the model's own by default.
     max_levels : int, optional
@@ -102,7 +103,7 @@ class HiLander(ClusterMixin, BaseEstimator):
         granularity: float = 1.0,
         max_cluster_size: int | None = None,
         outliers: str = "keep",
-        linkage_threshold: float | None = None,
+        linkage_threshold: float | Literal["adapted"] | None = None,
         n_neighbors: int | None = None,
         max_levels: int | None = None,
         decode: str | None = None,
@@ -297,12 +298,16 @@ class HiLander(ClusterMixin, BaseEstimator):
             )
         names = ("linkage_threshold", "n_neighbors", "max_levels", "decode")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        settings = replace(model.settings, **given)
         if self.linkage_threshold is not None:
-            settings = replace(settings, adapt_threshold=False)
+            given["adapt_threshold"] = adapts = self.linkage_threshold == ADAPTED
+            if adapts:
+                del given["linkage_threshold"]
+        settings = replace(model.settings, **given)
         get_decoder(settings.decode)
-        if not 0 <= settings.linkage_threshold <= 1:
-            raise ValueError(f"linkage_threshold must lie within [0, 1], got {settings.linkage_threshold}")
+        if not (isinstance(settings.linkage_threshold, Real) and 0 <= settings.linkage_threshold <= 1):
+            raise ValueError(
+                f"linkage_threshold must lie within [0, 1] or be {ADAPTED!r}, got {settings.linkage_threshold!r}"
+            )
         for name in ("n_neighbors", "max_levels"):
             if getattr(settings, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(settings, name)}")

@@ -17,6 +17,7 @@ from hilander.hierarchy.next_level import find_roots
 from hilander.model_levels import model_levels
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 
+ADAPTED = "adapted"  # in place of a threshold: the one that `adapt_threshold` takes
 CANDIDATES = (0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)  # of equals the first, finest one is taken
 
 

@@ -70,6 +70,11 @@ def test_granularity_is_an_option_wherever_the_data_are(client, make, rows, plac
     assert answer.json()["labels"] == HiLander(linkage_threshold=0.999).fit_predict(rows).tolist()
 
 
+def test_the_threshold_can_adapt_to_the_rows(client, make, rows):
+    answer = client.post("/cluster?linkage_threshold=adapted", content=make.npy(rows), headers=NPY)
+    assert answer.json()["labels"] == HiLander(linkage_threshold="adapted").fit_predict(rows).tolist()
+
+
 @pytest.mark.parametrize(("n", "n_clusters"), [(1, 1), (30, 1)])
 def test_one_row_and_duplicates_are_one_cluster(client, make, n, n_clusters):
     rows = np.repeat(make.blobs(1), n, axis=0)

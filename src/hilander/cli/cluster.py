@@ -11,9 +11,9 @@ from hilander.cli.inputs import (
     EncoderOption,
     ModelOption,
     SeedOption,
-    ThresholdOption,
     load_clusterer,
     load_embeddings,
+    parse_threshold,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +48,14 @@ def cluster(
     cannot_link: Annotated[
         Path | None, typer.Option(help="Pairs that share none, likewise.", show_default=False)
     ] = None,
-    threshold: ThresholdOption = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            help="Linkage threshold, 0 to 1: higher gives finer clusters; 'adapted' takes the one that suits the data, "
+            "as for classes of another kind than the model's. The model's own by default.",
+            show_default=False,
+        ),
+    ] = None,
     encoder: EncoderOption = None,
     run_folder: Annotated[
         str | None,
@@ -94,7 +101,7 @@ def cluster(
         granularity=granularity,
         max_cluster_size=max_cluster_size,
         outliers=outliers,
-        linkage_threshold=threshold,
+        linkage_threshold=parse_threshold(threshold),
         random_state=seed,
         show_progress=True,
     )

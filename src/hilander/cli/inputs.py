@@ -37,6 +37,16 @@ ThresholdOption = Annotated[
 ]
 
 
+def parse_threshold(text: str | None) -> float | str | None:
+    """Return the number, or the word for the one that suits the data."""
+    from hilander.linkage_threshold import ADAPTED
+
+    try:
+        return text if text in (None, ADAPTED) else float(text)
+    except ValueError:
+        raise ValueError(f"--threshold must be a number within [0, 1] or {ADAPTED!r}, got {text!r}") from None
+
+
 def load_clusterer(model: Path | None) -> HiLander:
     """Return the estimator with the model of that folder, or with the general one."""
     from hilander.estimator import HiLander

@@ -10,6 +10,7 @@ import numpy as np
 
 from hilander.estimator import OUTLIERS
 from hilander.hierarchy.constrained_rows import check_pairs, constrained_rows
+from hilander.linkage_threshold import ADAPTED
 from hilander.serving.configuration import Limits
 from hilander.serving.pairs_body import PAIRS, read_pairs
 from hilander.serving.refusals import invalid
@@ -42,8 +43,10 @@ def check_options(given: Mapping[str, Any], known: Collection[str], limits: Limi
             continue
         if name in PAIRS:
             options[name] = read_pairs(name, value, limits)
+        elif name == "linkage_threshold" and value == ADAPTED:
+            options[name] = value
         elif name == "linkage_threshold":
-            asked = "a number within [0, 1], higher for finer clusters"
+            asked = f"a number within [0, 1], higher for finer clusters, or {ADAPTED!r}"
             options[name] = _number(name, value, asked, lambda number: 0 <= number <= 1)
         elif name == "granularity":
             asked = "a number above 0, 1 for the model's own and higher for finer clusters"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hilander.linkage_threshold import ADAPTED
+
 _INTEGERS = {"type": "array", "items": {"type": "integer"}}
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
 _STRINGS = {"type": "array", "items": {"type": "string"}}
@@ -19,10 +21,9 @@ KNOBS: dict[str, dict[str, Any]] = {  # of a clustering, in the JSON, the form o
         "description": "1 is what the model was trained to find; higher gives more and finer clusters.",
     },
     "linkage_threshold": {
-        "type": "number",
-        "minimum": 0,
-        "maximum": 1,
-        "description": "Probability from which granularity departs; the model's own by default.",
+        "oneOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "enum": [ADAPTED]}],
+        "description": "Probability from which granularity departs, or the one that suits the rows; the model's own by "
+        "default.",
     },
     "max_cluster_size": {"type": "integer", "minimum": 1, "description": "Most rows of a cluster."},
     "outliers": {
