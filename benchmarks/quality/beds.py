@@ -86,6 +86,11 @@ class Bed:
     tested_on: str
     n_thinned: int = 0
 
+    @property
+    def adapts(self) -> bool:
+        """Whether our model suits its threshold to what it clusters: where that is of another domain."""
+        return self.name.startswith("transfer_")
+
 
 @cache
 def items(name: str) -> Items:

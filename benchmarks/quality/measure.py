@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,10 @@ from hilander.config import LanderParams, PublishedParams, RelationalParams
 from hilander.evaluation import BASELINES
 from hilander.evaluation.baselines import ceiling, tune
 from hilander.evaluation.diagnostics import precision_coverage, reliability
+from hilander.linkage_threshold import ADAPTED
 from hilander.metrics import score
 from hilander.models.clustering_model import ClusteringModel
+from hilander.models.general_model import FOLDER as GENERAL_MODEL_FOLDER
 from hilander.models.general_model import general_model
 from hilander.models.persistence import load_model
 from hilander.training.threshold import choose_threshold
@@ -64,7 +66,7 @@ def measure(bed: Bed) -> dict[str, Figures]:
             seeds = seeds[:1]  # the one model that ships
         runs = []
         for seed in seeds:
-            key = _key(bed.name, variant, _params(bed, variant), learned, tuned, tested)
+            key = _key(bed.name, variant, _choices(bed, variant), learned, tuned, tested)
             runs.append(_kept(f"figures/{key}.{seed}", lambda v=variant, s=seed: _learned(bed, v, s)))
             logger.info("%s %s %d: F_P %.3f, F_B %.3f", bed.name, variant, seed,
                         runs[-1]["f_pairwise"], runs[-1]["f_bcubed"])  # fmt: skip
@@ -93,6 +95,14 @@ def _learned(bed: Bed, variant: str, seed: int) -> Figures:
     return _figures(items(bed.tested_on), list(outcomes())) | {"train_seconds": train_seconds}
 
 
+def _choices(bed: Bed, variant: str) -> Any:
+    """What else the figures of ours depend on, beside the items."""
+    if variant != "hilander" or not bed.adapts:
+        return _params(bed, variant)
+    weights = GENERAL_MODEL_FOLDER / "model.safetensors" if bed.learned_on == "general" else None
+    return _params(bed, variant), ADAPTED, weights and hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
 def _params(bed: Bed, variant: str) -> RelationalParams | PublishedParams:
     params = PARAMS[variant]
     return replace(params, n_thinned=bed.n_thinned) if isinstance(params, RelationalParams) else params
@@ -116,8 +126,13 @@ def trained(bed: Bed, variant: str, seed: int) -> tuple[ClusteringModel, float]:
     return model, model.provenance["seconds"]
 
 
-def _threshold(model: ClusteringModel, bed: Bed, variant: str, seed: int) -> float:
-    """The one that training chose; chosen anew where the bed clusters in other parts than it learned from."""
+def _threshold(model: ClusteringModel, bed: Bed, variant: str, seed: int) -> float | Literal["adapted"]:
+    """The one that training chose; chosen anew where the bed clusters in other parts than it learned from.
+
+    Another domain than that of training is what adapted thresholds are for.
+    """
+    if bed.adapts and variant == "hilander":
+        return "adapted"
     if bed.tuned_on == bed.learned_on:
         return model.settings.linkage_threshold
     learned, tuned = items(bed.learned_on), items(bed.tuned_on)

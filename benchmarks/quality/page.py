@@ -96,9 +96,10 @@ characters. Where alphabets are clustered one by one, or classes are uneven, the
 the background characters in that same way. The networks there are those of the whole background; for uneven classes,
 trained on three copies of it that are thinned at random (`n_thinned: 3`, by another law than the bed's). The synthetic
 beds learn from one draw of 20,000 points and are tested on others. `transfer_<from>_<to>` learns and tunes on one
-domain alone and is tested on another; `transfer_general_<to>` is the one model that ships in the package, beside
-baselines that are tuned on what it has learned from (but its largest sets). Seconds are those of clustering, for the
-baselines on a kNN graph that is there already.
+domain alone and is tested on another, where our threshold adapts to what is clustered (`linkage_threshold="adapted"`:
+so decided on training classes of other domains); `transfer_general_<to>` is the one model that ships in the package,
+beside baselines that are tuned on what it has learned from (but its largest sets). Seconds are those of clustering, for
+the baselines on a kNN graph that is there already.
 
 ## Every method
 
