@@ -57,8 +57,8 @@ def main() -> None:
     figures = {f"{bed.name}.{method}.{metric}": value for method, row in rows.items() for metric, value in row.items()}
     record = write_results("omniglot", {"encoder.one_nn": one_nn} | figures)
     with atomic_file(ROOT / "benchmarks" / "omniglot.md") as path:
-        path.write_text(_PAGE.format(one_nn=one_nn, table=table(bed, rows), **record), encoding="utf-8")
-    print(f"1-NN accuracy on evaluation: {one_nn:.4f}\n{table(bed, rows)}")
+        path.write_text(_PAGE.format(one_nn=one_nn, table=table(rows), **record), encoding="utf-8")
+    print(f"1-NN accuracy on evaluation: {one_nn:.4f}\n{table(rows)}")
 
 
 def our_embeddings() -> Bed:

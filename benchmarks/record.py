@@ -38,12 +38,18 @@ def commit() -> str:
     return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
 
 
-def write_results(name: str, figures: Mapping[str, float]) -> dict:
-    """Write ``benchmarks/results/<name>.json`` and return what stands in it."""
+def today() -> str:
+    """The date, as 2026-11-23."""
+    return datetime.date.today().isoformat()
+
+
+def write_results(name: str, figures: Mapping[str, float], **more: Mapping[str, str]) -> dict:
+    """Write ``benchmarks/results/<name>.json`` and return what stands in it; `more` is written beside the figures."""
     record = {
         "machine": machine(),
-        "date": datetime.date.today().isoformat(),
+        "date": today(),
         "commit": commit(),
+        **more,
         "figures": {key: float(f"{value:.5g}") for key, value in figures.items()},
     }
     with atomic_file(RESULTS / f"{name}.json") as path:

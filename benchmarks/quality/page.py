@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
-
-from benchmarks.quality.beds import BEDS, Bed, items
+from benchmarks.quality.beds import BEDS, Bed
 from benchmarks.record import ROOT
 from hilander.atomic_write import atomic_file
 from hilander.evaluation import BASELINES, MethodResult
@@ -16,9 +15,9 @@ Rows = Mapping[str, Mapping[str, float]]
 _SCORES = {"f_pairwise": "F_P", "f_bcubed": "F_B", "nmi": "NMI", "acc": "ACC"}
 
 
-def write_page(measured: Mapping[str, Rows], record: Mapping[str, str]) -> None:
+def write_page(measured: Mapping[str, Rows], record: Mapping[str, Any]) -> None:
     """Write ``benchmarks/quality.md``."""
-    sections = "\n".join(_section(BEDS[bed], rows) for bed, rows in measured.items())
+    sections = "\n".join(_section(BEDS[bed], rows, record["beds"][bed]) for bed, rows in measured.items())
     with atomic_file(ROOT / "benchmarks" / "quality.md") as path:
         path.write_text(_PAGE.format(summary=_summary(measured), sections=sections, **record), encoding="utf-8")
 
@@ -60,21 +59,22 @@ def _summary(measured: Mapping[str, Rows]) -> str:
     return "\n".join(lines)
 
 
-def table(bed: Bed, rows: Rows) -> str:
+def table(rows: Rows) -> str:
     """All methods on one bed, as text."""
-    n_classes = round(float(np.mean([len(np.unique(part.labels)) for part in items(bed.tested_on).parts])))
+    n_classes = round(rows["ceiling"]["clusters"])  # on average over the parts
     results = [MethodResult(name, metrics=dict(row), seconds=row["seconds"]) for name, row in rows.items()]
     return format_table(results, n_classes)
 
 
-def _section(bed: Bed, rows: Rows) -> str:
+def _section(bed: Bed, rows: Rows, when: str) -> str:
     ours = rows["hilander"]
     deviations = ", ".join(
         f"{title} {ours[f'{metric}_std']:.4f}" for metric, title in _SCORES.items() if f"{metric}_std" in ours
     )
     return (
-        f"### {bed.title}\n\n```\n{table(bed, rows)}\n```\n\n"
-        f"`hilander`: {f'standard deviation over the seeds of {deviations}' if deviations else 'one seed'}.\n"
+        f"### {bed.title}\n\n```\n{table(rows)}\n```\n\n"
+        f"`hilander`: {f'standard deviation over the seeds of {deviations}' if deviations else 'one seed'}. "
+        f"Measured on {when}.\n"
     )
 
 
@@ -104,5 +104,5 @@ the baselines on a kNN graph that is there already.
 ## Every method
 
 {sections}
-Measured on {date} at commit {commit} on {machine}, by `make bench-quality`.
+All on {machine}, by `make bench-quality`; each bed on the date and at the commit that stand below it.
 """
