@@ -47,17 +47,17 @@ def draw_embeddings(n: int, n_features: int, *, seed: int) -> tuple[NDArray[np.f
     n_outliers = int(n * rng.choice([0.0, 0.01, 0.05]))
     largest_mean = np.clip(n / _FEWEST_CLASSES, _MEAN_SIZES[0], _MEAN_SIZES[1])
     mean = np.exp(rng.uniform(np.log(_MEAN_SIZES[0]), np.log(largest_mean)))
-    sizes = _class_sizes(n - n_outliers, mean=mean, tail=rng.uniform(0, 1.1), rng=rng)
+    sizes = draw_class_sizes(n - n_outliers, mean=mean, tail=rng.uniform(0, 1.1), rng=rng)
     labels = np.repeat(np.arange(len(sizes)), sizes)
 
-    spectrum = _spectrum(n_features, rng)
+    spectrum = draw_spectrum(n_features, rng)
     centers = normalize(rng.normal(size=(len(sizes), n_features)) * spectrum)
     for sibling in np.flatnonzero(rng.random(len(sizes)) < rng.uniform(0, 0.5)):
         step = normalize(rng.normal(size=(1, n_features)) * spectrum)[0]
         centers[sibling] = centers[rng.integers(len(sizes))] + rng.uniform(0.4, 1.0) * step
     centers = normalize(centers)
 
-    deviations = rng.normal(size=(len(labels), n_features)) * rng.permutation(_spectrum(n_features, rng))
+    deviations = rng.normal(size=(len(labels), n_features)) * rng.permutation(draw_spectrum(n_features, rng))
     per_class = rng.lognormal(0, rng.uniform(0, 0.4), len(sizes))
     per_item = rng.lognormal(0, rng.uniform(0, 0.4), len(labels))
     deviations *= (per_class[labels] * per_item)[:, None]
@@ -72,7 +72,7 @@ def draw_embeddings(n: int, n_features: int, *, seed: int) -> tuple[NDArray[np.f
     return embeddings[order].astype(np.float32), labels[order].astype(np.int64)
 
 
-def _class_sizes(total: int, *, mean: float, tail: float, rng: np.random.Generator) -> NDArray[np.int64]:
+def draw_class_sizes(total: int, *, mean: float, tail: float, rng: np.random.Generator) -> NDArray[np.int64]:
     """Log-normal sizes of that mean and standard deviation of the logarithm, which add up to the total."""
     drawn = rng.lognormal(np.log(mean) - tail**2 / 2, tail, total)
     ends = np.cumsum(np.maximum(np.round(drawn), 1).astype(np.int64))
@@ -91,7 +91,7 @@ def _modes(
     return offsets[labels, rng.integers(n_modes, size=len(labels))]
 
 
-def _spectrum(n_features: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def draw_spectrum(n_features: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Standard deviation of each coordinate: a power law, so that few or many of them matter."""
     return np.power(np.arange(1.0, n_features + 1), -rng.uniform(0.0, 0.8))
 

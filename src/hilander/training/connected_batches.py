@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from hilander.graph.connected_parts import connected_core, with_halo
 from hilander.graph.relational_graph import RelationalGraph
 from hilander.models.relational import graph_tensors
 
+_EDGES_PER_STEP = 9_000  # parts of fewer are put together
 _COVERAGE = 1.2  # how often a node of a small graph lies in a core, on average
 
 
@@ -68,6 +70,36 @@ def connected_batches(
             )
         )
     return batches
+
+
+def mixed_batches(batches: Sequence[Batch], random_state: int) -> list[Batch]:
+    """Shuffle parts of many graphs, and put small ones side by side, so that a step sees thousands of edges."""
+    order = np.random.default_rng(random_state).permutation(len(batches))
+    mixed, waiting, n_edges = [], [], 0
+    for position in order:
+        waiting.append(batches[position])
+        n_edges += len(waiting[-1].linked)
+        if n_edges >= _EDGES_PER_STEP or position == order[-1]:
+            mixed.append(_side_by_side(waiting))
+            waiting, n_edges = [], 0
+    return mixed
+
+
+def _side_by_side(batches: Sequence[Batch]) -> Batch:
+    """One batch of a graph that consists of theirs."""
+    if len(batches) == 1:
+        return batches[0]
+    features, edges, triangles, degrees = zip(*(batch.inputs for batch in batches), strict=True)
+    first_node = np.cumsum([0, *map(len, degrees)])
+    first_edge = np.cumsum([0, *map(len, edges)])
+    inputs = (
+        torch.cat(features),
+        torch.cat([each + int(first) for each, first in zip(edges, first_node, strict=False)]),
+        torch.cat([each + int(first) for each, first in zip(triangles, first_edge, strict=False)]),
+        torch.cat(degrees),
+    )
+    names = ("linked", "weight", "density", "edge_counts", "node_counts")
+    return Batch(inputs, *(torch.cat([getattr(batch, name) for batch in batches]) for name in names))
 
 
 def _share_of_one_class(

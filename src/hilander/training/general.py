@@ -1,6 +1,6 @@
 """Train the general model, which clusters any embeddings: ``make general-model``.
 
-``python -m hilander.training.general OUT_FOLDER [EMBEDDINGS.npy LABELS.parquet]`` learns from drawn embeddings of many
+``python -m hilander.training.general OUT_FOLDER [EMBEDDINGS.npy LABELS.parquet]`` learns from drawn sets of many
 kinds and widths and, where given, from real ones.
 """
 
@@ -18,14 +18,16 @@ import pandas as pd
 from hilander.config import RelationalParams
 from hilander.embeddings import check_embeddings, check_labels
 from hilander.models.clustering_model import ClusteringModel
-from hilander.training.general_sets import general_sets
+from hilander.training.general_sets import SIZES, WIDTHS, general_sets
 from hilander.training.labelled_set import LabelledSet
 from hilander.training.relational import fit_relational
 from hilander.training.threshold import choose_threshold_for_all, with_threshold
 
 logger = logging.getLogger(__name__)
 
-PARAMS = RelationalParams(n_item_steps=1500, n_cluster_steps=600, n_starter_steps=200, n_cores=3)
+PARAMS = RelationalParams(n_item_steps=2400, n_cluster_steps=900, n_starter_steps=200, n_cores=2)
+
+_SETS_PER_JUDGED = 5  # of many sets a fifth chooses the threshold; no factor of the numbers of widths and sizes
 
 
 def train_general(
@@ -37,10 +39,12 @@ def train_general(
 ) -> ClusteringModel:
     """Train one model on all sets, which adapts the linkage threshold to what it clusters.
 
-    Where nothing is clustered, as when points are assigned, the one holds that is best on average over the sets.
+    Where nothing is clustered, as when points are assigned, the one holds that is best on average over the sets, of
+    many over a fifth of them.
     """
-    model, history = fit_relational(sets, params, random_state=random_state, show_progress=show_progress)
-    choice = choose_threshold_for_all(model, sets, random_state=random_state, show_progress=show_progress)
+    model, history = fit_relational(sets, params, random_state=random_state, mixed=True, show_progress=show_progress)
+    judged = sets[:: _SETS_PER_JUDGED if len(sets) > len(WIDTHS) * len(SIZES) else 1]
+    choice = choose_threshold_for_all(model, judged, random_state=random_state)
     model.provenance |= {
         "trained_on": {
             "sets": len(sets),
@@ -62,7 +66,7 @@ def main(arguments: Sequence[str]) -> None:
         embeddings = check_embeddings(np.load(real[0], allow_pickle=False))
         labels = check_labels(pd.read_parquet(real[1], columns=["label"])["label"].to_numpy(), len(embeddings))
         real_set = LabelledSet(embeddings, labels)
-    train_general(general_sets(real_set), show_progress=True).save(Path(folder))
+    train_general(general_sets(real_set, show_progress=True), show_progress=True).save(Path(folder))
 
 
 if __name__ == "__main__":

@@ -1,28 +1,40 @@
-"""What the general model learns from: drawn embeddings, and a real set as it is and in variants."""
+"""What the general model learns from: drawn sets of two kinds, and a real one as it is and in variants."""
 
 from __future__ import annotations
 
 import numpy as np
+from tqdm import tqdm
 
 from hilander.data.synthetic_embeddings import draw_embeddings
 from hilander.embeddings import check_embeddings
+from hilander.training.encoded_draws import draw_encoded
 from hilander.training.labelled_set import LabelledSet, thinned
 
 WIDTHS = (32, 64, 128, 256, 512, 1024)
-SIZES = (60, 200, 600, 2_000, 8_000)
+SIZES = (60, 200, 600, 2_000, 2_000, 5_000, 8_000)
+N_DRAWN = len(WIDTHS) * len(SIZES)  # which have no factor in common: every pair of them comes once
+N_ENCODED = 112
 
 
-def general_sets(real: LabelledSet | None = None, *, seed: int = 0) -> list[LabelledSet]:
-    """Return 30 drawn sets, and the real one with eight variants where one is given."""
-    return drawn_sets(seed=seed) + ([] if real is None else [real, *variants(real, 8, seed=seed)])
+def general_sets(real: LabelledSet | None = None, *, seed: int = 0, show_progress: bool = False) -> list[LabelledSet]:
+    """Return drawn sets, and the real one with eight variants where one is given."""
+    sets = encoded_sets(seed=seed, show_progress=show_progress) + drawn_sets(seed=seed)
+    return sets if real is None else [*sets, real, *variants(real, 8, seed=seed)]
 
 
-def drawn_sets(n_draws: int = 30, *, seed: int = 0) -> list[LabelledSet]:
-    """Drawn embeddings of all `WIDTHS` and `SIZES`; 30 draws hold every pair of them once."""
-    return [
-        LabelledSet(*draw_embeddings(SIZES[i % len(SIZES)], WIDTHS[i % len(WIDTHS)], seed=seed + i))
-        for i in range(n_draws)
-    ]
+def drawn_sets(n_draws: int = N_DRAWN, *, seed: int = 0) -> list[LabelledSet]:
+    """Points around centres, of all `WIDTHS` and `SIZES`."""
+    return [LabelledSet(*draw_embeddings(*_shape(i), seed=seed + i)) for i in range(n_draws)]
+
+
+def encoded_sets(n_draws: int = N_ENCODED, *, seed: int = 0, show_progress: bool = False) -> list[LabelledSet]:
+    """Classes as encoders embed them that were trained on others, of all `WIDTHS` and `SIZES`."""
+    draws = tqdm(range(n_draws), desc="drawn worlds", disable=not show_progress)
+    return [LabelledSet(*draw_encoded(*_shape(i), seed=seed + i)) for i in draws]
+
+
+def _shape(i: int) -> tuple[int, int]:
+    return SIZES[i % len(SIZES)], WIDTHS[i % len(WIDTHS)]
 
 
 def variants(real: LabelledSet, n_variants: int, *, seed: int = 0) -> list[LabelledSet]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle
 
@@ -23,7 +23,7 @@ from hilander.models.clustering_model import ClusteringSettings
 from hilander.models.relational import RelationalLanders, RelationalModel, link_items, predict
 from hilander.nn.device import resolve_device
 from hilander.nn.relational_lander import RelationalLander
-from hilander.training.connected_batches import Batch, LabelledGraph, connected_batches
+from hilander.training.connected_batches import Batch, LabelledGraph, connected_batches, mixed_batches
 from hilander.training.labelled_set import LabelledSet
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ SETTINGS = ClusteringSettings(
 
 _UPPER_LEVELS = 4  # of clusters of clusters, to learn from
 _WARM_UP_SHARE = 0.1  # of the steps
+_SETS_PER_SAMPLE = 16  # of the features; of more sets not every edge is looked at
 _SHORTEST_CYCLE = 20  # steps; torch's schedule divides by the warm-up's length less one
 
 
@@ -47,6 +48,7 @@ def fit_relational(
     *,
     random_state: int = 0,
     device: str = "auto",
+    mixed: bool = False,
     show_progress: bool = False,
 ) -> tuple[RelationalModel, list[dict[str, float]]]:
     """Train the network that links items, in both passes, and then the one that links their clusters.
@@ -64,6 +66,9 @@ def fit_relational(
         The same seed gives the same weights on the same machine.
     device : str
         "auto", "cpu" or "cuda".
+    mixed : bool
+        Learn from parts of all sets in random order, small ones together in one step, in place of one set after the
+        other by turns: for many sets of various sizes.
     show_progress : bool
 
     Returns
@@ -73,7 +78,7 @@ def fit_relational(
         Per step: ``network`` (0 items, 1 clusters), ``step``, ``loss_linkage``, ``loss_density``.
     """
     params = params or RelationalParams()
-    run = _Run(params, random_state, resolve_device(device), show_progress)
+    run = _Run(params, random_state, resolve_device(device), show_progress, mixed)
     with torch.random.fork_rng():
         item_network, history = _train_items(sets, run)
         cluster_network, cluster_history = _train_clusters(sets, item_network, run)
@@ -95,17 +100,53 @@ class _Run:
     random_state: int
     device: torch.device
     show_progress: bool
+    mixed: bool
+
+
+class _Lessons:
+    """Parts of the graphs that one network learns from, level after level, and a sample of the levels' features.
+
+    The graphs themselves are not kept: those of many sets would fill the memory.
+    """
+
+    def __init__(self, run: _Run, n_sets: int) -> None:
+        self._run = run
+        self._rng = np.random.default_rng(run.random_state)
+        self._every = 1 + n_sets // _SETS_PER_SAMPLE
+        self._features: list[NDArray[np.float32]] = []
+        self._levels: list[list[Batch]] = []
+
+    def add(self, level: LabelledGraph) -> None:
+        """Cut parts out of one more level."""
+        params = self._run.params
+        self._features.append(level.graph.features[:: self._every].copy())
+        self._levels.append(connected_batches(level, params.n_cores, params.core_size, self._rng, self._run.device))
+
+    def features(self) -> Tensor:
+        """Features of the levels, to standardise by."""
+        return torch.from_numpy(np.concatenate(self._features))
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield parts without end: of one level after the other by turns, or of all at random."""
+        levels = self._levels
+        if self._run.mixed:
+            levels = [mixed_batches([batch for level in levels for batch in level], self._run.random_state)]
+        endless = [cycle(level) for level in levels]
+        for level in cycle(endless):
+            yield next(level)
 
 
 def _train_items(sets: Sequence[LabelledSet], run: _Run) -> tuple[RelationalLander, list[dict[str, float]]]:
     """Train on the graphs of both passes; the second ones are made by a starter, which is thrown away."""
-    graphs = [first_graph(each.embeddings, *each.nearest) for each in sets]
-    levels = [_of_items(graph, each) for graph, each in zip(graphs, sets, strict=True)]
-    starter, _ = _train(levels, run, run.params.n_starter_steps)
-    for graph, each in zip(graphs, sets, strict=True):
+    lessons = _Lessons(run, len(sets))
+    for each in sets:
+        lessons.add(_of_items(first_graph(each.embeddings, *each.nearest), each))
+    starter, _ = _train(lessons, run, run.params.n_starter_steps)
+    for each in sets:
+        graph = first_graph(each.embeddings, *each.nearest)
         second = next_graph(each.embeddings, *each.nearest, graph, predict(starter, graph).linkage)
-        levels.append(_of_items(second, each))
-    return _train(levels, run, run.params.n_item_steps)
+        lessons.add(_of_items(second, each))
+    return _train(lessons, run, run.params.n_item_steps)
 
 
 def _train_clusters(
@@ -114,55 +155,57 @@ def _train_clusters(
     """Train on the clusters of all levels; those above the first are made by a starter, which is thrown away."""
     params = run.params
     run = replace(run, params=replace(params, weight_decay=params.cluster_weight_decay, dropout=params.cluster_dropout))
-    linked = [link_items(item_network, each.embeddings, *each.nearest) for each in sets]
-    edges, linkage = [each.graph.edges for each in linked], [each.linkage for each in linked]
-    del linked  # features take far more memory than these
+    lessons = _Lessons(run, len(sets))
+    linked: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+    members: list[NDArray[np.int64]] = []
 
-    def level_of(i: int, members: NDArray[np.int64]) -> LabelledGraph:
-        graph = super_graph(sets[i].embeddings, edges[i], linkage[i], members, random_state=run.random_state)
-        return LabelledGraph(graph, members, sets[i].labels)
+    def level_of(i: int, of_items: NDArray[np.int64]) -> LabelledGraph:
+        edges, linkage = linked[i]
+        graph = super_graph(sets[i].embeddings, edges, linkage, of_items, random_state=run.random_state)
+        return LabelledGraph(graph, of_items, sets[i].labels)
 
-    levels = []
     for i, each in enumerate(sets):
-        members = average_linkage(edges[i], linkage[i], len(each.labels), CONFIDENT)
+        found = link_items(item_network, each.embeddings, *each.nearest)
+        linked.append((found.graph.edges, found.linkage))  # whose features take far more memory than these
+        merged = average_linkage(*linked[i], len(each.labels), CONFIDENT)
         # One cluster of all: nothing to learn about clusters, and nothing to link.
-        levels.append(level_of(i, members if members.max() > 0 else np.arange(len(members))))
-    starter, _ = _train(levels, run, params.n_starter_steps)
-    for i, level in enumerate(levels[:]):
+        members.append(merged if merged.max() > 0 else np.arange(len(merged)))
+        lessons.add(level_of(i, members[i]))
+    starter, _ = _train(lessons, run, params.n_starter_steps)
+    for i in range(len(sets)):
+        level = level_of(i, members[i])
         for _ in range(_UPPER_LEVELS):
-            found = predict(starter, level.graph).linkage
-            merged = average_linkage(level.graph.edges, found, level.graph.n_nodes, CONFIDENT, level.graph.sizes)
-            if merged.max() in (0, level.graph.n_nodes - 1):
+            found = predict(starter, level.graph)
+            sizes = level.graph.sizes
+            merged = average_linkage(found.graph.edges, found.linkage, len(sizes), CONFIDENT, sizes)
+            if merged.max() in (0, len(sizes) - 1):
                 break
             level = level_of(i, merged[level.members])
-            levels.append(level)
-    return _train(levels, run, params.n_cluster_steps)
+            lessons.add(level)
+    return _train(lessons, run, params.n_cluster_steps)
 
 
 def _of_items(graph: RelationalGraph, labelled: LabelledSet) -> LabelledGraph:
     return LabelledGraph(graph, np.arange(graph.n_nodes), labelled.labels)
 
 
-def _train(levels: Sequence[LabelledGraph], run: _Run, n_steps: int) -> tuple[RelationalLander, list[dict[str, float]]]:
-    """Train on connected parts of the graphs, by turns, at full scale."""
+def _train(lessons: _Lessons, run: _Run, n_steps: int) -> tuple[RelationalLander, list[dict[str, float]]]:
+    """Train on connected parts of the graphs, at full scale."""
     params = run.params
     torch.manual_seed(run.random_state)
-    features = np.concatenate([level.graph.features for level in levels])
+    features = lessons.features()
     network = RelationalLander(
         features.shape[1], hidden=params.hidden, n_rounds=params.n_rounds, dropout=params.dropout
     )
-    network.set_standardization(torch.from_numpy(features))
+    network.set_standardization(features)
     network.to(run.device).train()
-    rng = np.random.default_rng(run.random_state)
-    batches = [cycle(connected_batches(level, params.n_cores, params.core_size, rng, run.device)) for level in levels]
     optimizer = torch.optim.AdamW(network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, params.learning_rate, total_steps=max(n_steps, _SHORTEST_CYCLE), pct_start=_WARM_UP_SHARE
     )
     history = []
     progress = tqdm(range(n_steps), desc="LANDER", unit="step", disable=not run.show_progress)
-    for step in progress:
-        batch = next(batches[step % len(batches)])
+    for step, batch in zip(progress, lessons.batches(), strict=False):
         logits, density = network(*batch.inputs)
         loss_linkage, loss_density = _losses(logits, density, batch, params)
         optimizer.zero_grad()

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+import torch
+
+from hilander.data.synthetic_embeddings import draw_embeddings
+from hilander.graph.relational_graph import first_graph
+from hilander.nn.relational_lander import RelationalLander
+from hilander.training.connected_batches import LabelledGraph, connected_batches, mixed_batches
+from hilander.training.labelled_set import LabelledSet
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """One part of each of a few small graphs."""
+    batches = []
+    for seed, n in enumerate((60, 90, 200, 45)):
+        labelled = LabelledSet(*draw_embeddings(n, 32, seed=seed))
+        graph = first_graph(labelled.embeddings, *labelled.nearest)
+        level = LabelledGraph(graph, np.arange(n), labelled.labels)
+        batches += connected_batches(level, 1, 900, np.random.default_rng(0), torch.device("cpu"))
+    return batches
+
+
+def test_small_parts_side_by_side_are_predicted_as_each_by_itself(parts):
+    (together,) = mixed_batches(parts, 0)
+    torch.manual_seed(0)
+    network = RelationalLander(together.inputs[0].shape[1]).eval()
+    alone = [network(*batch.inputs) for batch in parts]
+    logits, density = network(*together.inputs)
+    order = np.random.default_rng(0).permutation(len(parts))
+    torch.testing.assert_close(logits[-1], torch.cat([alone[i][0][-1] for i in order]))
+    torch.testing.assert_close(density, torch.cat([alone[i][1] for i in order]))
+    assert torch.equal(together.linked, torch.cat([parts[i].linked for i in order]))
+    assert torch.equal(together.node_counts, torch.cat([parts[i].node_counts for i in order]))
+
+
+def test_large_parts_stay_by_themselves_and_none_is_lost(parts, monkeypatch):
+    monkeypatch.setattr("hilander.training.connected_batches._EDGES_PER_STEP", 1)
+    mixed = mixed_batches(parts, 1)
+    assert sorted(len(batch.linked) for batch in mixed) == sorted(len(batch.linked) for batch in parts)
