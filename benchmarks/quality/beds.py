@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import runpy
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 
 import numpy as np
@@ -16,7 +16,7 @@ from benchmarks.omniglot import our_embeddings, weak_embeddings
 from benchmarks.record import ROOT, bench_data
 from hilander.embeddings import check_embeddings, check_labels
 from hilander.evaluation.baselines import PointSet
-from hilander.training.general_sets import general_sets
+from hilander.training.general_sets import N_DRAWN, N_ENCODED, drawn_sets, encoded_sets, variants
 from hilander.training.labelled_set import LabelledSet
 
 _MOST_ITEMS = 5_000
@@ -75,8 +75,8 @@ class Bed:
     learned_on, tuned_on, tested_on : str
         Keys of `SETS`. Networks are trained on the first; every threshold, of ours as of the baselines, is chosen on
         the second; the third is of other classes.
-    n_thinned : int
-        ``hilander.training`` learns from so many unevenly thinned copies of the first; 0 from the set as it is.
+    training : mapping
+        Settings of `RelationalParams` that ours is trained with, where not by default.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Bed:
     learned_on: str
     tuned_on: str
     tested_on: str
-    n_thinned: int = 0
+    training: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def adapts(self) -> bool:
@@ -140,9 +140,10 @@ def _synthetic(n: int, seed: int) -> Items:
 
 
 def _general() -> Items:
-    """What the general model in the package has learned from; the largest sets are left out, for the slow baselines."""
+    """A third of what the general model in the package has learned from; the largest sets are left out."""
     (glyphs,) = items("glyphs train").parts
-    sets = general_sets(LabelledSet(glyphs.embeddings, glyphs.labels))
+    drawn = encoded_sets(N_ENCODED // 3) + drawn_sets(N_DRAWN // 3)
+    sets = [*drawn, *variants(LabelledSet(glyphs.embeddings, glyphs.labels), 8)]
     parts = [Part(each.embeddings, each.labels) for each in sets if len(each.labels) <= _MOST_ITEMS]
     return Items(tuple(parts))
 
@@ -171,6 +172,7 @@ _DOMAINS = {  # name in keys → what is learned from, what is clustered
     "omniglot_weak": ("weak omniglot background", "weak omniglot evaluation"),
     "omniglot": ("omniglot background", "omniglot evaluation"),
 }
+_WITH_DRAWN = {"n_drawn": 42, "n_item_steps": 1200, "n_cluster_steps": 480}
 _TRANSFERS = (
     ("glyphs", "omniglot_weak"),
     ("glyphs", "synthetic"),
@@ -187,8 +189,8 @@ _TRANSFERS = (
 )
 
 
-def _bed(name: str, title: str, train: str, test: str, tuned_on: str | None = None, n_thinned: int = 0) -> Bed:
-    return Bed(name, title, train, tuned_on or train, test, n_thinned)
+def _bed(name: str, title: str, train: str, test: str, tuned_on: str | None = None, **training: int) -> Bed:
+    return Bed(name, title, train, tuned_on or train, test, training)
 
 
 BEDS: dict[str, Bed] = {
@@ -207,7 +209,7 @@ BEDS: dict[str, Bed] = {
         _bed("synthetic_100k", "Synthetic, 100,000 points, learned on 20,000", "synthetic train", "synthetic 100k"),
         *(
             _bed(f"transfer_{source}_{target}", f"Learned and tuned on {_DOMAINS[source][0]}, tested on "
-                 f"{_DOMAINS[target][1]}", _DOMAINS[source][0], _DOMAINS[target][1])
+                 f"{_DOMAINS[target][1]}", _DOMAINS[source][0], _DOMAINS[target][1], **_WITH_DRAWN)
             for source, target in _TRANSFERS
         ),
     )

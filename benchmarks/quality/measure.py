@@ -62,8 +62,8 @@ def measure(bed: Bed) -> dict[str, Figures]:
     for variant, seeds in SEEDS.items():
         if variant == "published" and len(widths) > 1:
             continue
-        if bed.learned_on == "general":
-            seeds = seeds[:1]  # the one model that ships
+        if bed.adapts:
+            seeds = seeds[:1]  # the one model that ships, and those that learn from drawn sets too, which takes long
         runs = []
         for seed in seeds:
             key = _key(bed.name, variant, _choices(bed, variant), learned, tuned, tested)
@@ -105,7 +105,7 @@ def _choices(bed: Bed, variant: str) -> Any:
 
 def _params(bed: Bed, variant: str) -> RelationalParams | PublishedParams:
     params = PARAMS[variant]
-    return replace(params, n_thinned=bed.n_thinned) if isinstance(params, RelationalParams) else params
+    return replace(params, **bed.training) if isinstance(params, RelationalParams) else params
 
 
 def trained(bed: Bed, variant: str, seed: int) -> tuple[ClusteringModel, float]:

@@ -138,6 +138,10 @@ class RelationalParams:
     n_thinned : int
         Learn from so many copies of the labelled set with classes unevenly thinned, in place of the set itself: where
         labelled classes are of even sizes and those to be clustered are not. 0 learns from the set as it is.
+    n_drawn : int
+        Learn from so many drawn sets beside the labelled one (42 hold every width and size), see
+        `hilander.training.encoded_draws`: where classes to be clustered are of another kind than the labelled ones.
+        About half of the steps are theirs, so twice as many are needed.
     n_cores, core_size : int
         At most so many parts are cut out of each graph, of so many nodes without the halo of their neighbours.
     learning_rate : float
@@ -158,6 +162,7 @@ class RelationalParams:
     n_cluster_steps: int = 240
     n_starter_steps: int = 100
     n_thinned: int = 0
+    n_drawn: int = 0
     n_cores: int = 24
     core_size: int = 900
     learning_rate: float = 5e-3

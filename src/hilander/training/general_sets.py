@@ -29,7 +29,7 @@ def drawn_sets(n_draws: int = N_DRAWN, *, seed: int = 0) -> list[LabelledSet]:
 
 def encoded_sets(n_draws: int = N_ENCODED, *, seed: int = 0, show_progress: bool = False) -> list[LabelledSet]:
     """Classes as encoders embed them that were trained on others, of all `WIDTHS` and `SIZES`."""
-    draws = tqdm(range(n_draws), desc="drawn worlds", disable=not show_progress)
+    draws = tqdm(range(n_draws), desc="drawn sets", unit="set", disable=not (show_progress and n_draws))
     return [LabelledSet(*draw_encoded(*_shape(i), seed=seed + i)) for i in draws]
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from hilander.config import LanderParams, PublishedParams, RelationalParams
 from hilander.embeddings import check_embeddings, check_labels
 from hilander.models.clustering_model import ClusteringModel
+from hilander.training.general_sets import encoded_sets
 from hilander.training.labelled_set import LabelledSet, thinned
 from hilander.training.published import fit_published
 from hilander.training.relational import fit_relational
@@ -90,7 +91,8 @@ def train_lander(
         model, history = fit_published(checked, classes, params, neighbors=neighbors, **common)
     elif variant == "hilander" and isinstance(params, RelationalParams):
         sets = [thinned(whole, seed=i) for i in range(params.n_thinned)] or [whole]
-        model, history = fit_relational(sets, params, **common)
+        drawn = encoded_sets(params.n_drawn, show_progress=show_progress)
+        model, history = fit_relational([*sets, *drawn], params, mixed=bool(drawn), **common)
     else:
         raise ValueError(f"params of variant {variant!r} expected, got {type(params).__name__}")
     choice = choose_threshold_for_all(model, sets, random_state=random_state, show_progress=show_progress)
