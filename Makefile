@@ -16,7 +16,7 @@ UV_SOURCES = $${PIP_FIND_LINKS:+--find-links "$$PIP_FIND_LINKS"} $${PIP_INDEX_UR
 	$${PIP_EXTRA_INDEX_URL:+--extra-index-url "$$PIP_EXTRA_INDEX_URL"}
 
 .PHONY: help install run test check lock serve deploy undeploy general-model bench-omniglot bench-quality \
-	bench-foundation bench-orchestration bench-drift bench-serving bench-speed bench-scale clean
+	bench-general bench-foundation bench-orchestration bench-drift bench-serving bench-speed bench-scale clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench-omniglot: install  ## Measure every method on Omniglot's unseen characters
 
 bench-quality: install  ## Measure every method on every test bed (about 90 min; finished parts are kept)
 	python -m benchmarks.quality
+
+bench-general: install  ## Measure the general model on sets of many kinds (5 min)
+	python -m benchmarks.general
 
 bench-speed: install  ## Measure speed and memory beside the published implementation
 	python -m benchmarks.speed
