@@ -212,9 +212,11 @@ def answer_rows(
     neighbors = np.full((len(rows), k), -1, np.int64)
     similarities = np.full((len(rows), k), -np.inf, np.float32)
     query, probed = _probes(queries, centroids, margin, noted)
-    order = np.argsort(probed, kind="stable")
+    # Each row's own list comes first: it holds most of what is near, so that little is inserted from those after it.
+    turn = probed + len(centroids) * (probed != noted[query, 0])
+    order = np.argsort(turn, kind="stable")
     query, probed = query[order], probed[order]
-    starts = np.flatnonzero(np.diff(probed, prepend=-1))
+    starts = np.flatnonzero(np.diff(turn[order], prepend=-1))
     for start, end in zip(starts, [*starts[1:], len(probed)], strict=True):
         candidates, vectors = read_list(int(probed[start]))
         step = rows_per_product(len(candidates))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from dgl.nn.pytorch import GATConv
 from torch import Tensor, nn
@@ -46,9 +48,30 @@ class MeanConvolution(nn.Module):
 
     def forward(self, edges: InEdges, features: Tensor) -> Tensor:
         """Convolve `features` over `edges`."""
+        features, weight = self._folded(features)
         own = features[: edges.n_destinations]
-        hidden = self.linear(torch.cat([own, weighted_neighbor_sum(edges, features)], dim=1))
-        return self.dropout(torch.relu(hidden))
+        inputs = torch.cat([own, weighted_neighbor_sum(edges, features)], dim=1)
+        return self.dropout(torch.relu(functional.linear(inputs, weight, self.linear.bias)))
+
+    def in_blocks(self, edges: InEdges, features: Tensor, n_nodes: int) -> Iterator[Tensor]:
+        """Yield what `forward` returns for so many destinations after the other, without dropout."""
+        features, weight = self._folded(features)
+        for start in range(0, edges.n_destinations, n_nodes):
+            block = edges.of_destinations(start, start + n_nodes)
+            inputs = torch.cat([features[start : start + n_nodes], weighted_neighbor_sum(block, features)], dim=1)
+            yield torch.addmm(self.linear.bias, inputs, weight.T).relu_()
+
+    def _folded(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features and weights, only half as wide where both halves ``[f_i ; c_i]`` are the same.
+
+        As on level 0, where a node's cluster is the node itself. Then f and c share a sum of their weights.
+        """
+        width = features.shape[1] // 2
+        first, second = features[:, :width], features[:, features.shape[1] - width :]
+        foldable = features.shape[1] == 2 * width and not features.requires_grad
+        if not foldable or not torch.equal(first[:1], second[:1]) or not torch.equal(first, second):
+            return features, self.linear.weight
+        return first.contiguous(), self.linear.weight.unflatten(1, (2, 2, width)).sum(dim=2).flatten(1)
 
 
 class AttentionConvolution(nn.Module):
@@ -76,6 +99,10 @@ class AttentionConvolution(nn.Module):
         own = features[: edges.n_destinations]
         hidden = self.attention(edges.graph, (features, own)) + self.bias
         return self.dropout(torch.relu(hidden.mean(dim=1)))
+
+    def in_blocks(self, edges: InEdges, features: Tensor, n_nodes: int) -> Iterator[Tensor]:
+        """Yield what `forward` returns for so many destinations after the other; DGL makes them all at once."""
+        yield from self(edges, features).split(n_nodes)
 
 
 CONVOLUTIONS = {"mean": MeanConvolution, "attention": AttentionConvolution}

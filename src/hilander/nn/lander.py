@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from hilander.graph.build import InEdges
 from hilander.nn.convolution import CONVOLUTIONS, AttentionConvolution, MeanConvolution
+from hilander.nn.lander_inference import link_edges, project_nodes
 
-_EDGES_PER_CHUNK = 1 << 17  # bounds the hidden features of edges at inference
-_EDGES_IN_CACHE = 1 << 12  # on the CPU they had better stay in its cache
+_EDGES_PER_CHUNK = 1 << 17  # bounds the hidden features of edges at inference on a GPU
 
 
 class Lander(nn.Module):
@@ -103,16 +103,22 @@ class Lander(nn.Module):
         density : Tensor of shape (n,), float32
         """
         training, _ = self.training, self.eval()
+        if features.device.type == "cpu":
+            linkage = link_edges(self, edges, *project_nodes(self, edges, features), edge_features)
+        else:
+            linkage = self._link_in_chunks(edges, features, edge_features)
+        self.train(training)
+        return linkage, _density(edges, linkage)
+
+    def _link_in_chunks(self, edges: InEdges, features: Tensor, edge_features: Tensor | None) -> Tensor:
         source, destination = self._project([edges] * (len(self.convolutions) + 1), features)
         linkage = torch.empty(len(edges.sources), device=features.device)
-        step = _EDGES_IN_CACHE if features.device.type == "cpu" else _EDGES_PER_CHUNK
-        for start in range(0, len(linkage), step):
-            chunk = slice(start, start + step)
+        for start in range(0, len(linkage), _EDGES_PER_CHUNK):
+            chunk = slice(start, start + _EDGES_PER_CHUNK)
             hidden = source[edges.sources[chunk]] + destination[edges.destinations[chunk]]
             logits = self._classify(hidden, None if edge_features is None else edge_features[chunk])
             linkage[chunk] = torch.sigmoid(logits[:, 1] - logits[:, 0])
-        self.train(training)
-        return linkage, _density(edges, linkage)
+        return linkage
 
     def _project(self, blocks: Sequence[InEdges], features: Tensor) -> tuple[Tensor, Tensor]:
         for convolution, edges in zip(self.convolutions, blocks, strict=False):
