@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hilander.graph.cluster_features import cluster_features
+from hilander.graph.evidence import Evidence, gather_evidence
 from hilander.graph.knn import nearest_neighbors
 from hilander.graph.pairs import sorted_pairs, undirected_edges
 from hilander.graph.relational_graph import RelationalGraph, assemble, look_up
@@ -45,8 +46,8 @@ def super_graph(
     RelationalGraph
         Of C nodes; C >= 2.
     """
-    sums = sums_of_features(embeddings, edges, linkage, members)
-    return graph_of_clusters(*sums, edges, linkage, members, random_state=random_state)
+    identity, cluster = sums_of_features(embeddings, edges, linkage, members)
+    return graph_of_clusters(identity, cluster, gather_evidence(edges, linkage, members), random_state=random_state)
 
 
 def sums_of_features(
@@ -69,13 +70,7 @@ def sums_of_features(
 
 
 def graph_of_clusters(
-    identity: NDArray[np.float32],
-    cluster: NDArray[np.float32],
-    edges: NDArray[np.int64],
-    linkage: NDArray[np.float32],
-    members: NDArray[np.int64],
-    *,
-    random_state: int = 0,
+    identity: NDArray[np.float32], cluster: NDArray[np.float32], evidence: Evidence, *, random_state: int = 0
 ) -> RelationalGraph:
     """Do what `super_graph` does, from the sums of the clusters' features.
 
@@ -83,32 +78,26 @@ def graph_of_clusters(
     ----------
     identity, cluster : ndarray of shape (C, d), float32
         Sums of the items' embeddings and of their cluster features.
-    edges, linkage, members, random_state
+    evidence : Evidence
+        Of their links.
+    random_state
         As in `super_graph`.
     """
-    sizes = np.bincount(members)
+    sizes, pairs = evidence.sizes, evidence.pairs
     n = len(sizes)
     identity, cluster = _unit_rows(identity), _unit_rows(cluster)
     nearest = [nearest_neighbors(features, N_CONTEXT, random_state=random_state) for features in (identity, cluster)]
 
-    ends = members[edges]
-    apart = ends[:, 0] != ends[:, 1]
-    low, high = ends[apart].min(axis=1), ends[apart].max(axis=1)
-    pairs, position = np.unique(low * n + high, return_inverse=True)
-    total, count = np.bincount(position, linkage[apart], len(pairs)), np.bincount(position, minlength=len(pairs))
-    largest = np.zeros(len(pairs))
-    np.maximum.at(largest, position, linkage[apart])
     smaller = np.minimum(sizes[pairs // n], sizes[pairs % n])
-    evident = pairs[total > _LEAST_EVIDENCE * smaller]
+    evident = pairs[evidence.total > _LEAST_EVIDENCE * smaller]
 
     near = [undirected_edges(neighbors, n_candidates=_N_CANDIDATES) for neighbors, _ in nearest]
     candidates = np.concatenate([*near, np.stack([evident // n, evident % n], axis=1)])
     found = sorted_pairs(candidates[:, 0], candidates[:, 1], n)
     i, j = found.T
     n_pairs = sizes[i] * sizes[j]
-    total, count, largest = look_up(pairs, (total, count, largest), i * n + j)
-    within = np.bincount(ends[~apart, 0], linkage[~apart], n)
-    cohesion = np.where(sizes > 1, within / np.maximum(sizes * (sizes - 1) / 2, 1), 1.0)
+    total, count, largest = look_up(pairs, (evidence.total, evidence.count, evidence.largest), i * n + j)
+    cohesion = np.where(sizes > 1, evidence.within / np.maximum(sizes * (sizes - 1) / 2, 1), 1.0)
     columns = [total / n_pairs, count / n_pairs, largest]
     for per_node in (np.log(sizes), cohesion):
         columns += [np.minimum(per_node[i], per_node[j]), np.maximum(per_node[i], per_node[j])]
