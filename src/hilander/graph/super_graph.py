@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from hilander.graph.cluster_features import cluster_features
+from hilander.graph.cluster_features import sum_over_clusters
 from hilander.graph.evidence import Evidence, gather_evidence
 from hilander.graph.knn import nearest_neighbors
 from hilander.graph.pairs import sorted_pairs, undirected_edges
 from hilander.graph.relational_graph import RelationalGraph, assemble, look_up
 from hilander.graph.relations import N_CONTEXT, relational_features
-from hilander.paged_arrays import let_go
 
 _N_CANDIDATES = 10  # nearest clusters, by either feature, that become edges
 _LEAST_EVIDENCE = 0.02  # linkage per item of the smaller cluster that makes an edge
@@ -46,27 +44,8 @@ def super_graph(
     RelationalGraph
         Of C nodes; C >= 2.
     """
-    identity, cluster = sums_of_features(embeddings, edges, linkage, members)
+    identity, cluster = sum_over_clusters(embeddings, edges, linkage, members)
     return graph_of_clusters(identity, cluster, gather_evidence(edges, linkage, members), random_state=random_state)
-
-
-def sums_of_features(
-    embeddings: NDArray[np.float32],
-    edges: NDArray[np.int64],
-    linkage: NDArray[np.float32],
-    members: NDArray[np.int64],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the sums of the items' embeddings, and of their cluster features, over each cluster, (C, d).
-
-    Parameters
-    ----------
-    embeddings, edges, linkage, members
-        As in `super_graph`.
-    """
-    belongs = sp.csr_array((np.ones(len(members), np.float32), (members, np.arange(len(members)))))
-    identity = belongs @ embeddings
-    let_go(embeddings)
-    return identity, belongs @ cluster_features(embeddings, edges, linkage)
 
 
 def graph_of_clusters(

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hilander.graph.cluster_features import sum_over_clusters
 from hilander.graph.evidence import Evidence, gather_evidence
 from hilander.graph.relational_graph import RelationalGraph, first_graph, next_graph
-from hilander.graph.super_graph import graph_of_clusters, sums_of_features, super_graph
+from hilander.graph.super_graph import graph_of_clusters, super_graph
 from hilander.hierarchy.decode import Links
 from hilander.hierarchy.levels import LevelGraph
 from hilander.models.clustering_model import ClusteringModel
@@ -214,7 +215,7 @@ class RelationalLevels:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the sums of the embeddings, and of the cluster features, of the items of each node (C, d)."""
         assert graph.below is not None
-        return sums_of_features(graph.below.graph.nodes.features, edges, linkage, graph.nodes.members)
+        return sum_over_clusters(graph.below.graph.nodes.features, edges, linkage, graph.nodes.members)
 
     def _sums(self, lowest: LevelGraph, links: Links) -> _Sums:
         members = lowest.nodes.members

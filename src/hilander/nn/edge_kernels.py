@@ -26,13 +26,14 @@ def add_states(states, linkage, edges, first, last, sums):
     """Add some columns of relu(h) and p · relu(h), and with the first one p, of every edge to both its ends."""
     hidden = states.shape[1]
     for e in range(len(edges)):
-        p = linkage[e]
+        p, own = linkage[e], states[e, first:last]
         for end in range(2):
             node = edges[e, end]
-            for c in range(first, last):
-                active = max(states[e, c], np.float32(0))
-                sums[node, c] += active
-                sums[node, hidden + c] += p * active
+            plain, weighted = sums[node, first:last], sums[node, hidden + first : hidden + last]
+            for c in range(last - first):
+                plain[c] += max(own[c], np.float32(0))
+            for c in range(last - first):
+                weighted[c] += p * max(own[c], np.float32(0))
             if first == 0:
                 sums[node, 2 * hidden] += p
 
