@@ -70,13 +70,6 @@ class InEdges:
         """Nodes that edges run into."""
         return len(self.indptr) - 1
 
-    def of_destinations(self, start: int, stop: int) -> InEdges:
-        """Return the edges into some destinations, which are numbered from 0; sources keep their numbers."""
-        indptr = self.indptr[start : stop + 1]
-        rows = slice(int(indptr[0]), int(indptr[-1]))
-        cut = {name: getattr(self, name)[rows] for name in ("sources", "weight", "affinity", "edge_ids")}
-        return replace(self, indptr=indptr - indptr[0], destinations=self.destinations[rows] - start, **cut)
-
     def to(self, device: torch.device) -> InEdges:
         """Move the arrays; the DGL graph stays on the CPU, since its common wheels have no other device."""
         moved = {name: getattr(self, name).to(device) for name in _ARRAYS}

@@ -126,7 +126,9 @@ def _move(
 def _add_rows(features: NDArray[np.float32], members: NDArray[np.int64], sums: NDArray[np.float32]) -> None:
     """Add rows to the sums of their clusters, one after the other."""
     width = features.shape[1]
-    by_threads(lambda columns: _add_columns(features, members, columns.start, columns.stop, sums), width, -(-width // 2))
+    by_threads(
+        lambda columns: _add_columns(features, members, columns.start, columns.stop, sums), width, -(-width // 2)
+    )
 
 
 def _ties(

@@ -43,9 +43,7 @@ class Evidence:
         return Evidence(*_summed(keys, *values), within, sizes)
 
 
-def gather_evidence(
-    edges: NDArray[np.int64], linkage: NDArray[np.float32], members: NDArray[np.int64]
-) -> Evidence:
+def gather_evidence(edges: NDArray[np.int64], linkage: NDArray[np.float32], members: NDArray[np.int64]) -> Evidence:
     """Sum up the items' links.
 
     Parameters

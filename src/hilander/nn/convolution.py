@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from dgl.nn.pytorch import GATConv
 from torch import Tensor, nn
@@ -48,20 +46,12 @@ class MeanConvolution(nn.Module):
 
     def forward(self, edges: InEdges, features: Tensor) -> Tensor:
         """Convolve `features` over `edges`."""
-        features, weight = self._folded(features)
+        features, weight = self.folded(features)
         own = features[: edges.n_destinations]
         inputs = torch.cat([own, weighted_neighbor_sum(edges, features)], dim=1)
         return self.dropout(torch.relu(functional.linear(inputs, weight, self.linear.bias)))
 
-    def in_blocks(self, edges: InEdges, features: Tensor, n_nodes: int) -> Iterator[Tensor]:
-        """Yield what `forward` returns for so many destinations after the other, without dropout."""
-        features, weight = self._folded(features)
-        for start in range(0, edges.n_destinations, n_nodes):
-            block = edges.of_destinations(start, start + n_nodes)
-            inputs = torch.cat([features[start : start + n_nodes], weighted_neighbor_sum(block, features)], dim=1)
-            yield torch.addmm(self.linear.bias, inputs, weight.T).relu_()
-
-    def _folded(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def folded(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return features and weights, only half as wide where both halves ``[f_i ; c_i]`` are the same.
 
         As on level 0, where a node's cluster is the node itself. Then f and c share a sum of their weights.
@@ -99,10 +89,6 @@ class AttentionConvolution(nn.Module):
         own = features[: edges.n_destinations]
         hidden = self.attention(edges.graph, (features, own)) + self.bias
         return self.dropout(torch.relu(hidden.mean(dim=1)))
-
-    def in_blocks(self, edges: InEdges, features: Tensor, n_nodes: int) -> Iterator[Tensor]:
-        """Yield what `forward` returns for so many destinations after the other; DGL makes them all at once."""
-        yield from self(edges, features).split(n_nodes)
 
 
 CONVOLUTIONS = {"mean": MeanConvolution, "attention": AttentionConvolution}

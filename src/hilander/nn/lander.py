@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hilander.graph.build import InEdges
 from hilander.nn.convolution import CONVOLUTIONS, AttentionConvolution, MeanConvolution
 from hilander.nn.lander_inference import link_edges, project_nodes
+from hilander.nn.prelu import prelu, prelu_of_ends
 
 _EDGES_PER_CHUNK = 1 << 17  # bounds the hidden features of edges at inference on a GPU
 
@@ -89,7 +90,13 @@ class Lander(nn.Module):
         """
         source, destination = self._project(blocks, features)
         edges = blocks[-1]
-        logits = self._classify(source[edges.sources] + destination[edges.destinations], edge_features)
+        first, linear, second, last = self.classifier
+        if self.edge is None:
+            joint = prelu_of_ends(source, destination, edges.sources, edges.destinations, first.weight)
+        else:
+            ends = source[edges.sources] + destination[edges.destinations]
+            joint = prelu(ends + self.edge(edge_features), first.weight)
+        logits = last(prelu(linear(joint), second.weight))
         return logits, _density(edges, torch.softmax(logits, dim=1)[:, 1])
 
     @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -12,12 +13,13 @@ from torch import Tensor, nn
 
 from hilander.graph.build import InEdges
 from hilander.graph.threads import by_threads
+from hilander.nn.convolution import MeanConvolution
 
 if TYPE_CHECKING:
     from hilander.nn.lander import Lander
 
-_NODES_PER_BLOCK = 1 << 11
-_EDGES_PER_BLOCK = 1 << 11
+_NODES_PER_BLOCK = 1 << 10
+_EDGES_PER_BLOCK = 1 << 9
 
 
 def project_nodes(lander: Lander, edges: InEdges, features: Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -28,17 +30,41 @@ def project_nodes(lander: Lander, edges: InEdges, features: Tensor) -> tuple[NDA
     *first, last = lander.convolutions
     for convolution in first:
         features = convolution(edges, features)
-    weight = torch.cat([lander.source.weight, lander.destination.weight]).T
-    bias = torch.cat([lander.source.bias, lander.destination.bias])
-    half = weight.shape[1] // 2
-    source, destination = (torch.empty((edges.n_destinations, half)) for _ in range(2))
-    start = 0
-    for hidden in last.in_blocks(edges, features, _NODES_PER_BLOCK):
-        rows = slice(start, start + len(hidden))
-        projected = torch.addmm(bias, hidden, weight)
-        source[rows], destination[rows] = projected[:, :half], projected[:, half:]
-        start = rows.stop
-    return source.numpy(), destination.numpy()
+    hidden = (
+        _hidden_means(last, edges, features)
+        if isinstance(last, MeanConvolution)
+        else last(edges, features).numpy().__getitem__
+    )
+    weight = torch.cat([lander.source.weight, lander.destination.weight]).T.numpy()
+    bias = torch.cat([lander.source.bias, lander.destination.bias]).numpy()
+    half = len(bias) // 2
+    source, destination = (np.empty((edges.n_destinations, half), np.float32) for _ in range(2))
+
+    def project(block: slice) -> None:
+        projected = hidden(block) @ weight
+        np.add(projected[:, :half], bias[:half], out=source[block])
+        np.add(projected[:, half:], bias[half:], out=destination[block])
+
+    by_threads(project, len(source), _NODES_PER_BLOCK, multiplies=True)
+    return source, destination
+
+
+def _hidden_means(
+    convolution: MeanConvolution, edges: InEdges, features: Tensor
+) -> Callable[[slice], NDArray[np.float32]]:
+    """Return what makes the output of a mean convolution for a block of nodes."""
+    folded, weights = convolution.folded(features)
+    values, weight, bias = folded.numpy(), weights.T.numpy(), convolution.linear.bias.numpy()
+    of_edges = edges.indptr.numpy(), edges.sources.numpy(), edges.weight.numpy()
+
+    def hidden(block: slice) -> NDArray[np.float32]:
+        inputs = np.empty((block.stop - block.start, len(weight)), np.float32)
+        _gather(values, *of_edges, block.start, inputs)
+        found = inputs @ weight
+        found += bias
+        return np.maximum(found, 0, out=found)
+
+    return hidden
 
 
 def link_edges(
@@ -77,6 +103,23 @@ def link_edges(
 
     by_threads(link, len(linkage), _EDGES_PER_BLOCK, multiplies=True)
     return torch.from_numpy(linkage)
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _gather(features, indptr, sources, weight, first, inputs):
+    """Fill in ``[x_i ; Σ_j ã_ij x_j]`` for the destinations from `first` on."""
+    width = features.shape[1]
+    for row in range(len(inputs)):
+        own, total = inputs[row, :width], inputs[row, width:]
+        of_node = features[first + row]
+        for c in range(width):
+            own[c] = of_node[c]
+        for c in range(width):
+            total[c] = 0
+        for e in range(indptr[first + row], indptr[first + row + 1]):
+            neighbor, w = features[sources[e]], weight[e]
+            for c in range(width):
+                total[c] += w * neighbor[c]
 
 
 @njit(cache=True, fastmath=True, nogil=True)
