@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from hilander.graph.row_sums import add_rows
 from hilander.graph.threads import by_threads
 from hilander.paged_arrays import empty_array, let_go
 
@@ -97,8 +98,8 @@ def sum_over_clusters(
         rows = slice(start, start + _ROWS_PER_WINDOW)
         window = moved[: len(members[rows])]
         _move(before, starts, mates, weights, start, start, window)
-        _add_rows(embeddings[rows], members[rows], sums[0])
-        _add_rows(window, members[rows], sums[1])
+        add_rows(embeddings[rows], members[rows], sums[0])
+        add_rows(window, members[rows], sums[1])
         let_go(embeddings)
     return sums[0], sums[1]
 
@@ -121,14 +122,6 @@ def _move(
         let_go(moved)
 
     by_threads(move, len(moved), _ROWS_PER_BLOCK)
-
-
-def _add_rows(features: NDArray[np.float32], members: NDArray[np.int64], sums: NDArray[np.float32]) -> None:
-    """Add rows to the sums of their clusters, one after the other."""
-    width = features.shape[1]
-    by_threads(
-        lambda columns: _add_columns(features, members, columns.start, columns.stop, sums), width, -(-width // 2)
-    )
 
 
 def _ties(
@@ -180,11 +173,3 @@ def _move_block(before, own, starts, mates, weights, moved):
         scale = np.float32(1) / max(np.sqrt(square), np.float32(1e-12))
         for c in range(d):
             features[c] *= scale
-
-
-@njit(cache=True, nogil=True)
-def _add_columns(features, members, first, last, sums):
-    for row in range(len(features)):
-        total, own = sums[members[row], first:last], features[row, first:last]
-        for c in range(last - first):
-            total[c] += own[c]
