@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-_LARGEST_IN_MEMORY = 1 << 29  # bytes
+_LARGEST_IN_MEMORY = 1 << 28  # bytes
 
 
 class _Pages(mmap.mmap):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hilander.graph.exact_search import compare_with_all, keep_nearest
 from hilander.graph.threads import by_threads
-from hilander.paged_arrays import let_go
+from hilander.paged_arrays import empty_array, let_go
 
 logger = logging.getLogger(__name__)
 
@@ -160,13 +160,13 @@ def join_lists(
     similarities : ndarray of shape (n, k), float32
     """
     n = len(embeddings)
-    neighbors = np.empty((n, k), np.int64)
-    similarities = np.empty((n, k), np.float32)
+    neighbors, similarities = empty_array((n, k), np.int64), empty_array((n, k))
 
     def answer(block: slice) -> None:
         rows = lists.rows[block]
         neighbors[rows], similarities[rows] = _answer(embeddings, k, lists, rows)
-        let_go(embeddings)
+        for array in (embeddings, neighbors, similarities):
+            let_go(array)
 
     by_threads(answer, n, ROWS_PER_BLOCK, multiplies=True, desc="neighbors", show_progress=show_progress)
     return neighbors, similarities

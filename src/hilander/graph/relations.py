@@ -94,6 +94,14 @@ def relational_features(
     return features
 
 
+def in_degrees(neighbors: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many lists of 20 hold each of n nodes, from the lists (n, k)."""
+    counts = np.zeros(len(neighbors), np.int64)
+    _count(neighbors[:, :N_CANDIDATES], counts)
+    let_go(neighbors)
+    return counts
+
+
 class Relations:
     """Makes `relational_features` range by range, so that those of all edges need not be held at once.
 
@@ -112,11 +120,12 @@ class Relations:
     ) -> None:
         n = len(embeddings)
         if in_degree is None:
-            in_degree = np.bincount(neighbors[:, :N_CANDIDATES].ravel(), minlength=n)
+            in_degree = in_degrees(neighbors)
         self._embeddings, self._neighbors, self._similarities = embeddings, neighbors, similarities
         per_node = [similarities[:, :size].mean(axis=1) for size in _LOCAL_SIZES]
         per_node += [np.log1p(in_degree), 1 / (similarities.std(axis=1) + 1e-3)]
         self._per_node = np.stack(per_node, axis=1, dtype=np.float32)
+        let_go(similarities)
         self._weight = (1 / np.log(2.0 + in_degree)).astype(np.float32)
         self._row_of = np.zeros(n, np.int32)  # where the smoothed embeddings of a node of the range at hand stand
         self._smoothed = np.empty((0, 0, 0), np.float32)
@@ -161,7 +170,8 @@ class Relations:
         by_threads(describe, len(edges), _EDGES_PER_BLOCK)
         self._n_written += 1
         if self._n_written % _RANGES_RESIDENT == 0:  # what the next range looks at is mostly there already
-            let_go(self._embeddings)
+            for array in (self._embeddings, self._neighbors, self._similarities):
+                let_go(array)
 
     def _new_positions(self) -> NDArray[np.int32]:
         n, k = self._neighbors.shape
@@ -173,6 +183,13 @@ class Relations:
             shape = n_nodes + n_nodes // 4, len(_SMOOTHING_SIZES), self._embeddings.shape[1]
             self._smoothed = np.empty(shape, np.float32)
         return self._smoothed[:n_nodes]
+
+
+@njit(cache=True, nogil=True)
+def _count(neighbors, counts):
+    for row in neighbors:
+        for node in row:
+            counts[node] += 1
 
 
 @njit(cache=True, fastmath=True, nogil=True, error_model="numpy")

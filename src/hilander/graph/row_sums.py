@@ -21,7 +21,9 @@ def add_rows(features: NDArray[np.float32], members: NDArray[np.int64], sums: ND
         Changed in place.
     """
     width = features.shape[1]
-    by_threads(lambda columns: _add_columns(features, members, columns.start, columns.stop, sums), width, -(-width // 2))
+    by_threads(
+        lambda columns: _add_columns(features, members, columns.start, columns.stop, sums), width, -(-width // 2)
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -30,4 +32,3 @@ def _add_columns(features, members, first, last, sums):
         total, own = sums[members[row], first:last], features[row, first:last]
         for c in range(last - first):
             total[c] += own[c]
-
