@@ -36,11 +36,11 @@ class Evidence:
         """Return the evidence on clusters of these clusters, of which ``cluster_of[c]`` holds the c-th."""
         n = int(cluster_of.max()) + 1
         low, high = np.divmod(self.pairs, len(self.sizes))
-        within = np.bincount(cluster_of, self.within, n)
+        within = np.bincount(cluster_of, self.within, n).astype(np.float64)
         keys, rows = _apart(cluster_of[low], cluster_of[high], self.total, n, within)
-        values = self.total[rows], self.count[rows], self.largest[rows]
+        pairs, (total, count, largest) = _summed(keys, self.total[rows], self.count[rows], self.largest[rows])
         sizes = np.bincount(cluster_of, self.sizes, n).astype(np.int64)
-        return Evidence(*_summed(keys, *values), within, sizes)
+        return Evidence(pairs, total, count, largest, within, sizes)
 
 
 def gather_evidence(edges: NDArray[np.int64], linkage: NDArray[np.float32], members: NDArray[np.int64]) -> Evidence:
@@ -58,18 +58,19 @@ def gather_evidence(edges: NDArray[np.int64], linkage: NDArray[np.float32], memb
     within = np.zeros(len(sizes))
     keys, rows = _apart(members[edges[:, 0]], members[edges[:, 1]], linkage, len(sizes), within)
     between = linkage[rows].astype(np.float64)
-    return Evidence(*_summed(keys, between, np.ones(len(rows)), between), within, sizes)
+    pairs, (total, count, largest) = _summed(keys, between, np.ones(len(rows)), between)
+    return Evidence(pairs, total, count, largest, within, sizes)
 
 
 def _summed(
     keys: NDArray[np.int64], total: NDArray[np.float64], count: NDArray[np.float64], largest: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
     order = np.argsort(keys)
     keys = keys[order]
     first = np.flatnonzero(np.diff(keys, prepend=-1))
     sums = [np.zeros(len(first)) for _ in range(3)]
-    _add_up(keys, order, total, count, largest, *sums)
-    return keys[first], *sums
+    _add_up(keys, order, total, count, largest, sums[0], sums[1], sums[2])
+    return keys[first], sums
 
 
 @njit(cache=True)

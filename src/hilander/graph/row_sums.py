@@ -20,10 +20,12 @@ def add_rows(features: NDArray[np.float32], members: NDArray[np.int64], sums: ND
     sums : ndarray of shape (C, d), float32
         Changed in place.
     """
+
+    def add(columns: slice) -> None:
+        _add_columns(features, members, columns.start, columns.stop, sums)
+
     width = features.shape[1]
-    by_threads(
-        lambda columns: _add_columns(features, members, columns.start, columns.stop, sums), width, -(-width // 2)
-    )
+    by_threads(add, width, -(-width // 2))  # two threads may not write the same row, so they part the columns
 
 
 @njit(cache=True, nogil=True)

@@ -93,11 +93,10 @@ def _merge_parallel(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Add up the linkage of pairs that have become one, and drop those that no longer count; the result is sorted."""
     n = len(merged_into)
-    kept, changed = _relabel(pairs, totals, merged_into, active)
-    low, high, of_changed = changed
-    keys = low * n + high
+    (low, high, of_kept), (low_changed, high_changed, of_changed) = _relabel(pairs, totals, merged_into, active)
+    keys = low_changed * n + high_changed
     order = np.argsort(keys)
-    return _merge_sorted(*kept, keys[order], of_changed[order], n)
+    return _merge_sorted(low, high, of_kept, keys[order], of_changed[order], n)
 
 
 def sum_by_key(keys: NDArray[np.int64], *values: NDArray[Any]) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:

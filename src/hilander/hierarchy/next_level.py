@@ -83,4 +83,5 @@ def mean_features(embeddings: NDArray[np.float32], members: NDArray[np.int64], n
     """Return the mean embedding of each node's items, (n_nodes, d) float32."""
     sums, sizes = np.zeros((n_nodes, embeddings.shape[1]), np.float32), np.bincount(members, minlength=n_nodes)
     add_rows(embeddings, members, sums)
-    return sums * (1 / sizes.astype(np.float32))[:, None]
+    sums /= sizes[:, None]
+    return sums

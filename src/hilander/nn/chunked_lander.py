@@ -169,7 +169,7 @@ def update_edges(
         n and s of `MessageRound`.
     """
     norm = cast(nn.LayerNorm, message_round.update[0])
-    update, finish = _Perceptron(message_round.update[1:], norm), _readout(readout)
+    update, finish = _Perceptron(cast(nn.Sequential, message_round.update[1:]), norm), _readout(readout)
     of_nodes = nodes.numpy(), strength.numpy(), np.float32(norm.eps)
 
     @torch.inference_mode()
@@ -185,7 +185,7 @@ class _Perceptron:
     """Two layers of a network without the last bias, after the scale and shift of a LayerNorm where there is one."""
 
     def __init__(self, layers: nn.Sequential, norm: nn.LayerNorm | None = None) -> None:
-        first, last = (cast(nn.Linear, layer) for layer in layers if isinstance(layer, nn.Linear))
+        first, last = (layer for layer in layers if isinstance(layer, nn.Linear))
         weight, bias = first.weight.detach(), first.bias.detach()
         if norm is not None:  # both are linear, so they are one
             bias = bias + weight @ norm.bias.detach()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -90,18 +91,32 @@ class Lander(nn.Module):
         """
         source, destination = self._project(blocks, features)
         edges = blocks[-1]
-        first, linear, second, last = self.classifier
+        first_slope, linear, second_slope, last = (cast(nn.Linear, layer) for layer in self.classifier)
         if self.edge is None:
-            joint = prelu_of_ends(source, destination, edges.sources, edges.destinations, first.weight)
+            joint = prelu_of_ends(source, destination, edges.sources, edges.destinations, first_slope.weight)
         else:
             ends = source[edges.sources] + destination[edges.destinations]
-            joint = prelu(ends + self.edge(edge_features), first.weight)
-        logits = last(prelu(linear(joint), second.weight))
+            joint = prelu(ends + self.edge(edge_features), first_slope.weight)
+        logits = last(prelu(linear(joint), second_slope.weight))
         return logits, _density(edges, torch.softmax(logits, dim=1)[:, 1])
 
     @torch.no_grad()
-    def predict(self, edges: InEdges, features: Tensor, edge_features: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def predict(
+        self,
+        edges: InEdges,
+        features: Tensor,
+        edge_features: Tensor | None = None,
+        *,
+        show_progress: bool = False,
+    ) -> tuple[Tensor, Tensor]:
         """Predict for a whole graph, in chunks of edges so that memory stays bounded.
+
+        Parameters
+        ----------
+        edges, features, edge_features
+            As in `forward`, of one graph.
+        show_progress : bool
+            On the CPU.
 
         Returns
         -------
@@ -111,7 +126,8 @@ class Lander(nn.Module):
         """
         training, _ = self.training, self.eval()
         if features.device.type == "cpu":
-            linkage = link_edges(self, edges, *project_nodes(self, edges, features), edge_features)
+            projected = project_nodes(self, edges, features)
+            linkage = link_edges(self, edges, *projected, edge_features, show_progress=show_progress)
         else:
             linkage = self._link_in_chunks(edges, features, edge_features)
         self.train(training)

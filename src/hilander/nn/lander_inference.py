@@ -73,6 +73,8 @@ def link_edges(
     source: NDArray[np.float32],
     destination: NDArray[np.float32],
     edge_features: Tensor | None = None,
+    *,
+    show_progress: bool = False,
 ) -> Tensor:
     """Return the linkage (m,) of all edges from the projections of their ends.
 
@@ -85,6 +87,7 @@ def link_edges(
     source, destination : ndarray of shape (n, half), float32
         From `project_nodes`.
     edge_features : Tensor of shape (m, n_edge_features), float32, optional
+    show_progress : bool
     """
     first_slope, linear, second_slope, last = (cast(nn.Linear, layer) for layer in lander.classifier)
     weight = linear.weight.numpy().T
@@ -101,7 +104,9 @@ def link_edges(
         _join(sources[block], destinations[block], source, destination, further, slopes[0], joint)
         _read_out(joint @ weight, linear.bias.numpy(), slopes[1], difference, offset, linkage[block])
 
-    by_threads(link, len(linkage), _EDGES_PER_BLOCK, multiplies=True)
+    by_threads(
+        link, len(linkage), _EDGES_PER_BLOCK, multiplies=True, desc="linkage", unit="edge", show_progress=show_progress
+    )
     return torch.from_numpy(linkage)
 
 

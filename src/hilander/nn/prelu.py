@@ -6,6 +6,7 @@ sums run over rows in their order whatever the number of threads, which part the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class _PRelu(torch.autograd.Function):
         ctx.save_for_backward(x, slope)
         values, slopes = _array(x), _array(slope)
         out = np.empty_like(values)
-        _by_columns(lambda columns: _activate(values, slopes, *columns, out), values.shape[1])
+        _by_columns(lambda first, last: _activate(values, slopes, first, last, out), len(slopes))
         return torch.from_numpy(out)
 
     @staticmethod
@@ -60,10 +61,14 @@ class _PReluOfEnds(torch.autograd.Function):
     def forward(
         ctx: Any, source: Tensor, destination: Tensor, sources: Tensor, destinations: Tensor, slope: Tensor
     ) -> Tensor:
-        ends = _array(source), _array(destination), _array(sources), _array(destinations)
-        slopes = _array(slope)
-        joint, out = (np.empty((len(sources), len(slopes)), ends[0].dtype) for _ in range(2))
-        _by_columns(lambda columns: _join(*ends, slopes, *columns, joint, out), len(slopes))
+        at_sources, at_destinations, slopes = _array(source), _array(destination), _array(slope)
+        rows = _array(sources), _array(destinations)
+        joint, out = (np.empty((len(sources), len(slopes)), slopes.dtype) for _ in range(2))
+
+        def join(first: int, last: int) -> None:
+            _join(at_sources, at_destinations, rows[0], rows[1], slopes, first, last, joint, out)
+
+        _by_columns(join, len(slopes))
         ctx.save_for_backward(torch.from_numpy(joint), sources, destinations, slope)
         ctx.n_ends = len(source), len(destination)
         return torch.from_numpy(out)
@@ -74,19 +79,27 @@ class _PReluOfEnds(torch.autograd.Function):
         joint, sources, destinations, slopes = (_array(saved) for saved in ctx.saved_tensors)
         of_joint, of_slope = _gradients(joint, slopes, _array(gradient))
         gradients = of_joint.numpy()
-        of_ends = [np.zeros((n, len(slopes)), gradients.dtype) for n in ctx.n_ends]
-        _by_columns(lambda columns: _add_to_ends(gradients, sources, destinations, *columns, *of_ends), len(slopes))
-        return torch.from_numpy(of_ends[0]), torch.from_numpy(of_ends[1]), None, None, of_slope
+        of_source, of_destination = (np.zeros((n, len(slopes)), gradients.dtype) for n in ctx.n_ends)
+
+        def add(first: int, last: int) -> None:
+            _add_to_ends(gradients, sources, destinations, first, last, of_source, of_destination)
+
+        _by_columns(add, len(slopes))
+        return torch.from_numpy(of_source), torch.from_numpy(of_destination), None, None, of_slope
 
 
 def _gradients(values: NDArray, slopes: NDArray, gradient: NDArray) -> tuple[Tensor, Tensor]:
     of_values, of_slopes = np.empty_like(values), np.zeros_like(slopes)
-    _by_columns(lambda columns: _pass_back(values, slopes, gradient, *columns, of_values, of_slopes), len(slopes))
+
+    def pass_back(first: int, last: int) -> None:
+        _pass_back(values, slopes, gradient, first, last, of_values, of_slopes)
+
+    _by_columns(pass_back, len(slopes))
     return torch.from_numpy(of_values), torch.from_numpy(of_slopes)
 
 
-def _by_columns(work: Any, n_columns: int) -> None:
-    by_threads(lambda columns: work((columns.start, columns.stop)), n_columns, _COLUMNS_PER_BLOCK)
+def _by_columns(work: Callable[[int, int], None], n_columns: int) -> None:
+    by_threads(lambda columns: work(columns.start, columns.stop), n_columns, _COLUMNS_PER_BLOCK)
 
 
 def _array(tensor: Tensor) -> NDArray:
