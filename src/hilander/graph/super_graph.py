@@ -9,8 +9,8 @@ from hilander.graph.cluster_features import sum_over_clusters
 from hilander.graph.evidence import Evidence, gather_evidence
 from hilander.graph.knn import nearest_neighbors
 from hilander.graph.pairs import sorted_pairs, undirected_edges
-from hilander.graph.relational_graph import RelationalGraph, assemble, look_up
-from hilander.graph.relations import N_CONTEXT, relational_features
+from hilander.graph.relational_graph import EDGE_FEATURES, N_RELATIONS, RelationalGraph, assemble, look_up
+from hilander.graph.relations import FEATURE_NAMES, N_CONTEXT, Relations
 
 _N_CANDIDATES = 10  # nearest clusters, by either feature, that become edges
 _LEAST_EVIDENCE = 0.02  # linkage per item of the smaller cluster that makes an edge
@@ -80,12 +80,17 @@ def graph_of_clusters(
     columns = [total / n_pairs, count / n_pairs, largest]
     for per_node in (np.log(sizes), cohesion):
         columns += [np.minimum(per_node[i], per_node[j]), np.maximum(per_node[i], per_node[j])]
-    features = [
-        relational_features(identity, *nearest[0], found),
-        relational_features(cluster, *nearest[1], found),
-        np.stack(columns, axis=1).astype(np.float32),
-    ]
-    return assemble(found, np.concatenate(features, axis=1).__getitem__, sizes)
+    known = np.stack(columns, axis=1).astype(np.float32)
+    by_identity, by_cluster = (Relations(*of) for of in ((identity, *nearest[0]), (cluster, *nearest[1])))
+
+    def describe(rows: slice) -> NDArray[np.float32]:
+        features = np.empty((len(found[rows]), len(EDGE_FEATURES)), np.float32)
+        by_identity.write(found[rows], features)
+        by_cluster.write(found[rows], features, len(FEATURE_NAMES))
+        features[:, N_RELATIONS:] = known[rows]
+        return features
+
+    return assemble(found, describe, sizes)
 
 
 def _unit_rows(features: NDArray[np.float32]) -> NDArray[np.float32]:
