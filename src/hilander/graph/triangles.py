@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hilander.paged_arrays import empty_array, let_go
+from hilander.paged_arrays import let_go
 
 _EDGES_PER_RANGE = 1 << 20  # after which pages that lie in a file are let go
 
@@ -52,16 +52,12 @@ def sum_over_triangles(values: NDArray[np.float32], edges: NDArray[np.int64], n_
     ndarray of shape (m, c), float32
     """
     starts = np.searchsorted(edges[:, 0], np.arange(n_nodes + 1))
-    sums = empty_array(values.shape)
-    for start in range(0, len(sums), _EDGES_PER_RANGE):
-        sums[start : start + _EDGES_PER_RANGE] = 0
-        let_go(sums)
+    sums = np.zeros_like(values)
     edge_at = np.full(n_nodes, -1, np.int32)
     bounds = np.searchsorted(starts, np.arange(0, len(edges) + _EDGES_PER_RANGE, _EDGES_PER_RANGE))
     for first, last in pairwise(np.minimum(bounds, n_nodes).tolist()):
         _sum_over_triangles(values, edges, starts, first, last, edge_at, sums)
-        for array in (values, edges, sums):
-            let_go(array)
+        let_go(edges)
     return sums
 
 

@@ -19,7 +19,7 @@ from hilander.nn.edge_kernels import add_states, add_update, normalize_inputs, r
 from hilander.nn.edge_states import EdgeStates
 from hilander.nn.relational_lander import LARGEST_INPUT, MessageRound, RelationalLander
 from hilander.nn.scatter import sum_at_ends
-from hilander.paged_arrays import empty_array, let_go
+from hilander.paged_arrays import let_go
 
 _EDGES_PER_WINDOW = 1 << 16
 _EDGES_IN_CACHE = 1 << 11  # of a window, that one thread works on: (edges, 92) float32 in .75 MB
@@ -105,13 +105,13 @@ def _advance(
     """Bring states and linkage one round further, in place; yields how many edges have got there, window by window."""
     hidden, n_channels = message_round.to_channels.in_features, 1 + message_round.to_channels.out_features
     sums = torch.zeros((len(degrees), 2 * hidden + 1))
-    channels = empty_array((len(edges), n_channels))
-    windows = [slice(start, start + _EDGES_PER_WINDOW) for start in range(0, len(edges), _EDGES_PER_WINDOW)]
+    m = len(edges)
+    channels = np.empty((m, n_channels), np.float32)
+    windows = [slice(start, min(start + _EDGES_PER_WINDOW, m)) for start in range(0, m, _EDGES_PER_WINDOW)]
     for rows in windows:
-        window = states.window(rows)
+        window = states.window(rows, changes=False)
         add_to_nodes(window, linkage[rows], edges[rows], sums)
         fill_channels(message_round, window, linkage[rows], torch.from_numpy(channels[rows]))
-        let_go(channels)
     nodes = message_round.nodes(sums, degrees)
     del sums
     strength = sum_at_ends(torch.from_numpy(channels), torch.from_numpy(edges), len(degrees))
@@ -119,8 +119,7 @@ def _advance(
     for rows in windows:
         of_edges = edges[rows], torch.from_numpy(channels[rows]), torch.from_numpy(paths[rows])
         update_edges(message_round, readout, states.window(rows), linkage[rows], *of_edges, nodes, strength)
-        for values in (channels, paths, edges):
-            let_go(values)
+        let_go(edges)
         yield len(of_edges[0])
 
 
