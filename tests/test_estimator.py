@@ -8,6 +8,7 @@ from hilander import HiLander, train_lander
 from hilander.config import PublishedParams, RelationalParams
 from hilander.metrics import score
 from hilander.models.published import PublishedModel
+from hilander.models.similarity import SimilarityModel
 
 QUICK = PublishedParams(hidden_features=32, epochs=10, learning_rate=0.01)
 
@@ -171,3 +172,13 @@ def test_the_relational_model_takes_any_width(relational):
 def test_another_width_than_the_model_says_both(published):
     with pytest.raises(ValueError, match=r"\(n, 16\) to match the model; got \(144, 8\)"):
         HiLander(published).fit(blobs(d=8)[0])
+
+
+@pytest.mark.parametrize("variant", ["hilander", "similarity"])
+def test_progress_tells_of_neighbours_linkage_and_levels(variant, capsys):
+    embeddings = np.random.default_rng(0).normal(size=(200, 8))
+    HiLander(None if variant == "hilander" else SimilarityModel(), show_progress=True).fit(embeddings)
+    shown = capsys.readouterr().err
+    assert "neighbors" in shown
+    assert "levels" in shown
+    assert ("linkage" in shown) == (variant == "hilander")

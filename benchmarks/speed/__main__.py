@@ -99,7 +99,8 @@ published implementation: faiss's flat search (beside ours, timed on 4,096 queri
 DGL's message passing on batches of 4,096 nodes with all that is two steps away, projections of every edge, decode and
 next level in Python (`benchmarks/speed/naive.py`). Where both compute the same, the run fails unless they agree. End to
 end they do not: ours is the default variant, with two searches for 40 neighbours and 65 features of every edge. Peak
-memory is all that the process held, imported libraries and compiled code included: of ours they are 0.6 GB.
+memory is all that the process held, imported libraries and compiled code included: of ours they are 0.6 GB, which is
+why ours cannot fall to an eighth of the naive one's at 100k.
 
 | what | measured | aim |
 |---|---|---|
@@ -107,16 +108,27 @@ memory is all that the process held, imported libraries and compiled code includ
 
 Recall is judged on 1,000 rows against the exact search. How much of all pairs has to be compared depends on the data:
 where classes are few and far between and neighbours beyond them are chance, a recall of .9975 needs most pairs, and the
-search compares all of them (`hilander.graph.knn`). The largest draws were clustered while other processes used the same
-two cores, which lengthens wall and CPU time. All figures are in [results/speed.json](results/speed.json).
+search compares all of them (`hilander.graph.knn`). All figures are in [results/speed.json](results/speed.json).
 
 ## Where the time goes
 
-Beside the two searches, the network on its 3.5 million edges takes most of it. What brought the whole down: rows in an
-order of their place in space (`graph/spatial_order.py`), so that neighbours are met in the cache; one compiled pass for
-all features of an edge (`graph/relations.py`), made chunk by chunk and used at once; triangles summed over as they are
-found instead of listed (`graph/triangles.py`); and the layers of the network over chunks that stay in the cache
-(`nn/chunked_lander.py`). Edge states beyond 1 GB lie in a temporary file (`nn/edge_states.py`).
+At 100,000 rows about two fifths go into nearest neighbours (two searches over all rows, and two on each level of
+clusters), a quarter into the network on 3.5 million edges, a tenth into their features; then come triangles, cluster
+features and average linkage. A third of the whole are matrix products, at the speed that the processor has for them:
+only fewer of them would help.
+
+What brought it down: rows in an order of their place in space (`graph/spatial_order.py`), so that neighbours are met in
+the cache; one compiled pass for all features of an edge (`graph/relations.py`), made chunk by chunk and used at once;
+triangles summed over as they are found instead of listed (`graph/triangles.py`); the network over blocks that stay in
+the cache, in kernels that the compiler vectorises (`nn/chunked_lander.py`, `nn/edge_kernels.py`); each row's own list
+searched first (`graph/inverted_lists.py`); and sums over links kept from level to level (`graph/evidence.py`). What is
+large lies in temporary files and is resident only where it is at work (`paged_arrays.py`).
+
+The published network's forward pass is three matrix products, which make up three quarters of its time: nodes to hidden
+features, these to W_s and W_d, and the classifier's 256 × 256 on every edge, more than half of them. Equal halves of
+the input are folded into one (`nn/convolution.py`), projections are per node, the last layer is one row. The naive full
+graph does 3.2 times this arithmetic; what ours gains beyond that are memory traffic and a faster product. So nine times
+is out of reach in single precision at equal outputs.
 
 Measured on {date} at commit {commit} on {machine}, by `make bench-speed`.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import resource
 import subprocess
@@ -34,6 +35,15 @@ def cpu_seconds(action: Callable[[], Any], repeats: int = 1) -> float:
 def peak_memory() -> float:
     """Most bytes that this process has held resident so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+
+
+def apart(action: Callable[..., None], *arguments: Any) -> None:
+    """Do something in a process of its own, so that what it holds does not count as ours."""
+    process = multiprocessing.get_context("spawn").Process(target=action, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise RuntimeError(f"{action.__name__} failed")
 
 
 def recall(found: NDArray[np.int64], true: NDArray[np.int64]) -> float:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.record import RESULTS
 from benchmarks.speed import naive
 from benchmarks.speed.draw import draw
-from benchmarks.speed.measuring import WORK, cpu_seconds, peak_memory, recall
+from benchmarks.speed.measuring import WORK, apart, cpu_seconds, peak_memory, recall
 from hilander import HiLander, train_lander
 from hilander.atomic_write import atomic_file
 from hilander.config import PublishedParams, RelationalParams
@@ -185,8 +185,7 @@ def drawn(n: int) -> Path:
     """File of a draw of `n` rows, made at the first call."""
     path = WORK / f"draw_{n}.npy"
     if not path.exists():
-        with atomic_file(path) as temporary, temporary.open("wb") as file:
-            np.save(file, draw(n, seed=n)[0])
+        apart(_draw, n, path)
     return path
 
 
@@ -194,6 +193,15 @@ def model_folder(variant: str) -> Path:
     """Folder of a model of that variant, trained on a draw of its own at the first call."""
     folder = WORK / f"model_{variant}"
     if not folder.exists():
-        params = PublishedParams(epochs=20) if variant == "published" else RelationalParams()
-        train_lander(*draw(_TRAINING_ROWS, seed=1), variant=variant, params=params).save(folder)
+        apart(_train, variant, folder)
     return folder
+
+
+def _draw(n: int, path: Path) -> None:
+    with atomic_file(path) as temporary, temporary.open("wb") as file:
+        np.save(file, draw(n, seed=n)[0])
+
+
+def _train(variant: str, folder: Path) -> None:
+    params = PublishedParams(epochs=20) if variant == "published" else RelationalParams()
+    train_lander(*draw(_TRAINING_ROWS, seed=1), variant=variant, params=params).save(folder)

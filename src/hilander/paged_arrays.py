@@ -10,11 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-_LARGEST_IN_MEMORY = 1 << 29  # bytes
+_LARGEST_IN_MEMORY = 1 << 28  # bytes
 
 
 class _Pages(mmap.mmap):
     """A map of our own, which a file stands behind."""
+
+
+def fits_memory(n_bytes: int) -> bool:
+    """Return whether an array of so many bytes had better lie in memory than in a file."""
+    return n_bytes <= _LARGEST_IN_MEMORY
 
 
 def empty_array(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
@@ -23,7 +28,7 @@ def empty_array(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArra
     What was written stays in the file, and is read from there or from the system's cache when it is looked at again.
     """
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    if n_bytes <= _LARGEST_IN_MEMORY:
+    if fits_memory(n_bytes):
         return np.empty(shape, dtype)
     with tempfile.TemporaryFile() as file:  # has no name, so nothing is left behind however the process ends
         file.truncate(n_bytes)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hilander.graph.cluster_features import cluster_feature_steps, cluster_features
+from hilander.graph.cluster_features import cluster_feature_steps, cluster_features, sum_over_clusters
 
 
 def test_cluster_features_are_soft_means():
@@ -29,3 +29,17 @@ def test_each_step_is_a_product_with_the_symmetric_matrix_of_linkages(d):
         expected /= np.linalg.norm(expected, axis=1, keepdims=True)
         np.testing.assert_allclose(step, expected, atol=1e-5)
     np.testing.assert_array_equal(cluster_features(embeddings, edges, linkage), steps[-1])
+
+
+def test_sums_over_clusters_equal_those_of_all_features(monkeypatch):
+    monkeypatch.setattr("hilander.graph.cluster_features._ROWS_PER_WINDOW", 7)
+    rng = np.random.default_rng(3)
+    embeddings = rng.normal(size=(40, 6)).astype(np.float32)
+    edges = np.array([[i, j] for i in range(40) for j in range(i + 1, 40) if rng.random() < 0.2])
+    linkage = rng.random(len(edges)).astype(np.float32)
+    members = rng.permutation(np.arange(40) % 9)
+    identity, cluster = sum_over_clusters(embeddings, edges, linkage, members)
+    features = cluster_features(embeddings, edges, linkage)
+    for number in range(9):
+        np.testing.assert_allclose(identity[number], embeddings[members == number].sum(axis=0), atol=1e-5)
+        np.testing.assert_allclose(cluster[number], features[members == number].sum(axis=0), atol=1e-5)

@@ -6,7 +6,7 @@ import torch
 from hilander import paged_arrays
 from hilander.graph.knn import nearest_neighbors
 from hilander.graph.relational_graph import EDGE_FEATURES, first_graph
-from hilander.nn import chunked_lander, edge_states
+from hilander.nn import chunked_lander
 from hilander.nn.chunked_lander import link_in_chunks
 from hilander.nn.relational_lander import RelationalLander
 
@@ -39,7 +39,6 @@ def test_equals_the_whole_forward(graph, network, monkeypatch, rows, in_file):
     monkeypatch.setattr(chunked_lander, "_EDGES_PER_WINDOW", 300)
     if in_file:
         monkeypatch.setattr(paged_arrays, "_LARGEST_IN_MEMORY", 0)
-        monkeypatch.setattr(edge_states, "_BYTES_RESIDENT", 1)
     chunks = (graph.features[start : start + rows] for start in range(0, len(graph.edges), rows))
     linkage, found = link_in_chunks(network, chunks, graph.edges, graph.degrees)
     np.testing.assert_allclose(linkage, logits[-1].sigmoid(), atol=1e-5)

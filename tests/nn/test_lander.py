@@ -104,3 +104,25 @@ def test_unknown_convolution_is_named():
     with pytest.raises(ValueError, match="mean, attention; got 'sum'"):
         Lander(4, convolution="sum")
     assert isinstance(Lander(4, 8), nn.Module)
+
+
+@pytest.mark.parametrize("n_convolutions", [1, 2])
+def test_equal_halves_are_folded_without_another_result(n_convolutions, monkeypatch):
+    torch.manual_seed(0)
+    graph, features = random_graph(n=300)
+    features = torch.cat([features[:, :7], features[:, :7]], dim=1)
+    network = Lander(14, 16, n_convolutions)
+    monkeypatch.setattr("hilander.nn.lander_inference._NODES_PER_BLOCK", 64)
+    monkeypatch.setattr("hilander.nn.lander_inference._EDGES_PER_BLOCK", 64)
+    with torch.no_grad():
+        linkage, density = naive_predict(network, graph, features)
+    for found, expected in zip(network.predict(in_edges(graph), features), (linkage, density), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    folded = network.convolutions[0].folded(features)
+    assert folded[0].shape[1] == 7
+    logits, _ = network([in_edges(graph)] * (n_convolutions + 1), features)
+    gradient = torch.autograd.grad(logits.square().sum(), network.convolutions[0].linear.weight)[0]
+    monkeypatch.setattr(type(network.convolutions[0]), "folded", lambda self, x: (x, self.linear.weight))
+    logits, _ = network([in_edges(graph)] * (n_convolutions + 1), features)
+    expected = torch.autograd.grad(logits.square().sum(), network.convolutions[0].linear.weight)[0]
+    torch.testing.assert_close(gradient, expected, atol=1e-4, rtol=1e-4)

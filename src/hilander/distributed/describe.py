@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from hilander.distributed.edges import EdgeParts
 from hilander.distributed.store import Parts
 from hilander.graph.pairs import N_CANDIDATES
-from hilander.graph.relational_graph import item_features, known_linkage
-from hilander.graph.relations import SMOOTHED_NEIGHBORS, Relations
+from hilander.graph.relational_graph import N_RELATIONS, item_features, known_linkage, write_known
+from hilander.graph.relations import FEATURE_NAMES, SMOOTHED_NEIGHBORS, Relations
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,20 @@ def edge_features(
         edges_before, linkage = np.asarray(before.edges(part)), np.asarray(before.array("linkage").read(part))
 
     def describe(rows: slice) -> NDArray[np.float32]:
-        of_identity = by_identity(rows)
-        of_cluster = of_identity if by_cluster is None else by_cluster(rows)
-        known = (
-            np.zeros((len(of_identity), 2), np.float32)
-            if before is None
-            else known_linkage(edges_before, linkage, edges[rows], int(graph.bounds[-1]))
-        )
-        return item_features(of_identity, of_cluster, known)
+        features = item_features(len(edges[rows]))
+        by_identity(rows, features, 0)
+        if by_cluster is None:
+            features[:, len(FEATURE_NAMES) : N_RELATIONS] = features[:, : len(FEATURE_NAMES)]
+        else:
+            by_cluster(rows, features, len(FEATURE_NAMES))
+        if before is not None:
+            write_known(features, known_linkage(edges_before, linkage, edges[rows], int(graph.bounds[-1])))
+        return features
 
     return describe
 
 
-def _relations(described: Described, edges: NDArray[np.int64]) -> Callable[[slice], NDArray[np.float32]]:
+def _relations(described: Described, edges: NDArray[np.int64]) -> Callable[[slice, NDArray[np.float32], int], None]:
     """Relations of a part's edges: their ends' lists, and of the listed nodes only what enters."""
     ends = np.unique(edges)
     lists, similarities = described.neighbors.take(ends), described.similarities.take(ends)
@@ -96,4 +97,4 @@ def _relations(described: Described, edges: NDArray[np.int64]) -> Callable[[slic
     in_degree[local(counted)] = described.in_degree.take(counted)
     relations = Relations(described.features.take(with_features), local_lists, local_similarities, in_degree)
     local_edges = local(edges)
-    return lambda rows: relations.of(local_edges[rows])
+    return lambda rows, features, column: relations.write(local_edges[rows], features, column)

@@ -8,12 +8,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from hilander.graph.row_sums import add_rows
 from hilander.graph.threads import by_threads
 from hilander.paged_arrays import empty_array, let_go
 
 LEAST_LINKAGE = 0.1  # weaker ties do not enter a cluster feature
 SMOOTHING_STEPS = 2
-_ROWS_PER_BLOCK = 1 << 14
+_ROWS_PER_BLOCK = 1 << 13
+_ROWS_PER_WINDOW = 1 << 16  # whose features are held where only their sums are asked for
 
 
 def cluster_features(
@@ -67,16 +69,59 @@ def move_rows(
     rows : slice
     """
     moved = empty_array(before[rows].shape)
+    _move(before, starts, mates, weights, rows.start, 0, moved)
+    return moved
+
+
+def sum_over_clusters(
+    embeddings: NDArray[np.float32], edges: NDArray[np.int64], linkage: NDArray[np.float32], members: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the sums of the embeddings, and of their `cluster_features`, over the items of each cluster, (C, d).
+
+    The features themselves are not all held at once.
+
+    Parameters
+    ----------
+    embeddings : ndarray of shape (n, d), float32
+    edges, linkage : ndarray of shape (m, 2) and (m,)
+    members : ndarray of shape (n,), int64
+        Cluster of each item, 0..C-1.
+    """
+    n, d = embeddings.shape
+    sums = np.zeros((2, int(members.max()) + 1, d), np.float32)
+    starts, mates, weights = _ties(edges, linkage, n)
+    before = embeddings
+    for _ in range(SMOOTHING_STEPS - 1):
+        before = move_rows(before, starts, mates, weights, slice(0, n))
+    moved = np.empty((min(n, _ROWS_PER_WINDOW), d), np.float32)
+    for start in range(0, n, _ROWS_PER_WINDOW):
+        rows = slice(start, start + _ROWS_PER_WINDOW)
+        window = moved[: len(members[rows])]
+        _move(before, starts, mates, weights, start, start, window)
+        add_rows(embeddings[rows], members[rows], sums[0])
+        add_rows(window, members[rows], sums[1])
+        let_go(embeddings)
+    return sums[0], sums[1]
+
+
+def _move(
+    before: NDArray[np.float32],
+    starts: NDArray[np.int64],
+    mates: NDArray[np.integer],
+    weights: NDArray[np.float32],
+    first_row: int,
+    first_start: int,
+    moved: NDArray[np.float32],
+) -> None:
+    """Fill in `moved` for the rows from `first_row` on, whose ties begin at `starts` from `first_start` on."""
 
     def move(block: slice) -> None:
-        moved[block] = before[rows][block]
-        _gather_mates(before, starts, mates, weights, block.start, block.stop, moved)
-        _normalize(moved[block])
+        own = before[first_row + block.start : first_row + block.stop]
+        _move_block(before, own, starts[first_start + block.start :], mates, weights, moved[block])
         let_go(before)
         let_go(moved)
 
     by_threads(move, len(moved), _ROWS_PER_BLOCK)
-    return moved
 
 
 def _ties(
@@ -111,21 +156,20 @@ def _write_mates(edges, linkage, least, free, mates, weights):
                 free[i] += 1
 
 
-@njit(cache=True, fastmath=True, nogil=True)
-def _gather_mates(before, starts, mates, weights, first, last, moved):
-    for row in range(first, last):
+@njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
+def _move_block(before, own, starts, mates, weights, moved):
+    d = moved.shape[1]
+    for row in range(len(moved)):
+        features = moved[row]
+        for c in range(d):
+            features[c] = own[row, c]
         for t in range(starts[row], starts[row + 1]):
-            j, p = mates[t], weights[t]
-            for c in range(before.shape[1]):
-                moved[row, c] += p * before[j, c]
-
-
-@njit(cache=True, fastmath=True, nogil=True)
-def _normalize(features):
-    for row in features:
+            mate, p = before[mates[t]], weights[t]
+            for c in range(d):
+                features[c] += p * mate[c]
         square = np.float32(0)
-        for c in range(len(row)):
-            square += row[c] * row[c]
+        for c in range(d):
+            square += features[c] * features[c]
         scale = np.float32(1) / max(np.sqrt(square), np.float32(1e-12))
-        for c in range(len(row)):
-            row[c] *= scale
+        for c in range(d):
+            features[c] *= scale

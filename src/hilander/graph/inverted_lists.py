@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hilander.graph.exact_search import compare_with_all, keep_nearest
 from hilander.graph.threads import by_threads
-from hilander.paged_arrays import let_go
+from hilander.paged_arrays import empty_array, let_go
 
 logger = logging.getLogger(__name__)
 
@@ -160,13 +160,13 @@ def join_lists(
     similarities : ndarray of shape (n, k), float32
     """
     n = len(embeddings)
-    neighbors = np.empty((n, k), np.int64)
-    similarities = np.empty((n, k), np.float32)
+    neighbors, similarities = empty_array((n, k), np.int64), empty_array((n, k))
 
     def answer(block: slice) -> None:
         rows = lists.rows[block]
         neighbors[rows], similarities[rows] = _answer(embeddings, k, lists, rows)
-        let_go(embeddings)
+        for array in (embeddings, neighbors, similarities):
+            let_go(array)
 
     by_threads(answer, n, ROWS_PER_BLOCK, multiplies=True, desc="neighbors", show_progress=show_progress)
     return neighbors, similarities
@@ -212,9 +212,11 @@ def answer_rows(
     neighbors = np.full((len(rows), k), -1, np.int64)
     similarities = np.full((len(rows), k), -np.inf, np.float32)
     query, probed = _probes(queries, centroids, margin, noted)
-    order = np.argsort(probed, kind="stable")
+    # Each row's own list comes first: it holds most of what is near, so that little is inserted from those after it.
+    turn = probed + len(centroids) * (probed != noted[query, 0])
+    order = np.argsort(turn, kind="stable")
     query, probed = query[order], probed[order]
-    starts = np.flatnonzero(np.diff(probed, prepend=-1))
+    starts = np.flatnonzero(np.diff(turn[order], prepend=-1))
     for start, end in zip(starts, [*starts[1:], len(probed)], strict=True):
         candidates, vectors = read_list(int(probed[start]))
         step = rows_per_product(len(candidates))

@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from hilander.graph.exact_search import compare_with_all
 from hilander.graph.inverted_lists import build_lists, join_lists
+from hilander.paged_arrays import let_go
 
 METHODS = ("auto", "exact", "ivf")
 EXACT_UP_TO = 15_000  # rows: a second or two; inverted lists are quicker from about 5,000 on, but not exact
+_ROWS_PER_CHUNK = 1 << 17
 WORTHWHILE_SHARE = 0.6  # of all pairs: what the lists leave out has to pay for building them
 
 
@@ -119,7 +121,12 @@ def _join(
     if lists is None:
         return None
     neighbors, similarities = join_lists(embeddings, k, lists, show_progress=show_progress)
-    short = np.flatnonzero(neighbors[:, -1] < 0)  # the lists that they probe hold fewer than k others
-    if len(short):
-        neighbors[short], similarities[short] = compare_with_all(embeddings, k, short)
-    return neighbors, np.clip(similarities, -1.0, 1.0, out=similarities)
+    for start in range(0, len(neighbors), _ROWS_PER_CHUNK):
+        of_rows, chunk = neighbors[start : start + _ROWS_PER_CHUNK], similarities[start : start + _ROWS_PER_CHUNK]
+        short = np.flatnonzero(of_rows[:, -1] < 0)  # the lists that they probe hold fewer than k others
+        if len(short):
+            of_rows[short], chunk[short] = compare_with_all(embeddings, k, start + short)
+        np.clip(chunk, -1.0, 1.0, out=chunk)
+        let_go(neighbors)
+        let_go(similarities)
+    return neighbors, similarities

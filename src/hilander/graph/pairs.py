@@ -7,6 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hilander.graph.threads import by_threads
+from hilander.paged_arrays import empty_array, let_go
 
 N_CANDIDATES = 20  # nearest neighbours that become edges
 _ROWS_PER_BLOCK = 1 << 14  # nodes that one thread works on
@@ -31,14 +32,16 @@ def undirected_edges(*neighbors: NDArray[np.int64], n_candidates: int = N_CANDID
     starts = np.zeros(n_nodes + 1, np.int64)
     for candidates in neighbors:
         _count_pairs(candidates[:, :n_candidates], starts)
+        let_go(candidates)
     np.cumsum(starts, out=starts)
     higher, free = np.empty(starts[-1], np.int32), starts[:-1].copy()
     for candidates in neighbors:
         _sort_by_lower(candidates[:, :n_candidates], free, higher)
+        let_go(candidates)
     counts = np.zeros(len(starts), np.int64)
     by_threads(lambda rows: _sort_unique(rows.start, rows.stop, starts, higher, counts), n_nodes, _ROWS_PER_BLOCK)
     np.cumsum(counts, out=counts)
-    edges = np.empty((counts[-1], 2), np.int64)
+    edges = empty_array((int(counts[-1]), 2), np.int64)
     by_threads(
         lambda rows: _write_pairs(rows.start, rows.stop, starts, higher, counts, edges), n_nodes, _ROWS_PER_BLOCK
     )

@@ -29,6 +29,8 @@ EDGE_FEATURES = (
     "cohesion_max",
 )
 
+N_RELATIONS = 2 * len(FEATURE_NAMES)  # how many of these are relations, by identity and by cluster features
+
 EDGES_PER_CHUNK = 1 << 16  # whose features are made at once, 17 MB: longer arrays cost a page fault per page
 
 Described = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]  # features, neighbours, similarities
@@ -107,8 +109,10 @@ def first_graph(
     relations = Relations(embeddings, neighbors, similarities)
 
     def describe(rows: slice) -> NDArray[np.float32]:
-        identity = relations.of(edges[rows])
-        return item_features(identity, identity, np.zeros((len(identity), 2), np.float32))
+        features = item_features(len(edges[rows]))
+        relations.write(edges[rows], features)
+        features[:, len(FEATURE_NAMES) : N_RELATIONS] = features[:, : len(FEATURE_NAMES)]
+        return features
 
     return assemble(edges, describe, np.ones(len(embeddings), np.int64))
 
@@ -162,8 +166,11 @@ def graph_of_both(
 
     def describe(rows: slice) -> NDArray[np.float32]:
         pairs = edges[rows]
-        known = known_linkage(edges_before, linkage, pairs, n)
-        return item_features(by_identity.of(pairs), by_cluster.of(pairs), known)
+        features = item_features(len(pairs))
+        by_identity.write(pairs, features)
+        by_cluster.write(pairs, features, len(FEATURE_NAMES))
+        write_known(features, known_linkage(edges_before, linkage, pairs, n))
+        return features
 
     return assemble(edges, describe, np.ones(n, np.int64))
 
@@ -221,12 +228,20 @@ def known_linkage(
     return np.stack(look_up(keys, values, wanted), axis=1, dtype=np.float32)
 
 
-def item_features(
-    identity: NDArray[np.float32], cluster: NDArray[np.float32], known: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Fill in what holds of single items: the largest linkage is the only one, log size 0, cohesion 1."""
-    single = np.tile(np.array([0, 0, 1, 1], np.float32), (len(known), 1))
-    return np.concatenate([identity, cluster, known, known[:, :1], single], axis=1)
+def item_features(m: int) -> NDArray[np.float32]:
+    """Return features (m, 65) of pairs of single items of which nothing is known yet but their log size 0, cohesion 1.
+
+    What `EDGE_FEATURES` begins with, up to ``cluster_…``, holds no particular values.
+    """
+    features = np.empty((m, len(EDGE_FEATURES)), np.float32)
+    features[:, N_RELATIONS:] = np.array([0, 0, 0, 0, 0, 1, 1], np.float32)
+    return features
+
+
+def write_known(features: NDArray[np.float32], known: NDArray[np.float32]) -> None:
+    """Fill in what `known_linkage` says (m, 2); of two single items the largest linkage is the only one."""
+    features[:, N_RELATIONS : N_RELATIONS + 2] = known
+    features[:, N_RELATIONS + 2] = known[:, 0]
 
 
 def forgotten(rows: slice) -> NDArray[np.float32]:

@@ -44,13 +44,14 @@ FEATURE_NAMES = (
     "half_smoothed_10_max",
 )
 
-_SHARED_SIZES = (5, 10, 20, 40)
+_SHARED_SIZES = (5, 10, 20, N_CONTEXT)
 _SMOOTHING_SIZES = (4, 10)
 SMOOTHED_NEIGHBORS = max(_SMOOTHING_SIZES)  # whose embeddings are looked at beside those of the ends
-_UNRANKED = 60.0  # rank given to an end that the other one's list of 40 does not hold
+_UNRANKED = 60  # rank given to an end that the other one's list of 40 does not hold
+_LOG_RANKS = np.log(np.arange(1, _UNRANKED + 1)).astype(np.float32)
 _LOCAL_SIZES = (1, 5, 10, N_CONTEXT)
 _EDGES_PER_RANGE = 1 << 15  # bounds the smoothed embeddings that are held: those of the nodes at these edges
-_RANGES_RESIDENT = 16
+_RANGES_RESIDENT = 8
 _NODES_PER_BLOCK = 1 << 9  # that one thread works on
 _EDGES_PER_BLOCK = 1 << 12
 
@@ -88,7 +89,17 @@ def relational_features(
     ndarray of shape (m, 29), float32
         Columns in the order of `FEATURE_NAMES`.
     """
-    return Relations(embeddings, neighbors, similarities, in_degree).of(edges)
+    features = np.empty((len(edges), len(FEATURE_NAMES)), np.float32)
+    Relations(embeddings, neighbors, similarities, in_degree).write(edges, features)
+    return features
+
+
+def in_degrees(neighbors: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many lists of 20 hold each of n nodes, from the lists (n, k)."""
+    counts = np.zeros(len(neighbors), np.int64)
+    _count(neighbors[:, :N_CANDIDATES], counts)
+    let_go(neighbors)
+    return counts
 
 
 class Relations:
@@ -109,26 +120,25 @@ class Relations:
     ) -> None:
         n = len(embeddings)
         if in_degree is None:
-            in_degree = np.bincount(neighbors[:, :N_CANDIDATES].ravel(), minlength=n)
+            in_degree = in_degrees(neighbors)
         self._embeddings, self._neighbors, self._similarities = embeddings, neighbors, similarities
         per_node = [similarities[:, :size].mean(axis=1) for size in _LOCAL_SIZES]
         per_node += [np.log1p(in_degree), 1 / (similarities.std(axis=1) + 1e-3)]
         self._per_node = np.stack(per_node, axis=1, dtype=np.float32)
+        let_go(similarities)
         self._weight = (1 / np.log(2.0 + in_degree)).astype(np.float32)
         self._row_of = np.zeros(n, np.int32)  # where the smoothed embeddings of a node of the range at hand stand
         self._smoothed = np.empty((0, 0, 0), np.float32)
         self._n_written = 0
         self._free_positions: list[NDArray[np.int32]] = []  # of threads that are done
 
-    def of(self, edges: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the features (m, 29) of some edges, sorted by their first node."""
-        features = np.empty((len(edges), len(FEATURE_NAMES)), np.float32)
+    def write(self, edges: NDArray[np.int64], features: NDArray[np.float32], column: int = 0) -> None:
+        """Fill in the 29 features of some edges, sorted by their first node, from some column of `features` on."""
         for start in range(0, len(edges), _EDGES_PER_RANGE):
             rows = slice(start, start + _EDGES_PER_RANGE)
-            self._write(edges[rows], features[rows])
-        return features
+            self._write(edges[rows], features[rows], column)
 
-    def _write(self, edges: NDArray[np.int64], features: NDArray[np.float32]) -> None:
+    def _write(self, edges: NDArray[np.int64], features: NDArray[np.float32], column: int) -> None:
         touched = np.zeros(len(self._row_of), np.bool_)
         touched[edges] = True
         nodes = np.flatnonzero(touched)
@@ -150,8 +160,9 @@ class Relations:
                 self._weight,
                 smoothed,
                 self._row_of,
-                np.array(_SHARED_SIZES),
+                _LOG_RANKS,
                 features[block],
+                column,
             )
             self._free_positions.append(positions)
 
@@ -159,7 +170,8 @@ class Relations:
         by_threads(describe, len(edges), _EDGES_PER_BLOCK)
         self._n_written += 1
         if self._n_written % _RANGES_RESIDENT == 0:  # what the next range looks at is mostly there already
-            let_go(self._embeddings)
+            for array in (self._embeddings, self._neighbors, self._similarities):
+                let_go(array)
 
     def _new_positions(self) -> NDArray[np.int32]:
         n, k = self._neighbors.shape
@@ -173,7 +185,14 @@ class Relations:
         return self._smoothed[:n_nodes]
 
 
-@njit(cache=True, fastmath=True, nogil=True)
+@njit(cache=True, nogil=True)
+def _count(neighbors, counts):
+    for row in neighbors:
+        for node in row:
+            counts[node] += 1
+
+
+@njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
 def _smooth(embeddings, neighbors, similarities, nodes, sizes, smoothed):
     """Normalised sums of embeddings and their weighted neighbours, over more and more of these."""
     d = embeddings.shape[1]
@@ -202,8 +221,8 @@ def _smooth(embeddings, neighbors, similarities, nodes, sizes, smoothed):
                 total[c] *= scale
 
 
-@njit(cache=True, fastmath=True, nogil=True)
-def _describe(edges, position, embeddings, neighbors, per_node, weight, smoothed, row_of, sizes, out):
+@njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
+def _describe(edges, position, embeddings, neighbors, per_node, weight, smoothed, row_of, log_ranks, out, column):
     """Fill `out` in the order of `FEATURE_NAMES`; `per_node` holds local means, log in-degree and 1 / spread.
 
     `position` (n,) comes and goes filled with k: the rank of every node in the list of the current first end.
@@ -222,26 +241,27 @@ def _describe(edges, position, embeddings, neighbors, per_node, weight, smoothed
             for q in range(k):
                 position[neighbors[i, q]] = q
             current = i
-        features = out[e]
+        features = out[e, column:]
 
-        rank = 0
+        rank = len(log_ranks)
+        of_j = neighbors[j]
         for q in range(k):
-            neighbor = neighbors[j, q]
-            worse[q] = max(position[neighbor], np.int32(q))
-            if neighbor == i:
+            worse[q] = max(position[of_j[q]], np.int32(q))
+        for q in range(k):
+            if of_j[q] == i:
                 rank = q + 1
-        back = np.float32(rank) if rank > 0 else np.float32(_UNRANKED)
-        there = np.float32(position[j] + 1) if position[j] < k else np.float32(_UNRANKED)
-        features[1], features[2] = np.log(min(there, back)), np.log(max(there, back))
-        for s in range(len(sizes)):
-            shared, size = 0, min(sizes[s], k)
-            for q in range(size):
-                shared += worse[q] < size
+        there = position[j] + 1 if position[j] < k else len(log_ranks)
+        features[1], features[2] = log_ranks[min(there, rank) - 1], log_ranks[max(there, rank) - 1]
+        for s in range(len(_SHARED_SIZES)):
+            size = min(_SHARED_SIZES[s], k)
+            shared = np.int32(0)
+            for q in range(k):  # beyond `size` it is worse anyway
+                shared += np.int32(worse[q] < size)
             features[3 + s] = np.float32(shared) / np.float32(size)
         adamic_adar = np.float32(0)
         for q in range(n_weighted):
             if worse[q] < n_weighted:
-                adamic_adar += weight[neighbors[j, q]]
+                adamic_adar += weight[of_j[q]]
         features[7] = adamic_adar
 
         a, b = row_of[i], row_of[j]
@@ -261,13 +281,13 @@ def _describe(edges, position, embeddings, neighbors, per_node, weight, smoothed
         features[23], features[24], features[25] = near, min(near_i, near_j), max(near_i, near_j)
         features[26], features[27], features[28] = wide, min(wide_i, wide_j), max(wide_i, wide_j)
 
-        of_i, of_j = per_node[i], per_node[j]
+        at_i, at_j = per_node[i], per_node[j]
         for p in range(5):
-            features[8 + 2 * p] = min(of_i[p], of_j[p])
-            features[9 + 2 * p] = max(of_i[p], of_j[p])
-        z_i, z_j = (similarity - of_i[3]) * of_i[5], (similarity - of_j[3]) * of_j[5]
+            features[8 + 2 * p] = min(at_i[p], at_j[p])
+            features[9 + 2 * p] = max(at_i[p], at_j[p])
+        z_i, z_j = (similarity - at_i[3]) * at_i[5], (similarity - at_j[3]) * at_j[5]
         features[18], features[19] = min(z_i, z_j), max(z_i, z_j)
-        features[20] = similarity - (of_i[2] + of_j[2]) / 2
-        features[21], features[22] = similarity - max(of_i[0], of_j[0]), similarity - min(of_i[0], of_j[0])
+        features[20] = similarity - (at_i[2] + at_j[2]) / np.float32(2)
+        features[21], features[22] = similarity - max(at_i[0], at_j[0]), similarity - min(at_i[0], at_j[0])
     for q in range(k):
         position[neighbors[current, q]] = k

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from hilander.graph.cluster_features import cluster_features
+from hilander.graph.cluster_features import sum_over_clusters
+from hilander.graph.evidence import Evidence, gather_evidence
 from hilander.graph.knn import nearest_neighbors
 from hilander.graph.pairs import sorted_pairs, undirected_edges
-from hilander.graph.relational_graph import RelationalGraph, assemble, look_up
-from hilander.graph.relations import N_CONTEXT, relational_features
-from hilander.paged_arrays import let_go
+from hilander.graph.relational_graph import EDGE_FEATURES, N_RELATIONS, RelationalGraph, assemble, look_up
+from hilander.graph.relations import FEATURE_NAMES, N_CONTEXT, Relations
 
 _N_CANDIDATES = 10  # nearest clusters, by either feature, that become edges
 _LEAST_EVIDENCE = 0.02  # linkage per item of the smaller cluster that makes an edge
@@ -45,37 +44,12 @@ def super_graph(
     RelationalGraph
         Of C nodes; C >= 2.
     """
-    sums = sums_of_features(embeddings, edges, linkage, members)
-    return graph_of_clusters(*sums, edges, linkage, members, random_state=random_state)
-
-
-def sums_of_features(
-    embeddings: NDArray[np.float32],
-    edges: NDArray[np.int64],
-    linkage: NDArray[np.float32],
-    members: NDArray[np.int64],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the sums of the items' embeddings, and of their cluster features, over each cluster, (C, d).
-
-    Parameters
-    ----------
-    embeddings, edges, linkage, members
-        As in `super_graph`.
-    """
-    belongs = sp.csr_array((np.ones(len(members), np.float32), (members, np.arange(len(members)))))
-    identity = belongs @ embeddings
-    let_go(embeddings)
-    return identity, belongs @ cluster_features(embeddings, edges, linkage)
+    identity, cluster = sum_over_clusters(embeddings, edges, linkage, members)
+    return graph_of_clusters(identity, cluster, gather_evidence(edges, linkage, members), random_state=random_state)
 
 
 def graph_of_clusters(
-    identity: NDArray[np.float32],
-    cluster: NDArray[np.float32],
-    edges: NDArray[np.int64],
-    linkage: NDArray[np.float32],
-    members: NDArray[np.int64],
-    *,
-    random_state: int = 0,
+    identity: NDArray[np.float32], cluster: NDArray[np.float32], evidence: Evidence, *, random_state: int = 0
 ) -> RelationalGraph:
     """Do what `super_graph` does, from the sums of the clusters' features.
 
@@ -83,41 +57,40 @@ def graph_of_clusters(
     ----------
     identity, cluster : ndarray of shape (C, d), float32
         Sums of the items' embeddings and of their cluster features.
-    edges, linkage, members, random_state
+    evidence : Evidence
+        Of their links.
+    random_state
         As in `super_graph`.
     """
-    sizes = np.bincount(members)
+    sizes, pairs = evidence.sizes, evidence.pairs
     n = len(sizes)
     identity, cluster = _unit_rows(identity), _unit_rows(cluster)
     nearest = [nearest_neighbors(features, N_CONTEXT, random_state=random_state) for features in (identity, cluster)]
 
-    ends = members[edges]
-    apart = ends[:, 0] != ends[:, 1]
-    low, high = ends[apart].min(axis=1), ends[apart].max(axis=1)
-    pairs, position = np.unique(low * n + high, return_inverse=True)
-    total, count = np.bincount(position, linkage[apart], len(pairs)), np.bincount(position, minlength=len(pairs))
-    largest = np.zeros(len(pairs))
-    np.maximum.at(largest, position, linkage[apart])
     smaller = np.minimum(sizes[pairs // n], sizes[pairs % n])
-    evident = pairs[total > _LEAST_EVIDENCE * smaller]
+    evident = pairs[evidence.total > _LEAST_EVIDENCE * smaller]
 
     near = [undirected_edges(neighbors, n_candidates=_N_CANDIDATES) for neighbors, _ in nearest]
     candidates = np.concatenate([*near, np.stack([evident // n, evident % n], axis=1)])
     found = sorted_pairs(candidates[:, 0], candidates[:, 1], n)
     i, j = found.T
     n_pairs = sizes[i] * sizes[j]
-    total, count, largest = look_up(pairs, (total, count, largest), i * n + j)
-    within = np.bincount(ends[~apart, 0], linkage[~apart], n)
-    cohesion = np.where(sizes > 1, within / np.maximum(sizes * (sizes - 1) / 2, 1), 1.0)
+    total, count, largest = look_up(pairs, (evidence.total, evidence.count, evidence.largest), i * n + j)
+    cohesion = np.where(sizes > 1, evidence.within / np.maximum(sizes * (sizes - 1) / 2, 1), 1.0)
     columns = [total / n_pairs, count / n_pairs, largest]
     for per_node in (np.log(sizes), cohesion):
         columns += [np.minimum(per_node[i], per_node[j]), np.maximum(per_node[i], per_node[j])]
-    features = [
-        relational_features(identity, *nearest[0], found),
-        relational_features(cluster, *nearest[1], found),
-        np.stack(columns, axis=1).astype(np.float32),
-    ]
-    return assemble(found, np.concatenate(features, axis=1).__getitem__, sizes)
+    known = np.stack(columns, axis=1).astype(np.float32)
+    by_identity, by_cluster = (Relations(*of) for of in ((identity, *nearest[0]), (cluster, *nearest[1])))
+
+    def describe(rows: slice) -> NDArray[np.float32]:
+        features = np.empty((len(found[rows]), len(EDGE_FEATURES)), np.float32)
+        by_identity.write(found[rows], features)
+        by_cluster.write(found[rows], features, len(FEATURE_NAMES))
+        features[:, N_RELATIONS:] = known[rows]
+        return features
+
+    return assemble(found, describe, sizes)
 
 
 def _unit_rows(features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -24,6 +24,7 @@ def by_threads(
     multiplies: bool = False,
     prepare_thread: Callable[[], object] | None = None,
     desc: str = "",
+    unit: str = "row",
     show_progress: bool = False,
 ) -> None:
     """Do the work on every block, in as many threads as OpenMP would take (``OMP_NUM_THREADS``, else all cores).
@@ -37,13 +38,13 @@ def by_threads(
         Whether the work multiplies matrices with BLAS, which then takes one thread each.
     prepare_thread : callable, optional
         Called first in every thread but the caller's own.
-    desc : str
-        What the progress bar says.
+    desc, unit : str
+        What the progress bar says, and counts.
     show_progress : bool
     """
     blocks = [slice(start, min(start + rows_per_block, n_rows)) for start in range(0, n_rows, rows_per_block)]
     n_threads = min(faiss.omp_get_max_threads(), len(blocks))
-    with tqdm(total=n_rows, desc=desc, unit="row", unit_scale=True, disable=not show_progress) as bar:
+    with tqdm(total=n_rows, desc=desc, unit=unit, unit_scale=True, disable=not show_progress) as bar:
         if n_threads <= 1:
             for rows in blocks:
                 work(rows)

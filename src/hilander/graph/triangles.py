@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from hilander.paged_arrays import let_go
+
+_EDGES_PER_RANGE = 1 << 20  # after which pages that lie in a file are let go
 
 
 def triangles(edges: NDArray[np.int64], n_nodes: int) -> NDArray[np.int32]:
@@ -47,14 +53,18 @@ def sum_over_triangles(values: NDArray[np.float32], edges: NDArray[np.int64], n_
     """
     starts = np.searchsorted(edges[:, 0], np.arange(n_nodes + 1))
     sums = np.zeros_like(values)
-    _sum_over_triangles(values, edges, starts, np.full(n_nodes, -1, np.int32), sums)
+    edge_at = np.full(n_nodes, -1, np.int32)
+    bounds = np.searchsorted(starts, np.arange(0, len(edges) + _EDGES_PER_RANGE, _EDGES_PER_RANGE))
+    for first, last in pairwise(np.minimum(bounds, n_nodes).tolist()):
+        _sum_over_triangles(values, edges, starts, first, last, edge_at, sums)
+        let_go(edges)
     return sums
 
 
 @njit(cache=True, fastmath=True)
-def _sum_over_triangles(values, edges, starts, edge_at, sums):
-    """Add up `sums` (m, c); `edge_at` comes filled with -1."""
-    for i in range(len(starts) - 1):
+def _sum_over_triangles(values, edges, starts, first, last, edge_at, sums):
+    """Add to `sums` (m, c) for the lowest nodes from `first` to `last`; `edge_at` comes and goes filled with -1."""
+    for i in range(first, last):
         for e in range(starts[i], starts[i + 1]):
             edge_at[edges[e, 1]] = e
         for e in range(starts[i], starts[i + 1]):

@@ -63,25 +63,23 @@ def average_linkage(
     inside = (reach[ends[:, 0]] == reach[ends[:, 1]]) & (linkage > 0)
     del ends  # of graphs with many million edges, what is no longer needed counts
     pairs, totals = edges[inside], linkage[inside]
-    pairs.sort(axis=1)
     totals *= weight[pairs[:, 0]]
     totals *= weight[pairs[:, 1]]
-    if constraints is not None:
-        weight = np.bincount(owner, weight, n_nodes).astype(np.float64)
-        pairs, totals = _merge_parallel(owner[pairs], totals, n_nodes)
-        constraints = constraints.on(owner, n_nodes)
+    weight = np.bincount(owner, weight, n_nodes).astype(np.float64)
+    pairs, totals = _merge_parallel(pairs, totals, owner, np.ones(n_nodes, np.bool_))
+    constraints = constraints and constraints.on(owner, n_nodes)
 
     while True:
         if constraints is not None:
             allowed = constraints.allowed(pairs)
             pairs, totals = pairs[allowed], totals[allowed]
-        merged_into = _best_partners(pairs, totals, weight, threshold)
+        merged_into, active = _best_partners(pairs, totals, weight, threshold)
         changed = merged_into != np.arange(n_nodes)
         if not changed.any():
             return np.unique(owner, return_inverse=True)[1].astype(np.int64)
-        np.add.at(weight, merged_into[changed], weight[changed])
+        weight[merged_into[changed]] += weight[changed]  # each has one partner
         owner = merged_into[owner]
-        pairs, totals = _merge_parallel(merged_into[pairs], totals, n_nodes)
+        pairs, totals = _merge_parallel(pairs, totals, merged_into, active)
         constraints = constraints and constraints.on(merged_into, n_nodes)
 
 
@@ -91,14 +89,14 @@ def _components(edges: NDArray[np.int64], n_nodes: int) -> NDArray[np.int32]:
 
 
 def _merge_parallel(
-    pairs: NDArray[np.int64], totals: NDArray[np.float64], n_nodes: int
+    pairs: NDArray[np.int64], totals: NDArray[np.float64], merged_into: NDArray[np.int64], active: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Add up the linkage of pairs that have become one, and drop those that have become loops."""
-    apart = pairs[:, 0] != pairs[:, 1]
-    pairs, totals = pairs[apart], totals[apart]
-    low, high = np.minimum(pairs[:, 0], pairs[:, 1]), np.maximum(pairs[:, 0], pairs[:, 1])
-    keys, (totals,) = sum_by_key(low * n_nodes + high, totals)
-    return np.stack([keys // n_nodes, keys % n_nodes], axis=1), totals
+    """Add up the linkage of pairs that have become one, and drop those that no longer count; the result is sorted."""
+    n = len(merged_into)
+    (low, high, of_kept), (low_changed, high_changed, of_changed) = _relabel(pairs, totals, merged_into, active)
+    keys = low_changed * n + high_changed
+    order = np.argsort(keys)
+    return _merge_sorted(low, high, of_kept, keys[order], of_changed[order], n)
 
 
 def sum_by_key(keys: NDArray[np.int64], *values: NDArray[Any]) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
@@ -120,7 +118,11 @@ def sum_by_key(keys: NDArray[np.int64], *values: NDArray[Any]) -> tuple[NDArray[
 
 @njit(cache=True)
 def _best_partners(pairs, totals, weight, threshold):
-    """Map each node to itself or, where two are each other's best, both to the smaller one."""
+    """Map each node to itself or, where two are each other's best, both to the smaller one; and who may still merge.
+
+    A node without a mean above the threshold never gets one: that to two nodes which have merged is no more than the
+    larger of those to either.
+    """
     n = len(weight)
     best = np.full(n, -1)
     best_mean = np.zeros(n)
@@ -136,4 +138,53 @@ def _best_partners(pairs, totals, weight, threshold):
         i, j = pairs[e, 0], pairs[e, 1]
         if best[i] == e and best[j] == e:
             target[j] = i
-    return target
+    return target, best >= 0
+
+
+@njit(cache=True)
+def _relabel(pairs, totals, merged_into, active):
+    """Ends and totals of the pairs of active nodes that stay as they were, and of those that have other ends now."""
+    low, high, values = np.empty(len(pairs), np.int64), np.empty(len(pairs), np.int64), np.empty(len(pairs))
+    n_kept, n_changed, last = 0, 0, len(pairs)  # the ones from the front, the others from the back
+    before_i, before_j = np.int64(-1), np.int64(-1)
+    for e in range(len(pairs)):
+        i, j = pairs[e, 0], pairs[e, 1]
+        if not (active[i] and active[j]):
+            continue
+        a, b = min(merged_into[i], merged_into[j]), max(merged_into[i], merged_into[j])
+        if a == b:
+            continue
+        in_order = a == i and b == j and (i > before_i or (i == before_i and j > before_j))
+        if in_order:
+            low[n_kept], high[n_kept], values[n_kept] = a, b, totals[e]
+            n_kept += 1
+            before_i, before_j = i, j
+        else:
+            n_changed += 1
+            low[last - n_changed], high[last - n_changed], values[last - n_changed] = a, b, totals[e]
+    rest = last - n_changed
+    return (low[:n_kept], high[:n_kept], values[:n_kept]), (low[rest:], high[rest:], values[rest:])
+
+
+@njit(cache=True)
+def _merge_sorted(low, high, values, keys, of_keys, n):
+    """Merge two ascending sequences of pairs, of which the second stands as keys and may repeat itself."""
+    pairs, totals = np.empty((len(low) + len(keys), 2), np.int64), np.empty(len(low) + len(keys))
+    found, k = 0, 0
+    for e in range(len(low) + 1):
+        until = low[e] * n + high[e] if e < len(low) else np.int64(n) * n
+        while k < len(keys) and keys[k] < until:
+            key, total = keys[k], 0.0
+            while k < len(keys) and keys[k] == key:
+                total += of_keys[k]
+                k += 1
+            pairs[found, 0], pairs[found, 1], totals[found] = key // n, key % n, total
+            found += 1
+        if e < len(low):
+            total = values[e]
+            while k < len(keys) and keys[k] == until:
+                total += of_keys[k]
+                k += 1
+            pairs[found, 0], pairs[found, 1], totals[found] = low[e], high[e], total
+            found += 1
+    return pairs[:found], totals[:found]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 
@@ -46,13 +47,21 @@ def tree_parents(links: Links, threshold: float) -> NDArray[np.int64]:
     ndarray of shape (n,), int64
         A node without kept in-edges, a *peak*, is its own parent.
     """
-    source, target, density = links.source, links.target, links.density
-    kept = likely_edges(links, threshold)
-    order = kept[np.lexsort((source[kept], -links.linkage[kept], target[kept]))]
-    children, first = np.unique(target[order], return_index=True)
-    parents = np.arange(len(density))
-    parents[children] = source[order[first]]
+    parents = np.arange(len(links.density))
+    likeliest = np.full(len(parents), threshold, links.linkage.dtype)
+    _take_likeliest(links.source, links.target, links.linkage, links.density, likeliest, parents)
     return parents
+
+
+@njit(cache=True)
+def _take_likeliest(source, target, linkage, density, likeliest, parents):
+    """Give each node its likeliest source that is denser; `parents` comes as the nodes themselves."""
+    for e in range(len(source)):
+        j, i, p = source[e], target[e], linkage[e]
+        if p < likeliest[i] or not (density[j] > density[i] or (density[j] == density[i] and j < i)):
+            continue
+        if p > likeliest[i] or (parents[i] != i and j < parents[i]):
+            likeliest[i], parents[i] = p, j
 
 
 def likely_edges(links: Links, threshold: float) -> NDArray[np.int64]:

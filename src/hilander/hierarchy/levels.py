@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from hilander.graph.knn import nearest_neighbors
 from hilander.hierarchy.decode import Links
@@ -117,33 +118,37 @@ def build_levels(
     random_state : int
         Seed of the approximate neighbour search.
     show_progress : bool
-        Draw progress bars of level 0, beside which those above it take no time.
+        Draw progress bars of the levels, and of what is done on level 0, beside which those above take little time.
     """
     nodes, below, previous_edges = first_level(embeddings), None, np.inf
-    for number in range(max_levels):
-        if len(nodes) < 2:
-            return
-        if number == 0 and neighbors is not None:
-            found = neighbors[0][:, :n_neighbors], neighbors[1][:, :n_neighbors]
-        elif number > 0 and search_features == "none":
-            found = np.empty((len(nodes), 0), np.int64), np.empty((len(nodes), 0), np.float32)
-        else:
-            found = nearest_neighbors(
-                _searched(nodes, search_features),
-                n_neighbors,
-                random_state=random_state,
-                show_progress=show_progress and number == 0,
-            )
-        graph = LevelGraph(nodes, *found, below=below, number=number, show_progress=show_progress and number == 0)
-        links = link(graph)
-        parents = decode(links, graph)
-        merged = next_level(nodes, parents, None if search_features == "none" else embeddings)
-        level = Level(graph, links, parents, merged)
-        logger.info("level %d: %d nodes, %d edges, %d clusters", number, len(nodes), level.n_edges, level.n_clusters)
-        yield level
-        if level.n_edges == 0 or (early_stop and previous_edges / level.n_edges < n_neighbors - 1):
-            return
-        nodes, below, previous_edges = level.merged, level, level.n_edges
+    with tqdm(total=max_levels, desc="levels", unit="level", disable=not show_progress) as bar:
+        for number in range(max_levels):
+            if len(nodes) < 2:
+                return
+            if number == 0 and neighbors is not None:
+                found = neighbors[0][:, :n_neighbors], neighbors[1][:, :n_neighbors]
+            elif number > 0 and search_features == "none":
+                found = np.empty((len(nodes), 0), np.int64), np.empty((len(nodes), 0), np.float32)
+            else:
+                found = nearest_neighbors(
+                    _searched(nodes, search_features),
+                    n_neighbors,
+                    random_state=random_state,
+                    show_progress=show_progress and number == 0,
+                )
+            graph = LevelGraph(nodes, *found, below=below, number=number, show_progress=show_progress and number == 0)
+            links = link(graph)
+            parents = decode(links, graph)
+            merged = next_level(nodes, parents, None if search_features == "none" else embeddings)
+            level = Level(graph, links, parents, merged)
+            bar.set_postfix(clusters=level.n_clusters)
+            bar.update()
+            figures = number, level.n_nodes, level.n_edges, level.n_clusters
+            logger.info("level %d: %d nodes, %d edges, %d clusters", *figures)
+            yield level
+            if level.n_edges == 0 or (early_stop and previous_edges / level.n_edges < n_neighbors - 1):
+                return
+            nodes, below, previous_edges = level.merged, level, level.n_edges
 
 
 def _searched(nodes: Nodes, search_features: str) -> NDArray[np.float32]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from hilander.graph.row_sums import add_rows
 from hilander.hierarchy.decode import find_roots
 
 
@@ -64,8 +64,10 @@ def next_level(nodes: Nodes, parents: NDArray[np.int64], embeddings: NDArray[np.
     Nodes
         In the order of their peaks' positions on the level below.
     """
-    peaks, merged = np.unique(find_roots(parents), return_inverse=True)
-    members = merged[nodes.members]
+    roots = find_roots(parents)
+    is_peak = roots == np.arange(len(roots))
+    peaks, number = np.flatnonzero(is_peak), np.cumsum(is_peak) - 1
+    members = number[roots][nodes.members]
     if embeddings is None:
         none = np.empty((len(peaks), 0), np.float32)
         return Nodes(none, none, nodes.peaks[peaks], members)
@@ -79,7 +81,7 @@ def next_level(nodes: Nodes, parents: NDArray[np.int64], embeddings: NDArray[np.
 
 def mean_features(embeddings: NDArray[np.float32], members: NDArray[np.int64], n_nodes: int) -> NDArray[np.float32]:
     """Return the mean embedding of each node's items, (n_nodes, d) float32."""
-    n = len(members)
-    sizes = np.bincount(members, minlength=n_nodes).astype(np.float32)
-    weights = (1 / sizes)[members].astype(np.float32)
-    return sp.csr_array((weights, (members, np.arange(n))), shape=(n_nodes, n)) @ embeddings
+    sums, sizes = np.zeros((n_nodes, embeddings.shape[1]), np.float32), np.bincount(members, minlength=n_nodes)
+    add_rows(embeddings, members, sums)
+    sums /= sizes[:, None]
+    return sums

@@ -57,7 +57,7 @@ class PublishedModel(ClusteringModel):
         device = resolve_device(self.device)
         edges = in_edges(build_graph(graph.neighbors, graph.similarities)).to(device)
         features = torch.from_numpy(node_features(graph.nodes, self.use_cluster_features)).to(device)
-        linkage, density = self.lander.to(device).predict(edges, features)
+        linkage, density = self.lander.to(device).predict(edges, features, show_progress=graph.show_progress)
         return Links(
             source=edges.sources.cpu().numpy(),
             target=edges.destinations.cpu().numpy(),

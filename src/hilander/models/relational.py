@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,8 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from hilander.graph.cluster_features import sum_over_clusters
+from hilander.graph.evidence import Evidence, gather_evidence
 from hilander.graph.relational_graph import RelationalGraph, first_graph, next_graph
-from hilander.graph.super_graph import graph_of_clusters, sums_of_features, super_graph
+from hilander.graph.super_graph import graph_of_clusters, super_graph
 from hilander.hierarchy.decode import Links
 from hilander.hierarchy.levels import LevelGraph
 from hilander.models.clustering_model import ClusteringModel
@@ -178,7 +180,8 @@ class RelationalModel(ClusteringModel):
 class RelationalLevels:
     """Links the levels of one clustering.
 
-    What the features of the first level's clusters sum up to is kept: those above are made of these clusters.
+    What the features and the links of the first level's clusters sum up to is kept: those above are made of these
+    clusters.
 
     Parameters
     ----------
@@ -187,7 +190,7 @@ class RelationalLevels:
 
     def __init__(self, landers: RelationalLanders) -> None:
         self._landers = landers
-        self._summed: tuple[NDArray[np.int64], tuple[NDArray[np.float32], NDArray[np.float32]]] | None = None
+        self._kept: tuple[NDArray[np.int64], _Sums] | None = None
 
     def link(self, graph: LevelGraph) -> Links:
         """Return the links of a level, from those of the levels below."""
@@ -197,13 +200,10 @@ class RelationalLevels:
         while lowest.below is not None and lowest.below.graph.below is not None:
             lowest = lowest.below.graph
         assert lowest.below is not None
-        links, members = lowest.below.links, graph.nodes.members
-        edges = np.stack([links.source, links.target], axis=1)
-        identity, cluster = self._sums(lowest, edges, links.linkage)
+        sums = self._sums(lowest, lowest.below.links)
         if graph is not lowest:
-            identity, cluster = (_summed_up(sums, lowest.nodes.members, members) for sums in (identity, cluster))
-        clusters = graph_of_clusters(identity, cluster, edges, links.linkage, members)
-        return from_denser(predict(self._landers.clusters, clusters))
+            sums = sums.merged(lowest.nodes.members, graph.nodes.members)
+        return from_denser(predict(self._landers.clusters, graph_of_clusters(*sums)))
 
     def link_items(self, graph: LevelGraph) -> Prediction:
         """Link the items of level 0."""
@@ -215,23 +215,31 @@ class RelationalLevels:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the sums of the embeddings, and of the cluster features, of the items of each node (C, d)."""
         assert graph.below is not None
-        return sums_of_features(graph.below.graph.nodes.features, edges, linkage, graph.nodes.members)
+        return sum_over_clusters(graph.below.graph.nodes.features, edges, linkage, graph.nodes.members)
 
-    def _sums(
-        self, lowest: LevelGraph, edges: NDArray[np.int64], linkage: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _sums(self, lowest: LevelGraph, links: Links) -> _Sums:
         members = lowest.nodes.members
-        if self._summed is None or not np.array_equal(self._summed[0], members):
-            self._summed = members, self.sum_items(lowest, edges, linkage)
-        return self._summed[1]
+        if self._kept is None or not np.array_equal(self._kept[0], members):
+            edges = np.stack([links.source, links.target], axis=1)
+            features = self.sum_items(lowest, edges, links.linkage)
+            self._kept = members, _Sums(*features, gather_evidence(edges, links.linkage, members))
+        return self._kept[1]
 
 
-def _summed_up(sums: NDArray[np.float32], members: NDArray[np.int64], merged: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Sums of clusters that are made of others, whose sums are known."""
-    cluster_of = np.empty(len(sums), np.int64)
-    cluster_of[members] = merged
-    belongs = sp.csr_array((np.ones(len(sums), np.float32), (cluster_of, np.arange(len(sums)))))
-    return belongs @ sums
+class _Sums(NamedTuple):
+    """What is known of clusters: the sums of their items' features (C, d) and links."""
+
+    identity: NDArray[np.float32]
+    cluster: NDArray[np.float32]
+    evidence: Evidence
+
+    def merged(self, members: NDArray[np.int64], merged: NDArray[np.int64]) -> _Sums:
+        """Return that of clusters of these clusters; both arguments give the cluster of every item."""
+        n = len(self.identity)
+        cluster_of = np.empty(n, np.int64)
+        cluster_of[members] = merged
+        belongs = sp.csr_array((np.ones(n, np.float32), (cluster_of, np.arange(n))))
+        return _Sums(belongs @ self.identity, belongs @ self.cluster, self.evidence.merged(cluster_of))
 
 
 def from_denser(prediction: Prediction) -> Links:

@@ -14,7 +14,15 @@ from hilander.graph.attached_edges import FittedNeighborhoods, attached_triangle
 from hilander.graph.cluster_features import LEAST_LINKAGE, cluster_feature_steps, moved
 from hilander.graph.knn import nearest_neighbors, search_neighbors
 from hilander.graph.pairs import N_CANDIDATES
-from hilander.graph.relational_graph import RelationalGraph, first_graph, graph_of_both, item_features, known_linkage
+from hilander.graph.relational_graph import (
+    N_RELATIONS,
+    RelationalGraph,
+    first_graph,
+    graph_of_both,
+    item_features,
+    known_linkage,
+    write_known,
+)
 from hilander.graph.relations import N_CONTEXT
 from hilander.models.attachment import AttachedLinks, Attachment
 from hilander.nn.fitted_lander import FittedLander
@@ -85,8 +93,7 @@ class RelationalAttachment(Attachment):
         neighbors, similarities = search_neighbors(embeddings, self.embeddings, self.n_neighbors)
         edges = _edges(neighbors[:, :N_CANDIDATES], n)
         identity = fitted.items.describe(embeddings, neighbors, similarities, edges)
-        unknown = np.zeros((len(edges), 2), np.float32)
-        linkage = self._linkage(fitted.first, edges, item_features(identity, identity, unknown), n_new)
+        linkage = self._linkage(fitted.first, edges, _described(identity, identity), n_new)
 
         likely = linkage > LEAST_LINKAGE
         mates = sp.csr_array((linkage[likely], tuple(edges[likely].T)), shape=(n_new, n))
@@ -97,11 +104,11 @@ class RelationalAttachment(Attachment):
             edges,
             _edges(np.concatenate([neighbors[:, :N_CANDIDATES], found[0][:, :N_CANDIDATES]], axis=1), n),
         )
-        described = item_features(
+        described = _described(
             fitted.items.describe(embeddings, neighbors, similarities, edges),
             fitted.clusters.describe(features, *found, edges),
-            known_linkage(before, linkage, edges, n),
         )
+        write_known(described, known_linkage(before, linkage, edges, n))
         return AttachedLinks(edges[:, 0], edges[:, 1], self._linkage(fitted.second, edges, described, n_new))
 
     def _linkage(
@@ -111,6 +118,13 @@ class RelationalAttachment(Attachment):
         device = self.network.feature_mean.device
         arrays = [torch.from_numpy(array).to(device) for array in (features, edges, triangles, sides)]
         return fitted.lander.link(*arrays, n_new=n_new).cpu().numpy()
+
+
+def _described(identity: NDArray[np.float32], cluster: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return features (e, 65) from the relations by identity and by cluster features, (e, 29) each."""
+    features = item_features(len(identity))
+    features[:, :N_RELATIONS] = np.concatenate([identity, cluster], axis=1)
+    return features
 
 
 def _edges(candidates: NDArray[np.int64], n_fitted: int) -> NDArray[np.int64]:

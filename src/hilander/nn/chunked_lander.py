@@ -8,7 +8,6 @@ from typing import cast
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
@@ -16,12 +15,14 @@ from tqdm import tqdm
 
 from hilander.graph.threads import by_threads
 from hilander.graph.triangles import sum_over_triangles
+from hilander.nn.edge_kernels import add_states, add_update, normalize_inputs, read_channels, standardize
 from hilander.nn.edge_states import EdgeStates
-from hilander.nn.relational_lander import MessageRound, RelationalLander
+from hilander.nn.relational_lander import LARGEST_INPUT, MessageRound, RelationalLander
 from hilander.nn.scatter import sum_at_ends
+from hilander.paged_arrays import let_go
 
 _EDGES_PER_WINDOW = 1 << 16
-_EDGES_IN_CACHE = 1 << 12  # of a window, that one thread works on: (edges, 92) float32 in 1.5 MB
+_EDGES_IN_CACHE = 1 << 11  # of a window, that one thread works on: (edges, 92) float32 in .75 MB
 
 
 def link_in_chunks(
@@ -80,12 +81,15 @@ def link_in_chunks(
 
 def first_states(network: RelationalLander, features: NDArray[np.float32], states: Tensor, linkage: Tensor) -> None:
     """Fill in the first states (m, hidden) and linkage (m,) of some edges from their features."""
+    mean, scale = network.feature_mean.numpy(), (1 / network.feature_std).numpy()
+    encode, finish = _Perceptron(network.encode), _readout(network.readouts[0])
 
     @torch.inference_mode()
     def begin(block: slice) -> None:
-        state = network.first_states(_filled(torch.from_numpy(features[block])))
-        _keep(state, states[block])
-        _keep(network.readouts[0](state)[:, 0].sigmoid(), linkage[block])
+        inputs = _room(features.shape[1], block)
+        standardize(features[block], mean, scale, np.float32(LARGEST_INPUT), inputs)
+        states[block] = 0
+        add_update(encode(inputs), encode.last_bias, *finish, states[block].numpy(), linkage[block].numpy())
 
     by_threads(begin, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
 
@@ -101,18 +105,21 @@ def _advance(
     """Bring states and linkage one round further, in place; yields how many edges have got there, window by window."""
     hidden, n_channels = message_round.to_channels.in_features, 1 + message_round.to_channels.out_features
     sums = torch.zeros((len(degrees), 2 * hidden + 1))
-    channels = torch.empty((len(edges), n_channels))
-    windows = [slice(start, start + _EDGES_PER_WINDOW) for start in range(0, len(edges), _EDGES_PER_WINDOW)]
+    m = len(edges)
+    channels = np.empty((m, n_channels), np.float32)
+    windows = [slice(start, min(start + _EDGES_PER_WINDOW, m)) for start in range(0, m, _EDGES_PER_WINDOW)]
     for rows in windows:
-        window = states.window(rows)
+        window = states.window(rows, changes=False)
         add_to_nodes(window, linkage[rows], edges[rows], sums)
-        fill_channels(message_round, window, linkage[rows], channels[rows])
+        fill_channels(message_round, window, linkage[rows], torch.from_numpy(channels[rows]))
     nodes = message_round.nodes(sums, degrees)
-    strength = sum_at_ends(channels, torch.from_numpy(edges), len(degrees))
-    paths = torch.from_numpy(sum_over_triangles(channels.numpy(), edges, len(degrees)))
+    del sums
+    strength = sum_at_ends(torch.from_numpy(channels), torch.from_numpy(edges), len(degrees))
+    paths = sum_over_triangles(channels, edges, len(degrees))
     for rows in windows:
-        of_edges = edges[rows], channels[rows], paths[rows]
+        of_edges = edges[rows], torch.from_numpy(channels[rows]), torch.from_numpy(paths[rows])
         update_edges(message_round, readout, states.window(rows), linkage[rows], *of_edges, nodes, strength)
+        let_go(edges)
         yield len(of_edges[0])
 
 
@@ -121,20 +128,19 @@ def add_to_nodes(states: Tensor, linkage: Tensor, edges: NDArray[np.int64], sums
     hidden = states.shape[1]
 
     def add(columns: slice) -> None:
-        _add_states(states.numpy(), linkage.numpy(), edges, columns.start, columns.stop, sums.numpy())
+        add_states(states.numpy(), linkage.numpy(), edges, columns.start, columns.stop, sums.numpy())
 
     by_threads(add, hidden, -(-hidden // 2))  # two threads may not write the same node, so they part the columns
 
 
 def fill_channels(message_round: MessageRound, states: Tensor, linkage: Tensor, channels: Tensor) -> None:
     """Fill in the channels (m, n_channels + 1) of some edges."""
+    weight, bias = (parameter.detach().numpy() for parameter in message_round.to_channels.parameters())
 
-    @torch.inference_mode()
     def read(block: slice) -> None:
-        channels[block, 0] = linkage[block]
-        _keep(message_round.to_channels(_filled(states[block])).sigmoid(), channels[block, 1:])
+        read_channels(states[block].numpy(), linkage[block].numpy(), weight, bias, channels[block].numpy())
 
-    by_threads(read, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
+    by_threads(read, len(states), _EDGES_IN_CACHE)
 
 
 def update_edges(
@@ -161,36 +167,50 @@ def update_edges(
     nodes, strength : Tensor of shape (n, hidden) and (n, n_channels + 1)
         n and s of `MessageRound`.
     """
-    norm, update = cast(nn.LayerNorm, message_round.update[0]), message_round.update[1:]
-    of_nodes = nodes.numpy(), strength.numpy(), norm.weight.numpy(), norm.bias.numpy(), np.float32(norm.eps)
+    norm = cast(nn.LayerNorm, message_round.update[0])
+    update, finish = _Perceptron(cast(nn.Sequential, message_round.update[1:]), norm), _readout(readout)
+    of_nodes = nodes.numpy(), strength.numpy(), np.float32(norm.eps)
 
     @torch.inference_mode()
     def advance(block: slice) -> None:
-        state, t = _filled(states[block]), _filled(paths[block])
-        inputs = np.zeros((len(state), len(norm.weight)), np.float32)
-        of_edges = edges[block], state.numpy(), channels[block].numpy(), t.numpy(), t.log1p().numpy()
-        _normalized_inputs(*of_edges, *of_nodes, inputs)
-        state = state + update(torch.from_numpy(inputs))
-        _keep(state, states[block])
-        _keep(readout(state)[:, 0].sigmoid(), linkage[block])
+        own, inputs = states[block].numpy(), _room(len(norm.weight), block)
+        normalize_inputs(edges[block], own, channels[block].numpy(), paths[block].numpy(), *of_nodes, inputs)
+        add_update(update(inputs), update.last_bias, *finish, own, linkage[block].numpy())
 
     by_threads(advance, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
 
 
-def _filled(values: Tensor) -> Tensor:
-    """Fill up a block that is not full, so that each row is computed alike in whatever block it lies.
+class _Perceptron:
+    """Two layers of a network without the last bias, after the scale and shift of a LayerNorm where there is one."""
 
-    The end of a shorter one would be left to other instructions, which round otherwise: and parts of a graph, which
+    def __init__(self, layers: nn.Sequential, norm: nn.LayerNorm | None = None) -> None:
+        first, last = (layer for layer in layers if isinstance(layer, nn.Linear))
+        weight, bias = first.weight.detach(), first.bias.detach()
+        if norm is not None:  # both are linear, so they are one
+            bias = bias + weight @ norm.bias.detach()
+            weight = weight * norm.weight.detach()
+        self._first, self._bias, self._last = weight.T, bias, last.weight.detach().T
+        self.last_bias = last.bias.detach().numpy()
+
+    def __call__(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        hidden = torch.addmm(self._bias, torch.from_numpy(inputs), self._first).relu_()
+        return torch.mm(hidden, self._last).numpy()
+
+
+def _readout(layer: nn.Module) -> tuple[NDArray[np.float32], np.float32]:
+    weight, bias = (parameter.detach().numpy() for parameter in layer.parameters())
+    return weight[0], bias[0]
+
+
+def _room(width: int, block: slice) -> NDArray[np.float32]:
+    """Room for the inputs of a full block, with zeros where this one ends earlier.
+
+    Products of another length may be left to other instructions, which round otherwise: and parts of a graph, which
     end elsewhere than the whole, would then get other bits.
     """
-    if len(values) == _EDGES_IN_CACHE:
-        return values
-    return torch.cat([values, values.new_zeros((_EDGES_IN_CACHE - len(values), *values.shape[1:]))])
-
-
-def _keep(computed: Tensor, values: Tensor) -> None:
-    """Write what was computed of a block, but for what it was filled up with."""
-    values[:] = computed[: len(values)]
+    inputs = np.empty((_EDGES_IN_CACHE, width), np.float32)
+    inputs[block.stop - block.start :] = 0
+    return inputs
 
 
 def _use_one_core() -> None:
@@ -202,52 +222,3 @@ def _use_one_core() -> None:
 @cache
 def _openmp() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="openmp")
-
-
-@njit(cache=True, fastmath=True, nogil=True)
-def _add_states(states, linkage, edges, first, last, sums):
-    """Add some columns of relu(h) and p · relu(h), and with the first one p, of every edge to both its ends."""
-    hidden = states.shape[1]
-    for e in range(len(edges)):
-        i, j, p = edges[e, 0], edges[e, 1], linkage[e]
-        for c in range(first, last):
-            active = max(states[e, c], np.float32(0))
-            sums[i, c] += active
-            sums[j, c] += active
-            sums[i, hidden + c] += p * active
-            sums[j, hidden + c] += p * active
-        if first == 0:
-            sums[i, 2 * hidden] += p
-            sums[j, 2 * hidden] += p
-
-
-@njit(cache=True, fastmath=True, nogil=True)
-def _normalized_inputs(edges, states, channels, paths, log_paths, nodes, strength, weight, bias, eps, out):
-    """What an edge is updated from, in the order of `MessageRound`, after LayerNorm."""
-    hidden, n_channels = states.shape[1], channels.shape[1]
-    width = out.shape[1]
-    for e in range(len(edges)):
-        i, j = edges[e, 0], edges[e, 1]
-        row = out[e]
-        for c in range(hidden):
-            a, b = nodes[i, c], nodes[j, c]
-            row[c] = states[e, c]
-            row[hidden + c] = a + b
-            row[2 * hidden + c] = abs(a - b)
-        at = 3 * hidden
-        for c in range(n_channels):
-            s_i, s_j, q, t = strength[i, c], strength[j, c], channels[e, c], paths[e, c]
-            row[at + c] = log_paths[e, c]
-            row[at + n_channels + c] = t / (min(s_i, s_j) - q + np.float32(0.3))
-            row[at + 2 * n_channels + c] = t / (s_i + s_j - 2 * q - t + np.float32(0.3))
-            row[at + 3 * n_channels + c] = q
-        total = np.float32(0)
-        for c in range(width):
-            total += row[c]
-        mean = total / np.float32(width)
-        square = np.float32(0)
-        for c in range(width):
-            square += (row[c] - mean) * (row[c] - mean)
-        scale = np.float32(1) / np.sqrt(square / np.float32(width) + eps)
-        for c in range(width):
-            row[c] = (row[c] - mean) * scale * weight[c] + bias[c]

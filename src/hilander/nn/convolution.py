@@ -46,9 +46,22 @@ class MeanConvolution(nn.Module):
 
     def forward(self, edges: InEdges, features: Tensor) -> Tensor:
         """Convolve `features` over `edges`."""
+        features, weight = self.folded(features)
         own = features[: edges.n_destinations]
-        hidden = self.linear(torch.cat([own, weighted_neighbor_sum(edges, features)], dim=1))
-        return self.dropout(torch.relu(hidden))
+        inputs = torch.cat([own, weighted_neighbor_sum(edges, features)], dim=1)
+        return self.dropout(torch.relu(functional.linear(inputs, weight, self.linear.bias)))
+
+    def folded(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features and weights, only half as wide where both halves ``[f_i ; c_i]`` are the same.
+
+        As on level 0, where a node's cluster is the node itself. Then f and c share a sum of their weights.
+        """
+        width = features.shape[1] // 2
+        first, second = features[:, :width], features[:, features.shape[1] - width :]
+        foldable = features.shape[1] == 2 * width and not features.requires_grad
+        if not foldable or not torch.equal(first[:1], second[:1]) or not torch.equal(first, second):
+            return features, self.linear.weight
+        return first.contiguous(), self.linear.weight.unflatten(1, (2, 2, width)).sum(dim=2).flatten(1)
 
 
 class AttentionConvolution(nn.Module):

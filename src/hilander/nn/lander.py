@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from hilander.graph.build import InEdges
 from hilander.nn.convolution import CONVOLUTIONS, AttentionConvolution, MeanConvolution
+from hilander.nn.lander_inference import link_edges, project_nodes
+from hilander.nn.prelu import prelu, prelu_of_ends
 
-_EDGES_PER_CHUNK = 1 << 17  # bounds the hidden features of edges at inference
-_EDGES_IN_CACHE = 1 << 12  # on the CPU they had better stay in its cache
+_EDGES_PER_CHUNK = 1 << 17  # bounds the hidden features of edges at inference on a GPU
 
 
 class Lander(nn.Module):
@@ -89,12 +91,32 @@ class Lander(nn.Module):
         """
         source, destination = self._project(blocks, features)
         edges = blocks[-1]
-        logits = self._classify(source[edges.sources] + destination[edges.destinations], edge_features)
+        first_slope, linear, second_slope, last = (cast(nn.Linear, layer) for layer in self.classifier)
+        if self.edge is None:
+            joint = prelu_of_ends(source, destination, edges.sources, edges.destinations, first_slope.weight)
+        else:
+            ends = source[edges.sources] + destination[edges.destinations]
+            joint = prelu(ends + self.edge(edge_features), first_slope.weight)
+        logits = last(prelu(linear(joint), second_slope.weight))
         return logits, _density(edges, torch.softmax(logits, dim=1)[:, 1])
 
     @torch.no_grad()
-    def predict(self, edges: InEdges, features: Tensor, edge_features: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def predict(
+        self,
+        edges: InEdges,
+        features: Tensor,
+        edge_features: Tensor | None = None,
+        *,
+        show_progress: bool = False,
+    ) -> tuple[Tensor, Tensor]:
         """Predict for a whole graph, in chunks of edges so that memory stays bounded.
+
+        Parameters
+        ----------
+        edges, features, edge_features
+            As in `forward`, of one graph.
+        show_progress : bool
+            On the CPU.
 
         Returns
         -------
@@ -103,16 +125,23 @@ class Lander(nn.Module):
         density : Tensor of shape (n,), float32
         """
         training, _ = self.training, self.eval()
+        if features.device.type == "cpu":
+            projected = project_nodes(self, edges, features)
+            linkage = link_edges(self, edges, *projected, edge_features, show_progress=show_progress)
+        else:
+            linkage = self._link_in_chunks(edges, features, edge_features)
+        self.train(training)
+        return linkage, _density(edges, linkage)
+
+    def _link_in_chunks(self, edges: InEdges, features: Tensor, edge_features: Tensor | None) -> Tensor:
         source, destination = self._project([edges] * (len(self.convolutions) + 1), features)
         linkage = torch.empty(len(edges.sources), device=features.device)
-        step = _EDGES_IN_CACHE if features.device.type == "cpu" else _EDGES_PER_CHUNK
-        for start in range(0, len(linkage), step):
-            chunk = slice(start, start + step)
+        for start in range(0, len(linkage), _EDGES_PER_CHUNK):
+            chunk = slice(start, start + _EDGES_PER_CHUNK)
             hidden = source[edges.sources[chunk]] + destination[edges.destinations[chunk]]
             logits = self._classify(hidden, None if edge_features is None else edge_features[chunk])
             linkage[chunk] = torch.sigmoid(logits[:, 1] - logits[:, 0])
-        self.train(training)
-        return linkage, _density(edges, linkage)
+        return linkage
 
     def _project(self, blocks: Sequence[InEdges], features: Tensor) -> tuple[Tensor, Tensor]:
         for convolution, edges in zip(self.convolutions, blocks, strict=False):

@@ -11,7 +11,7 @@ from hilander.nn.scatter import sum_at_ends, sum_of_triangle_products, take_at_e
 
 _EDGES_PER_CHUNK = 1 << 18  # bounds the widest temporary, (edges, 92) float32, to 100 MB
 _EDGES_IN_CACHE = 1 << 12  # keeps it in the processor's cache: twice as fast
-_LARGEST_INPUT = 6.0  # standard deviations
+LARGEST_INPUT = 6.0  # standard deviations
 _CONSTANT = 1e-4  # a feature that deviates less in training says nothing about how much it will elsewhere
 _TYPICAL_DEGREE = 20.0
 
@@ -112,7 +112,7 @@ class RelationalLander(nn.Module):
 
     def _standardize(self, features: Tensor) -> Tensor:
         scaled = (features - self.feature_mean) / self.feature_std
-        return scaled.clamp(-_LARGEST_INPUT, _LARGEST_INPUT)
+        return scaled.clamp(-LARGEST_INPUT, LARGEST_INPUT)
 
 
 class Summary(NamedTuple):

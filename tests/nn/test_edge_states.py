@@ -1,0 +1,21 @@
+import numpy as np
+import pytest
+
+from hilander import paged_arrays
+from hilander.nn.edge_states import EdgeStates
+
+
+@pytest.mark.parametrize("largest", [0, 1 << 20])
+def test_windows_keep_what_was_written(monkeypatch, largest):
+    monkeypatch.setattr(paged_arrays, "_LARGEST_IN_MEMORY", largest)
+    states, expected = EdgeStates(10, 3), np.arange(30, dtype=np.float32).reshape(10, 3)
+    windows = [slice(0, 4), slice(4, 8), slice(8, 10)]
+    for rows in windows:
+        states.window(rows)[:] = 0
+        states.window(rows).numpy()[:] = expected[rows]
+    for _ in range(2):
+        for rows in windows:
+            np.testing.assert_array_equal(states.window(rows, changes=False), expected[rows])
+    for rows in (slice(0, 5), slice(5, 10)):  # of another length
+        states.window(rows).numpy()[:] += 1
+    np.testing.assert_array_equal(states.window(slice(0, 10)), expected + 1)
