@@ -33,9 +33,10 @@ _ROWS = (
     ("end to end, 100k rows: times the naive published pipeline", "end_to_end_100k.ratio", "≥ 10"),
     ("… its peak memory over ours", "end_to_end_100k.memory_ratio", "≥ 8"),
     ("… 500k rows: times the naive pipeline, whose search is scaled", "end_to_end_500k.ratio", "≥ 40"),
+    ("… exponent of n from 100k to 500k, one thread", "end_to_end_500k.growth", "≤ 1.2"),
     ("… 1M rows: wall minutes on 2 cores", "end_to_end_1m.wall_minutes", "≤ 3"),
     ("… peak memory in GB", "end_to_end_1m.peak_gb", "≤ 4"),
-    ("… exponent of n from 100k to 1M", "end_to_end_1m.growth", "≤ 1.2"),
+    ("… exponent of n from 100k to 1M, where the second thread's waiting counts", "end_to_end_1m.growth", "≤ 1.2"),
     ("training step of the published network: times the naive one", "training_step.ratio", "≥ 2"),
     ("training on Omniglot's background: wall minutes", "training_omniglot.wall_minutes", "≤ 4"),
 )
@@ -77,6 +78,7 @@ def _derived(figures: dict[str, float]) -> dict[str, float]:
         search = figures["knn_100k.flat_seconds"]
         scaled = 25 * search + 5 * (naive - search)  # the search is quadratic, the rest at least linear
         derived["end_to_end_500k.ratio"] = scaled / figures["hilander_500k.seconds"]
+        derived["end_to_end_500k.growth"] = math.log(figures["hilander_500k.seconds"] / ours, 5)
     if "hilander_1m.seconds" in figures:
         derived["end_to_end_1m.wall_minutes"] = figures["hilander_1m.wall_seconds"] / 60
         derived["end_to_end_1m.peak_gb"] = figures["hilander_1m.peak_bytes"] / 1e9

@@ -132,11 +132,12 @@ def measure_margin(
 def note_lists(embeddings: NDArray[np.float32], centroids: NDArray[np.float32], margin: float) -> NDArray[np.int32]:
     """Return the lists that each row probes (n, 16), as `InvertedLists` keeps them."""
     probes = np.full((len(embeddings), _NOTED_LISTS), -1, np.int32)
-    step = rows_per_product(len(centroids))
-    for start in range(0, len(embeddings), step):
-        block = slice(start, start + step)
+
+    def note(block: slice) -> None:
         _note_lists(embeddings[block] @ centroids.T, np.float32(margin), probes[block])
         let_go(embeddings)
+
+    by_threads(note, len(embeddings), rows_per_product(len(centroids)), multiplies=True)
     return probes
 
 

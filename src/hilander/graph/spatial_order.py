@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
+from hilander.graph.threads import by_threads
 from hilander.paged_arrays import let_go
 
 _MOST_CELLS = 1024
@@ -107,11 +108,14 @@ def nearest_pivot(
 ) -> NDArray[np.int16]:
     """Return the number of the most similar pivot for each of some rows, whichever rows are asked for beside it."""
     nearest = np.empty(len(rows), np.int16)
-    for start in range(0, len(rows), _ROWS_PER_CHUNK):
-        chunk = rows[start : start + _ROWS_PER_CHUNK]
+
+    def find(block: slice) -> None:
+        chunk = rows[block]
         filled = np.resize(chunk, max(len(chunk), _FEWEST_ROWS))
-        nearest[start : start + len(chunk)] = (embeddings[filled] @ pivots.T).argmax(axis=1)[: len(chunk)]
+        nearest[block] = (embeddings[filled] @ pivots.T).argmax(axis=1)[: len(chunk)]
         let_go(embeddings)
+
+    by_threads(find, len(rows), _ROWS_PER_CHUNK, multiplies=True)
     return nearest
 
 
