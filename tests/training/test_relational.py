@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,8 @@ from hilander.metrics import score
 from hilander.models.relational import link_clusters, link_items
 from hilander.training.labelled_set import LabelledSet
 from hilander.training.relational import fit_relational
+from hilander.training.threshold import choose_threshold
+from hilander.training.train_lander import train_lander
 
 FAST = RelationalParams(n_item_steps=60, n_cluster_steps=60, n_starter_steps=20, core_size=250)
 BRIEF = RelationalParams(n_item_steps=2, n_cluster_steps=1, n_starter_steps=1)
@@ -87,3 +91,15 @@ def test_learns_from_sets_of_several_widths_by_turns():
     sets = [LabelledSet(*blobs(10, 12, seed=0)), LabelledSet(*blobs(8, 15, seed=1, d=40))]
     together, alone = (fit_relational(part, BRIEF)[0].landers for part in (sets, sets[:1]))
     assert not torch.equal(together.items.feature_mean, alone.items.feature_mean)
+
+
+def test_drawn_sets_beside_the_labelled_one_are_learned_from_but_do_not_choose_the_threshold():
+    labelled = blobs(20, 8, seed=0)
+    alone, beside, again = (train_lander(*labelled, params=replace(BRIEF, n_drawn=n_drawn)) for n_drawn in (0, 2, 2))
+    weights = [torch.cat([each.ravel() for each in model.landers.parameters()]) for model in (alone, beside, again)]
+    assert torch.equal(weights[1], weights[2])
+    assert not torch.equal(weights[0], weights[1])
+    assert beside.provenance["trained_on"] == {"items": 160, "classes": 20}
+    assert len(beside.provenance["thresholds"]) == len(alone.provenance["thresholds"])
+    of_own = choose_threshold(beside, *labelled)
+    assert beside.provenance["thresholds"] == of_own.table
