@@ -2,6 +2,7 @@
 
 import dgl
 import dgl.function as fn
+import faiss
 import numpy as np
 import pytest
 import torch
@@ -83,6 +84,22 @@ def test_edge_features_reach_the_linkage():
     without, _ = network.predict(edges, features, torch.zeros(graph.num_edges(), 3))
     with_ones, _ = network.predict(edges, features, torch.ones(graph.num_edges(), 3))
     assert not torch.allclose(without, with_ones)
+
+
+def test_several_threads_predict_what_one_does(monkeypatch):
+    """Threads once could not read the weights: inference mode is that of the calling thread alone."""
+    monkeypatch.setattr("hilander.nn.lander_inference._NODES_PER_BLOCK", 8)
+    monkeypatch.setattr("hilander.nn.lander_inference._EDGES_PER_BLOCK", 32)
+    graph, features = random_graph()
+    edge_features = torch.randn(graph.num_edges(), 3)
+    network = Lander(14, 16, n_edge_features=3)
+    before, found = faiss.omp_get_max_threads(), []
+    for n_threads in (1, 3):
+        faiss.omp_set_num_threads(n_threads)
+        found.append(network.predict(in_edges(graph), features, edge_features))
+    faiss.omp_set_num_threads(before)
+    for one, several in zip(*found, strict=True):
+        torch.testing.assert_close(one, several)
 
 
 def test_a_node_without_positive_similarity_gets_finite_predictions():

@@ -90,19 +90,22 @@ def link_edges(
     show_progress : bool
     """
     first_slope, linear, second_slope, last = (cast(nn.Linear, layer) for layer in lander.classifier)
-    weight = linear.weight.numpy().T
+    # All of them here: inference mode, without which weights cannot be read as arrays, is this thread's alone.
+    weight, bias = linear.weight.numpy().T, linear.bias.numpy()
     difference = (last.weight[1] - last.weight[0]).numpy()
     offset = (last.bias[1] - last.bias[0]).numpy()
     slopes = first_slope.weight.numpy(), second_slope.weight.numpy()
     sources, destinations = edges.sources.numpy(), edges.destinations.numpy()
-    added = None if lander.edge is None or edge_features is None else (lander.edge.weight.numpy().T, edge_features)
+    added = None
+    if lander.edge is not None and edge_features is not None:
+        added = edge_features.numpy(), lander.edge.weight.numpy().T
     linkage = np.empty(len(sources), np.float32)
 
     def link(block: slice) -> None:
         joint = np.empty((block.stop - block.start, len(weight)), np.float32)
-        further = joint[:0] if added is None else added[1][block].numpy() @ added[0]
+        further = joint[:0] if added is None else added[0][block] @ added[1]
         _join(sources[block], destinations[block], source, destination, further, slopes[0], joint)
-        _read_out(joint @ weight, linear.bias.numpy(), slopes[1], difference, offset, linkage[block])
+        _read_out(joint @ weight, bias, slopes[1], difference, offset, linkage[block])
 
     by_threads(
         link, len(linkage), _EDGES_PER_BLOCK, multiplies=True, desc="linkage", unit="edge", show_progress=show_progress
