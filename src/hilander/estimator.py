@@ -92,8 +92,8 @@ class HiLander(ClusterMixin, BaseEstimator):
     >>> embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     >>> HiLander().fit_predict(embeddings)
     array([0, 0, 0, 1, 1, 2])
-    >>> HiLander(outliers="label").fit_predict(embeddings, cannot_link=[[0, 1]])
-    array([-1,  0,  0,  1,  1, -1])
+    >>> HiLander(outliers="label").fit_predict(embeddings, cannot_link=[[3, 4]])
+    array([ 0,  0,  0, -1, -1, -1])
     """
 
     def __init__(
