@@ -27,7 +27,7 @@ from hilander.training.encoded_draws import draw_encoded
 
 logger = logging.getLogger(__name__)
 
-_UNSEEN_SEED = 10_000  # training draws from seeds below
+_UNSEEN_SEED = 10_000  # training draws from seeds far below, and from 20,000 on
 _WIDTHS = (32, 128, 1024)
 
 Labelled = tuple[NDArray[np.float32], NDArray]

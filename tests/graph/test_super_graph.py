@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from hilander.graph.relational_graph import EDGE_FEATURES
-from hilander.graph.super_graph import super_graph
+from hilander.graph.relational_graph import EDGE_FEATURES, N_RELATIONS
+from hilander.graph.size_context import size_context
+from hilander.graph.super_graph import CLUSTER_EDGE_FEATURES, super_graph
 
 
 def embeddings_of(n, seed=0):
@@ -14,7 +15,8 @@ def evidence(graph):
     """The features beside the relational ones, by pair of clusters."""
     rows = {}
     for pair, features in zip(graph.edges.tolist(), graph.features, strict=True):
-        rows[tuple(pair)] = dict(zip(EDGE_FEATURES[-7:], features[-7:].tolist(), strict=True))
+        known = slice(N_RELATIONS, len(EDGE_FEATURES))
+        rows[tuple(pair)] = dict(zip(EDGE_FEATURES[known], features[known].tolist(), strict=True))
     return rows
 
 
@@ -56,4 +58,10 @@ def test_one_item_per_cluster_keeps_the_similarity():
     graph = super_graph(embeddings, np.empty((0, 2), np.int64), np.empty(0, np.float32), np.arange(30))
     expected = (embeddings[graph.edges[:, 0]] * embeddings[graph.edges[:, 1]]).sum(axis=1)
     np.testing.assert_allclose(graph.features[:, 0], expected, atol=1e-5)
-    assert graph.features.shape[1] == len(EDGE_FEATURES)
+    assert graph.features.shape[1] == len(CLUSTER_EDGE_FEATURES)
+
+
+def test_sizes_in_context_come_last():
+    members = np.repeat(np.arange(8), [1, 2, 3, 4, 5, 5, 5, 5])
+    graph = super_graph(embeddings_of(30), np.array([[0, 5]]), np.array([0.5], np.float32), members)
+    np.testing.assert_array_equal(graph.features[:, len(EDGE_FEATURES) :], size_context(graph.sizes, graph.edges))

@@ -45,6 +45,19 @@ def test_equals_the_whole_forward(graph, network, monkeypatch, rows, in_file):
     np.testing.assert_allclose(found, density, atol=1e-5)
 
 
+def test_a_network_from_before_the_last_features_reads_the_first_ones(graph):
+    torch.manual_seed(0)
+    older = RelationalLander(graph.features.shape[1] - 4).eval()
+    fewer = graph.features[:, :-4].copy()
+    found, _ = link_in_chunks(older, [graph.features], graph.edges, graph.degrees)
+    expected, _ = link_in_chunks(older, [fewer], graph.edges, graph.degrees)
+    np.testing.assert_array_equal(found, expected)
+    with torch.no_grad():
+        arrays = graph.features, graph.edges, graph.triangles, graph.degrees
+        logits, _ = older(*(torch.from_numpy(array) for array in arrays))
+    np.testing.assert_allclose(found, logits[-1].sigmoid(), atol=1e-5)
+
+
 def test_a_graph_without_edges(network):
     linkage, density = link_in_chunks(network, iter(()), np.empty((0, 2), np.int64), np.zeros(3, np.float32))
     assert linkage.shape == (0,)

@@ -27,8 +27,31 @@ def test_one_seed_gives_one_draw_and_leaves_the_global_generator_alone():
     assert not np.array_equal(embeddings, draw_encoded(120, 32, seed=5)[0])
 
 
-def test_classes_of_a_draw_are_of_many_sizes_and_some_of_one_item():
-    sizes = [np.bincount(draw_encoded(400, 32, seed=seed)[1]) for seed in range(8)]
+@pytest.fixture(scope="module")
+def draws():
+    return [draw_encoded(400, 32, seed=seed) for seed in range(8)]
+
+
+def test_with_twins_more_classes_can_hardly_be_told_from_another(draws):
+    with_twins = [draw_encoded(400, 32, seed=seed, twins=True) for seed in range(8)]
+    alike = np.array([[share_of_look_alikes(*draw) for draw in each] for each in (draws, with_twins)])
+    assert alike[1].mean() > 1.5 * alike[0].mean()
+
+
+def share_of_look_alikes(embeddings, labels):
+    """Share of the classes of five items or more, a third of which or more lie next to items of one other class."""
+    similarity = embeddings @ embeddings.T
+    np.fill_diagonal(similarity, -np.inf)
+    nearest = labels[similarity.argmax(axis=1)]
+    alike = []
+    for label in np.flatnonzero(np.bincount(labels) >= 5):
+        others = nearest[(labels == label) & (nearest != label)]
+        alike.append(np.bincount(others, minlength=1).max() >= (labels == label).sum() / 3)
+    return np.mean(alike) if alike else 0.0
+
+
+def test_classes_of_a_draw_are_of_many_sizes_and_some_of_one_item(draws):
+    sizes = [np.bincount(labels) for _, labels in draws]
     means = [each.mean() for each in sizes]
     assert max(means) > 3 * min(means)
     assert any((each == 1).any() for each in sizes)

@@ -64,8 +64,8 @@ class RelationalGraph:
 
     @cached_property
     def features(self) -> NDArray[np.float32]:
-        """All features (m, 65) in the order of `EDGE_FEATURES`; column 0 is the cosine similarity."""
-        features = np.empty((len(self.edges), len(EDGE_FEATURES)), np.float32)
+        """All features (m, f): `EDGE_FEATURES`, and of clusters more; column 0 is the cosine similarity."""
+        features = np.empty((len(self.edges), self.describe(slice(0)).shape[1]), np.float32)
         start = 0
         for chunk in self.feature_chunks():
             features[start : start + len(chunk)] = chunk

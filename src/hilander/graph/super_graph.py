@@ -11,6 +11,9 @@ from hilander.graph.knn import nearest_neighbors
 from hilander.graph.pairs import sorted_pairs, undirected_edges
 from hilander.graph.relational_graph import EDGE_FEATURES, N_RELATIONS, RelationalGraph, assemble, look_up
 from hilander.graph.relations import FEATURE_NAMES, N_CONTEXT, Relations
+from hilander.graph.size_context import SIZE_CONTEXT, size_context
+
+CLUSTER_EDGE_FEATURES = (*EDGE_FEATURES, *SIZE_CONTEXT)
 
 _N_CANDIDATES = 10  # nearest clusters, by either feature, that become edges
 _LEAST_EVIDENCE = 0.02  # linkage per item of the smaller cluster that makes an edge
@@ -45,7 +48,8 @@ def super_graph(
         Of C nodes; C >= 2.
     """
     identity, cluster = sum_over_clusters(embeddings, edges, linkage, members)
-    return graph_of_clusters(identity, cluster, gather_evidence(edges, linkage, members), random_state=random_state)
+    evidence = gather_evidence(edges, linkage, members)
+    return graph_of_clusters(identity, cluster, evidence, random_state=random_state)
 
 
 def graph_of_clusters(
@@ -80,11 +84,11 @@ def graph_of_clusters(
     columns = [total / n_pairs, count / n_pairs, largest]
     for per_node in (np.log(sizes), cohesion):
         columns += [np.minimum(per_node[i], per_node[j]), np.maximum(per_node[i], per_node[j])]
-    known = np.stack(columns, axis=1).astype(np.float32)
+    known = np.concatenate([np.stack(columns, axis=1, dtype=np.float32), size_context(sizes, found)], axis=1)
     by_identity, by_cluster = (Relations(*of) for of in ((identity, *nearest[0]), (cluster, *nearest[1])))
 
     def describe(rows: slice) -> NDArray[np.float32]:
-        features = np.empty((len(found[rows]), len(EDGE_FEATURES)), np.float32)
+        features = np.empty((len(found[rows]), len(CLUSTER_EDGE_FEATURES)), np.float32)
         by_identity.write(found[rows], features)
         by_cluster.write(found[rows], features, len(FEATURE_NAMES))
         features[:, N_RELATIONS:] = known[rows]

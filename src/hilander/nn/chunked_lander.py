@@ -81,6 +81,7 @@ def link_in_chunks(
 
 def first_states(network: RelationalLander, features: NDArray[np.float32], states: Tensor, linkage: Tensor) -> None:
     """Fill in the first states (m, hidden) and linkage (m,) of some edges from their features."""
+    features = np.ascontiguousarray(features[:, : network.n_features])
     mean, scale = network.feature_mean.numpy(), (1 / network.feature_std).numpy()
     encode, finish = _Perceptron(network.encode), _readout(network.readouts[0])
 

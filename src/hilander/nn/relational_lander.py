@@ -70,6 +70,11 @@ class RelationalLander(nn.Module):
         self.rounds = nn.ModuleList(MessageRound(hidden, n_channels, width, dropout) for _ in range(n_rounds))
         self.readouts = nn.ModuleList(nn.Linear(hidden, 1) for _ in range(n_rounds + 1))
 
+    @property
+    def n_features(self) -> int:
+        """How many features of an edge it reads: one trained before the last of them were known, the first ones."""
+        return len(self.feature_mean)
+
     def set_standardization(self, features: Tensor) -> None:
         """Take mean and deviation of the training features; they are saved with the weights."""
         self.feature_mean.copy_(features.mean(dim=0))
@@ -108,6 +113,7 @@ class RelationalLander(nn.Module):
 
     def first_states(self, features: Tensor) -> Tensor:
         """Return the edge states (m, hidden) that the rounds start from."""
+        features = features[:, : self.n_features]
         return torch.cat([self.encode(self._standardize(chunk)) for chunk in features.split(_chunk_size(features))])
 
     def _standardize(self, features: Tensor) -> Tensor:

@@ -37,7 +37,9 @@ _LEARNING_RATE = 3e-3
 Encoder = Callable[[Tensor], Tensor]
 
 
-def draw_encoded(n: int, n_features: int, *, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def draw_encoded(
+    n: int, n_features: int, *, seed: int, twins: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Draw a world, train an encoder on some of its classes, and embed items of others.
 
     What varies from draw to draw: sizes of classes (equal to long-tailed, on average 4 to 600), how many directions
@@ -53,6 +55,9 @@ def draw_encoded(n: int, n_features: int, *, seed: int) -> tuple[NDArray[np.floa
     n_features : int
         Width (d) of the embeddings.
     seed : int
+    twins : bool
+        In half of the draws up to .4 of the classes hardly differ from another one, and sizes are more often alike: so
+        that it is the usual size that tells such pairs from parts of one class.
 
     Returns
     -------
@@ -63,21 +68,26 @@ def draw_encoded(n: int, n_features: int, *, seed: int) -> tuple[NDArray[np.floa
     """
     lowest = np.random.default_rng([seed, 1]).uniform(*_LOWEST_ONE_NN)
     for attempt in range(_MOST_DRAWS):
-        embeddings, labels = _draw(n, n_features, seed, closeness=_CLOSER**attempt)
-        if one_nn_accuracy(embeddings[:_JUDGED_ITEMS], labels[:_JUDGED_ITEMS]) > lowest:
+        embeddings, labels, share = _draw(n, n_features, seed, closeness=_CLOSER**attempt, twins=twins)
+        # An item of a class that has a twin, or is one, lies next to an item of the other one half of the time.
+        if one_nn_accuracy(embeddings[:_JUDGED_ITEMS], labels[:_JUDGED_ITEMS]) > lowest * (1 - share):
             break
     return embeddings, labels
 
 
-def _draw(n: int, n_features: int, seed: int, closeness: float) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _draw(
+    n: int, n_features: int, seed: int, closeness: float, twins: bool
+) -> tuple[NDArray[np.float32], NDArray[np.int64], float]:
+    """Embeddings, labels, and the share of classes that are twins of others."""
     rng = np.random.default_rng([seed, 0])
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        world = _World(rng, closeness)
+        world = _World(rng, closeness, twins)
         encode = _trained(world, n_features, rng)
         n_outliers = int(n * rng.choice([0.0, 0.0, 0.01, 0.05]))
         mean = np.exp(rng.uniform(*np.log([_MEAN_SIZES[0], np.clip(n / _FEWEST_CLASSES, *_MEAN_SIZES)])))
-        tail = rng.choice([0.0, rng.uniform(0, 1.2)])
+        tails = [0.0, *([rng.uniform(0, 0.25)] if twins else []), rng.uniform(0, 1.2)]
+        tail = rng.choice(tails)
         sizes = draw_class_sizes(n - n_outliers, mean=mean, tail=tail, rng=rng)
         sizes = np.concatenate([sizes, np.ones(n_outliers, np.int64)])
         seen, labels = world.draw(sizes)
@@ -86,7 +96,7 @@ def _draw(n: int, n_features: int, seed: int, closeness: float) -> tuple[NDArray
     # Where an encoder is dead for some item, it still has a direction.
     embeddings = normalize(encoded + 1e-7 * rng.normal(size=encoded.shape))
     order = rng.permutation(n)
-    return embeddings[order].astype(np.float32), labels[order]
+    return embeddings[order].astype(np.float32), labels[order], world.twin_share
 
 
 class _World:
@@ -98,10 +108,17 @@ class _World:
         Decides what kind of world it is; weights and noise come from torch's.
     closeness : float
         Factor on how far items lie from the middle of their class.
+    twins : bool
+        Whether some classes may hardly differ from another one.
+
+    Attributes
+    ----------
+    twin_share : float
+        Share of the classes that hardly differ from another one.
     """
 
-    def __init__(self, rng: np.random.Generator, closeness: float) -> None:
-        self._rng = rng
+    def __init__(self, rng: np.random.Generator, closeness: float, twins: bool) -> None:
+        self._rng, self._twins = rng, twins
         self._class_spectrum = _unit_spectrum(int(rng.integers(4, 33)), rng)
         self._nuisance_spectrum = _unit_spectrum(int(rng.integers(2, 33)), rng)
         self._nuisance_spectrum *= rng.uniform(0.2, 1.2) * closeness**0.5
@@ -110,6 +127,7 @@ class _World:
         self._family_share = rng.choice([0.0, 1.0])
         self._step = rng.uniform(0.4, 1.0)  # from the middle of a family to a class of it
         self._sibling_share = rng.uniform(0, 0.4)
+        self.twin_share = float(rng.choice([0.0, rng.uniform(0, 0.4)])) if twins else 0.0
         self._spread = np.exp(rng.uniform(*np.log([0.1, 0.6]))) * closeness
         self._unlike_classes, self._unlike_items = rng.uniform(0, 0.5, 2)
         self._n_modes = int(rng.choice([1, 1, 2, 3]))
@@ -151,6 +169,10 @@ class _World:
         for sibling in np.flatnonzero(self._rng.random(n_classes) < self._sibling_share):
             step = self._rng.uniform(0.3, 0.8) * self._points(1)[0]
             centers[sibling] = centers[self._rng.integers(n_classes)] + step
+        if self._twins:
+            for twin in np.flatnonzero(self._rng.random(n_classes) < self.twin_share):
+                step = self._rng.uniform(0.05, 0.3) * self._points(1)[0]
+                centers[twin] = centers[self._rng.integers(n_classes)] + step
         return centers
 
     def _points(self, n: int) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ import pandas as pd
 from hilander.config import RelationalParams
 from hilander.embeddings import check_embeddings, check_labels
 from hilander.models.clustering_model import ClusteringModel
-from hilander.training.general_sets import SIZES, WIDTHS, general_sets
+from hilander.training.general_sets import SIZES, WIDTHS, general_sets, sets_with_twins
 from hilander.training.labelled_set import LabelledSet
 from hilander.training.relational import fit_relational
 from hilander.training.threshold import choose_threshold_for_all, with_threshold
@@ -34,15 +34,25 @@ def train_general(
     sets: Sequence[LabelledSet],
     params: RelationalParams = PARAMS,
     *,
+    cluster_sets: Sequence[LabelledSet] | None = None,
     random_state: int = 0,
     show_progress: bool = False,
 ) -> ClusteringModel:
     """Train one model on all sets, which adapts the linkage threshold to what it clusters.
 
+    The network that links clusters learns from `cluster_sets` where these are given.
+
     Where nothing is clustered, as when points are assigned, the one holds that is best on average over the sets, of
     many over a fifth of them.
     """
-    model, history = fit_relational(sets, params, random_state=random_state, mixed=True, show_progress=show_progress)
+    model, history = fit_relational(
+        sets,
+        params,
+        cluster_sets=cluster_sets,
+        random_state=random_state,
+        mixed=True,
+        show_progress=show_progress,
+    )
     judged = sets[:: _SETS_PER_JUDGED if len(sets) > len(WIDTHS) * len(SIZES) else 1]
     choice = choose_threshold_for_all(model, judged, random_state=random_state)
     model.provenance |= {
@@ -66,7 +76,9 @@ def main(arguments: Sequence[str]) -> None:
         embeddings = check_embeddings(np.load(real[0], allow_pickle=False))
         labels = check_labels(pd.read_parquet(real[1], columns=["label"])["label"].to_numpy(), len(embeddings))
         real_set = LabelledSet(embeddings, labels)
-    train_general(general_sets(real_set, show_progress=True), show_progress=True).save(Path(folder))
+    sets = general_sets(real_set, show_progress=True)
+    model = train_general(sets, cluster_sets=sets_with_twins(sets, show_progress=True), show_progress=True)
+    model.save(Path(folder))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from tqdm import tqdm
 
@@ -14,6 +16,7 @@ WIDTHS = (32, 64, 128, 256, 512, 1024)
 SIZES = (60, 200, 600, 2_000, 2_000, 5_000, 8_000)
 N_DRAWN = len(WIDTHS) * len(SIZES)  # which have no factor in common: every pair of them comes once
 N_ENCODED = 112
+_FIRST_WITH_TWINS = 20_000  # seed
 
 
 def general_sets(real: LabelledSet | None = None, *, seed: int = 0, show_progress: bool = False) -> list[LabelledSet]:
@@ -22,15 +25,28 @@ def general_sets(real: LabelledSet | None = None, *, seed: int = 0, show_progres
     return sets if real is None else [*sets, real, *variants(real, 8, seed=seed)]
 
 
+def sets_with_twins(sets: Sequence[LabelledSet], *, show_progress: bool = False) -> list[LabelledSet]:
+    """Return `general_sets` with other worlds in the place of theirs, of which some have classes that hardly differ.
+
+    For the network that links clusters, which sees how large all of them are. The one that links items does not, and
+    learns nothing from twins but to join less: F on held-out sets fell where it met them.
+    """
+    n_draws = min(N_ENCODED, len(sets))
+    worlds = encoded_sets(n_draws, seed=_FIRST_WITH_TWINS, twins=True, show_progress=show_progress)
+    return [*worlds, *sets[n_draws:]]
+
+
 def drawn_sets(n_draws: int = N_DRAWN, *, seed: int = 0) -> list[LabelledSet]:
     """Points around centres, of all `WIDTHS` and `SIZES`."""
     return [LabelledSet(*draw_embeddings(*_shape(i), seed=seed + i)) for i in range(n_draws)]
 
 
-def encoded_sets(n_draws: int = N_ENCODED, *, seed: int = 0, show_progress: bool = False) -> list[LabelledSet]:
+def encoded_sets(
+    n_draws: int = N_ENCODED, *, seed: int = 0, twins: bool = False, show_progress: bool = False
+) -> list[LabelledSet]:
     """Classes as encoders embed them that were trained on others, of all `WIDTHS` and `SIZES`."""
     draws = tqdm(range(n_draws), desc="drawn sets", unit="set", disable=not (show_progress and n_draws))
-    return [LabelledSet(*draw_encoded(*_shape(i), seed=seed + i)) for i in draws]
+    return [LabelledSet(*draw_encoded(*_shape(i), seed=seed + i, twins=twins)) for i in draws]
 
 
 def _shape(i: int) -> tuple[int, int]:

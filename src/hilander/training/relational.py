@@ -46,6 +46,7 @@ def fit_relational(
     sets: Sequence[LabelledSet],
     params: RelationalParams | None = None,
     *,
+    cluster_sets: Sequence[LabelledSet] | None = None,
     random_state: int = 0,
     device: str = "auto",
     mixed: bool = False,
@@ -62,6 +63,8 @@ def fit_relational(
     sets : sequence of LabelledSet
         Usually one. Several, of any widths, are learned from by turns, each by its own graphs.
     params : RelationalParams, optional
+    cluster_sets : sequence of LabelledSet, optional
+        What the network that links clusters learns from; `sets` by default.
     random_state : int
         The same seed gives the same weights on the same machine.
     device : str
@@ -81,7 +84,7 @@ def fit_relational(
     run = _Run(params, random_state, resolve_device(device), show_progress, mixed)
     with torch.random.fork_rng():
         item_network, history = _train_items(sets, run)
-        cluster_network, cluster_history = _train_clusters(sets, item_network, run)
+        cluster_network, cluster_history = _train_clusters(cluster_sets or sets, item_network, run)
     model = RelationalModel(
         settings=SETTINGS,
         provenance={"training": asdict(run.params)},
