@@ -11,7 +11,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hilander.graph.exact_search import compare_with_all, keep_nearest
+from hilander.graph.exact_search import compare_with_all
+from hilander.graph.nearest import insert_nearest
+from hilander.graph.quantization import approximate_products, quantize
 from hilander.graph.threads import by_threads
 from hilander.paged_arrays import empty_array, let_go
 
@@ -93,15 +95,21 @@ def drawn_rows(n: int, n_lists: int, random_state: int) -> tuple[NDArray[np.int6
 
 
 def train_centroids(sample: NDArray[np.float32], n_lists: int, random_state: int) -> NDArray[np.float32]:
-    """Return the centroids of at most `n_lists` lists, of norm 1."""
+    """Return the centroids of at most `n_lists` lists, of norm 1, in the order of where their rows lie in the sample.
+
+    Rows mostly lie near what they resemble, and then so do lists: what is answered together probes fewer of them.
+    """
     kmeans = faiss.Kmeans(
         sample.shape[1], n_lists, niter=_TRAINING_ROUNDS, spherical=True, seed=random_state, min_points_per_centroid=1
     )
     kmeans.train(sample)
     centroids = np.ascontiguousarray(kmeans.centroids)
     # A centroid of its own would seem so near to an outlier of the sample that it probed no further list.
-    held = np.bincount(_nearest(sample, centroids), minlength=n_lists)
-    return centroids[held >= min(_FEWEST_TRAINING_ROWS, held.max())]
+    own = _nearest(sample, centroids)
+    held = np.bincount(own, minlength=n_lists)
+    middle = np.bincount(own, np.arange(len(own)), n_lists) / np.maximum(held, 1)
+    kept = np.flatnonzero(held >= min(_FEWEST_TRAINING_ROWS, held.max()))
+    return centroids[kept[np.argsort(middle[kept], kind="stable")]]
 
 
 def measure_margin(
@@ -131,10 +139,11 @@ def measure_margin(
 
 def note_lists(embeddings: NDArray[np.float32], centroids: NDArray[np.float32], margin: float) -> NDArray[np.int32]:
     """Return the lists that each row probes (n, 16), as `InvertedLists` keeps them."""
-    probes = np.full((len(embeddings), _NOTED_LISTS), -1, np.int32)
+    probes, lists = np.full((len(embeddings), _NOTED_LISTS), -1, np.int32), quantize(centroids)
 
     def note(block: slice) -> None:
-        _note_lists(embeddings[block] @ centroids.T, np.float32(margin), probes[block])
+        similarity = approximate_products(quantize(embeddings[block]), lists)
+        _note_lists(similarity, np.float32(margin), probes[block])
         let_go(embeddings)
 
     by_threads(note, len(embeddings), rows_per_product(len(centroids)), multiplies=True)
@@ -218,12 +227,13 @@ def answer_rows(
     order = np.argsort(turn, kind="stable")
     query, probed = query[order], probed[order]
     starts = np.flatnonzero(np.diff(turn[order], prepend=-1))
+    quantized = quantize(queries)
     for start, end in zip(starts, [*starts[1:], len(probed)], strict=True):
         candidates, vectors = read_list(int(probed[start]))
-        step = rows_per_product(len(candidates))
+        of_list, step = quantize(vectors), rows_per_product(len(candidates))
         for first in range(start, end, step):
             asking = query[first : min(first + step, end)]
-            keep_nearest(queries[asking] @ vectors.T, asking, candidates, rows, neighbors, similarities)
+            insert_nearest(quantized, asking, of_list, candidates, rows, neighbors, similarities)
     return neighbors, similarities
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
+from hilander.graph.quantization import approximate_products, quantize
 from hilander.graph.threads import by_threads
 from hilander.paged_arrays import let_go
 
@@ -107,12 +108,13 @@ def nearest_pivot(
     embeddings: NDArray[np.float32], rows: NDArray[np.int64], pivots: NDArray[np.float32]
 ) -> NDArray[np.int16]:
     """Return the number of the most similar pivot for each of some rows, whichever rows are asked for beside it."""
-    nearest = np.empty(len(rows), np.int16)
+    nearest, quantized = np.empty(len(rows), np.int16), quantize(pivots)
 
     def find(block: slice) -> None:
         chunk = rows[block]
         filled = np.resize(chunk, max(len(chunk), _FEWEST_ROWS))
-        nearest[block] = (embeddings[filled] @ pivots.T).argmax(axis=1)[: len(chunk)]
+        similarity = approximate_products(quantize(embeddings[filled]), quantized)
+        nearest[block] = similarity.argmax(axis=1)[: len(chunk)]
         let_go(embeddings)
 
     by_threads(find, len(rows), _ROWS_PER_CHUNK, multiplies=True)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from hilander.graph.threads import by_threads
+from hilander.graph.threads import by_threads, use_one_core
 from hilander.graph.triangles import sum_over_triangles
 from hilander.nn.edge_kernels import add_states, add_update, normalize_inputs, read_channels, standardize
 from hilander.nn.edge_states import EdgeStates
@@ -91,7 +89,7 @@ def first_states(network: RelationalLander, features: NDArray[np.float32], state
         states[block] = 0
         add_update(encode(inputs), encode.last_bias, *finish, states[block].numpy(), linkage[block].numpy())
 
-    by_threads(begin, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
+    by_threads(begin, len(states), _EDGES_IN_CACHE, prepare_thread=use_one_core)
 
 
 def _advance(
@@ -177,7 +175,7 @@ def update_edges(
         normalize_inputs(edges[block], own, channels[block].numpy(), paths[block].numpy(), *of_nodes, inputs)
         add_update(update(inputs), update.last_bias, *finish, own, linkage[block].numpy())
 
-    by_threads(advance, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
+    by_threads(advance, len(states), _EDGES_IN_CACHE, prepare_thread=use_one_core)
 
 
 class _Perceptron:
@@ -211,14 +209,3 @@ def _room(width: int, block: slice) -> NDArray[np.float32]:
     inputs = np.empty((_EDGES_IN_CACHE, width), np.float32)
     inputs[block.stop - block.start :] = 0
     return inputs
-
-
-def _use_one_core() -> None:
-    """Keep torch's operations within the calling thread to it."""
-    torch.get_num_threads()  # sets the thread up, which would else undo what follows
-    _openmp().limit(limits=1)
-
-
-@cache
-def _openmp() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="openmp")
