@@ -155,12 +155,21 @@ def list_starts(own: NDArray[np.int32], n_lists: int) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(np.bincount(own, minlength=n_lists))])
 
 
+def asking_order(last_noted: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the order (n,) in which rows that stand list after list are answered, from the last list noted for each.
+
+    Those that probe most lists, the one in a hundred at the fringe, come first and so together: among the others they
+    would make every block of rows read nearly all lists.
+    """
+    return np.argsort(last_noted < 0, kind="stable")
+
+
 def join_lists(
     embeddings: NDArray[np.float32], k: int, lists: InvertedLists, *, show_progress: bool = False
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return every row's k nearest other rows among the lists that it probes.
 
-    Rows are answered in blocks of neighbouring lists, several at once; beside the result only what these blocks need
+    Rows are answered in blocks of neighbouring lists, see `asking_order`, several at once; beside the result only what these blocks need
     is held, so the embeddings may be a memory map.
 
     Returns
@@ -171,9 +180,10 @@ def join_lists(
     """
     n = len(embeddings)
     neighbors, similarities = empty_array((n, k), np.int64), empty_array((n, k))
+    asking = lists.rows[asking_order(lists.probes[lists.rows, -1])]
 
     def answer(block: slice) -> None:
-        rows = lists.rows[block]
+        rows = asking[block]
         neighbors[rows], similarities[rows] = _answer(embeddings, k, lists, rows)
         for array in (embeddings, neighbors, similarities):
             let_go(array)
