@@ -117,11 +117,14 @@ def _build_lists(run: Run, name: str, features: Parts, k: int, random_state: int
     lists = _Lists(folder, margin, by_list, by_list.named(f"{name}_by_list_probes"))
     for source, target in ((features, lists.features), (probes, lists.probes)):
         reorder(run, target.name, source, position, target)
-    last_noted = [lists.probes.read(part)[:, -1] for part in range(len(lists.probes))]
-    store.kept(f"{folder}/asking", lambda: asking_order(np.concatenate(last_noted)))
+    store.kept(f"{folder}/asking", lambda: asking_order(_last_noted(lists.probes)))
     for used in (probes, own):
         store.remove(used.name)
     return lists
+
+
+def _last_noted(probes: Parts) -> NDArray[np.int32]:
+    return np.concatenate([probes.read(part)[:, -1] for part in range(len(probes))])
 
 
 def _join_lists(

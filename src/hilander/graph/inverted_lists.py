@@ -6,12 +6,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from hilander.graph.exact_search import compare_with_all
+from hilander.graph.kmeans import nearest_centroid, spherical_kmeans
 from hilander.graph.nearest import insert_nearest
 from hilander.graph.quantization import approximate_products, quantize
 from hilander.graph.threads import by_threads
@@ -99,13 +99,9 @@ def train_centroids(sample: NDArray[np.float32], n_lists: int, random_state: int
 
     Rows mostly lie near what they resemble, and then so do lists: what is answered together probes fewer of them.
     """
-    kmeans = faiss.Kmeans(
-        sample.shape[1], n_lists, niter=_TRAINING_ROUNDS, spherical=True, seed=random_state, min_points_per_centroid=1
-    )
-    kmeans.train(sample)
-    centroids = np.ascontiguousarray(kmeans.centroids)
+    centroids = spherical_kmeans(sample, n_lists, n_rounds=_TRAINING_ROUNDS, random_state=random_state)
     # A centroid of its own would seem so near to an outlier of the sample that it probed no further list.
-    own = _nearest(sample, centroids)
+    own = nearest_centroid(sample, centroids)
     held = np.bincount(own, minlength=n_lists)
     middle = np.bincount(own, np.arange(len(own)), n_lists) / np.maximum(held, 1)
     kept = np.flatnonzero(held >= min(_FEWEST_TRAINING_ROWS, held.max()))
@@ -129,9 +125,9 @@ def measure_margin(
         The embeddings of their neighbours, query after query.
     """
     behind = _behind_nearest(queries, centroids)
-    needed = np.take_along_axis(behind, _nearest(true, centroids).reshape(len(queries), -1), axis=1)
+    needed = np.take_along_axis(behind, nearest_centroid(true, centroids).reshape(len(queries), -1), axis=1)
     margin = float(np.quantile(needed, TARGET_RECALL, method="higher"))
-    sizes = np.bincount(_nearest(sample, centroids), minlength=len(centroids)) / len(sample)
+    sizes = np.bincount(nearest_centroid(sample, centroids), minlength=len(centroids)) / len(sample)
     share = float(((behind <= margin) @ sizes).mean())
     logger.info("%d inverted lists; %.2f %% of all pairs are compared", len(centroids), 100 * share)
     return margin, share
@@ -169,8 +165,8 @@ def join_lists(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return every row's k nearest other rows among the lists that it probes.
 
-    Rows are answered in blocks of neighbouring lists, see `asking_order`, several at once; beside the result only what these blocks need
-    is held, so the embeddings may be a memory map.
+    Rows are answered in blocks of neighbouring lists, see `asking_order`, several at once; beside the result only what
+    these blocks need is held, so the embeddings may be a memory map.
 
     Returns
     -------
@@ -267,10 +263,6 @@ def _probes(
 def rows_per_product(n_columns: int) -> int:
     """Return how many rows are multiplied with so many columns at once."""
     return max(64, _ENTRIES_PER_PRODUCT // n_columns)
-
-
-def _nearest(embeddings: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.int64]:
-    return faiss.knn(embeddings, centroids, 1, metric=faiss.METRIC_INNER_PRODUCT)[1][:, 0]
 
 
 def _behind_nearest(embeddings: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.float32]:
