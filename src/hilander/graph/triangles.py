@@ -28,7 +28,9 @@ def triangles(edges: NDArray[np.int64], n_nodes: int) -> NDArray[np.int32]:
     ndarray of shape (t, 3), int32
         Row numbers in `edges` of the three sides (i, j), (i, m), (j, m).
     """
-    starts = np.searchsorted(edges[:, 0], np.arange(n_nodes + 1))
+    starts = np.zeros(n_nodes + 1, np.int64)
+    _count_edges(edges, starts)
+    np.cumsum(starts, out=starts)
     edge_at = np.full(n_nodes, -1, np.int32)
     count = _list_triangles(edges, starts, edge_at, np.empty((0, 3), np.int32))
     found = np.empty((count, 3), np.int32)
@@ -51,7 +53,9 @@ def sum_over_triangles(values: NDArray[np.float32], edges: NDArray[np.int64], n_
     -------
     ndarray of shape (m, c), float32
     """
-    starts = np.searchsorted(edges[:, 0], np.arange(n_nodes + 1))
+    starts = np.zeros(n_nodes + 1, np.int64)
+    _count_edges(edges, starts)
+    np.cumsum(starts, out=starts)
     sums = np.zeros_like(values)
     bounds = np.searchsorted(starts, np.arange(0, len(edges) + _EDGES_PER_RANGE, _EDGES_PER_RANGE))
     bounds = np.minimum(bounds, n_nodes)
@@ -65,6 +69,13 @@ def sum_over_triangles(values: NDArray[np.float32], edges: NDArray[np.int64], n_
 
     by_threads(add, len(bounds) - 1, 1)
     return sums
+
+
+@njit(cache=True, nogil=True)
+def _count_edges(edges, counts):
+    """Count at i + 1 the edges of which i is the lower node."""
+    for e in range(len(edges)):
+        counts[edges[e, 0] + 1] += 1
 
 
 @njit(cache=True, fastmath=True, nogil=True)

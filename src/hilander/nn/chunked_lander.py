@@ -20,6 +20,7 @@ from hilander.nn.scatter import sum_at_ends
 from hilander.paged_arrays import let_go
 
 _EDGES_PER_WINDOW = 1 << 16
+_NODES_PER_PART = 1 << 14
 _EDGES_IN_CACHE = 1 << 11  # of a window, that one thread works on: (edges, 92) float32 in .75 MB
 
 
@@ -110,7 +111,7 @@ def _advance(
         window = states.window(rows, changes=False)
         add_to_nodes(window, linkage[rows], edges[rows], sums)
         fill_channels(message_round, window, linkage[rows], torch.from_numpy(channels[rows]))
-    nodes = message_round.nodes(sums, degrees)
+    nodes = _node_states(message_round, sums, degrees)
     del sums
     strength = sum_at_ends(torch.from_numpy(channels), torch.from_numpy(edges), len(degrees))
     paths = sum_over_triangles(channels, edges, len(degrees))
@@ -119,6 +120,24 @@ def _advance(
         update_edges(message_round, readout, states.window(rows), linkage[rows], *of_edges, nodes, strength)
         let_go(edges)
         yield len(of_edges[0])
+
+
+def _node_states(message_round: MessageRound, sums: Tensor, degrees: Tensor) -> Tensor:
+    """Return what `MessageRound.nodes` does (n, hidden), made of a part of the nodes at once.
+
+    No part is short: products of few rows may be rounded otherwise.
+    """
+    n = len(sums)
+    nodes = torch.empty((n, message_round.to_channels.in_features))
+    n_parts = max(n // _NODES_PER_PART, 1)
+
+    @torch.inference_mode()
+    def fill(part: slice) -> None:
+        rows = slice(part.start * n // n_parts, part.stop * n // n_parts)
+        nodes[rows] = message_round.nodes(sums[rows], degrees[rows])
+
+    by_threads(fill, n_parts, 1, prepare_thread=use_one_core)
+    return nodes
 
 
 def add_to_nodes(states: Tensor, linkage: Tensor, edges: NDArray[np.int64], sums: Tensor) -> None:
