@@ -114,7 +114,9 @@ def _bound(products, q, row, bounds, most):
 def _insert_screened(products, asking, bounds, enough, queries, candidates, numbers, rows, neighbors, similarities):
     """Insert by similarities that are computed where the products (a, c) of codes leave room for them."""
     n, last = products.shape[1], neighbors.shape[1] - 1
-    most, found = np.empty(n, np.float32), np.empty(n + 1, np.int64)
+    most, found = np.empty(n, np.float32), np.empty(n + 8, np.int64)
+    near_enough = np.zeros(-(-n // 8) * 8, np.int8)
+    eight_near_enough = near_enough.view(np.int64)
     for q in range(len(asking)):
         row = asking[q]
         own, filled = rows[row], _count_filled(neighbors, row)
@@ -122,9 +124,13 @@ def _insert_screened(products, asking, bounds, enough, queries, candidates, numb
         for turn in range(int(enough[q] == np.inf), 2):
             least = max(similarities[row, last], _LEAST) if turn else enough[q]
             n_found = np.int64(0)
-            for c in range(n):  # without a branch, which no processor could foretell
-                found[n_found] = c
-                n_found += np.int64(most[c] >= least)
+            for c in range(n):
+                near_enough[c] = np.int8(most[c] >= least)
+            for eight in range(len(eight_near_enough)):  # in one look, as most are not
+                if eight_near_enough[eight] != 0:
+                    for c in range(8 * eight, 8 * eight + 8):  # without a branch, which no processor could foretell
+                        found[n_found] = c
+                        n_found += np.int64(near_enough[c])
             for f in range(n_found):
                 c = found[f]
                 if most[c] >= similarities[row, last] and numbers[c] != own:
