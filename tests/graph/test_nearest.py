@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilander.graph import quantization
+from hilander.graph import nearest, quantization
 from hilander.graph.knn import nearest_neighbors
 from hilander.graph.nearest import insert_nearest
-from hilander.graph.quantization import quantize
+from hilander.graph.quantization import multiply_codes, quantize
 
 
 @pytest.fixture
@@ -86,6 +86,19 @@ def test_neither_blocks_nor_their_order_change_a_bit(with_codes, name):
             found = search(embeddings, 12, block, order)
             np.testing.assert_array_equal(found[0], whole[0])
             np.testing.assert_array_equal(found[1], whole[1])
+
+
+@pytest.mark.parametrize("name", beds)
+@pytest.mark.parametrize("last_similarity", [-np.inf, 0.3, 0.9, 1.0])
+def test_no_similarity_lies_above_its_bound(with_codes, name, last_similarity):
+    quantized = quantize(beds[name])
+    exact = beds[name].astype(np.float64) @ beds[name].astype(np.float64).T
+    products = multiply_codes(quantized.codes, quantized.codes)
+    bounds = quantized.scale, quantized.error, quantized.scale, quantized.error, nearest._rounding(quantized)
+    most = np.empty(len(exact), np.float32)
+    for row in range(len(exact)):
+        nearest._bound(products, row, row, bounds, np.float32(last_similarity), most)
+        assert (most > exact[row]).all()
 
 
 @settings(deadline=None, max_examples=30)  # the first call compiles

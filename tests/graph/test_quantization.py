@@ -21,8 +21,11 @@ def test_scale_times_codes_differs_from_a_row_by_its_error(monkeypatch):
     rows = np.concatenate([unit_rows(50, 100), np.eye(100, dtype=np.float32)[:3], np.zeros((1, 100), np.float32)])
     quantized = quantize(rows)
     apart = rows - quantized.scale[:, None] * quantized.codes.astype(np.float64)
-    np.testing.assert_allclose(quantized.error, np.linalg.norm(apart, axis=1), atol=1e-6)
-    assert np.abs(apart).max() <= 0.51 * quantized.scale.max()
+    of_codes = quantized.scale * np.linalg.norm(quantized.codes.astype(np.float64), axis=1)
+    np.testing.assert_allclose(quantized.error[:-1], (np.linalg.norm(apart, axis=1) / of_codes)[:-1], atol=1e-6)
+    np.testing.assert_allclose((apart * quantized.codes).sum(axis=1) * quantized.scale, 0, atol=1e-6)
+    assert np.abs(apart).max() <= 0.6 * quantized.scale.max()
+    assert quantized.error[-1] == 0
     assert (np.abs(quantized.codes).max(axis=1) == [127] * 53 + [0]).all()
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from hilander.graph.quantization import Quantized, multiply_codes
 
-_ROUNDING = 2.0**-22  # per column: what single precision may add to a product of rows of norm 1, several times
+_ROUNDING = 2.0**-14, 2.0**-22  # and per column: several times what single precision may add to a similarity
+_NEAREST = np.float32(0.9995)  # similarity at which a tangent line is taken
 _MOST_SORTED = 512  # candidates of a row, all in the processor's registers: more take it several times as long each
 _LEAST, _DONE = np.float32(-8), np.float32(-9)  # below every similarity of rows of norm 1
 
@@ -26,10 +27,13 @@ def insert_nearest(
 ) -> None:
     """Insert what is nearer than the last of each row's sorted neighbours so far, but never the row itself.
 
-    Where the rows have codes, a pair is compared in single precision only if it could be near enough: by the
-    Cauchy–Schwarz inequality ``x · y`` differs from ``x̂ · ŷ``, the product of what the codes c stand for, by at most
-    ``|x − x̂| |y| + |x̂| |y − ŷ|``. Each similarity is then summed up in the same order wherever its pair stands, and
-    among equal ones the lower number comes first; so the result does not depend on what is compared at once.
+    Where the rows have codes, a pair is compared in single precision only if it could be near enough. With x = x̂ + r,
+    where x̂ stands for the code and r is orthogonal to it, ``x · y = x̂ · ŷ + r_x · ŷ + x̂ · r_y + r_x · r_y``, and by the
+    Cauchy–Schwarz inequality the rest is at most ``(t_x + t_y) √(1 − (x̂ · ŷ)²) + t_x t_y``, with the tangents t of
+    `Quantized`. For the root stands its tangent line where the last neighbour is, which lies nowhere below it.
+
+    Each similarity is then summed up in the same order wherever its pair stands, and among equal ones the lower number
+    comes first; so the result does not depend on what is compared at once.
 
     Parameters
     ----------
@@ -57,7 +61,7 @@ def insert_nearest(
 
 
 def _rounding(rows: Quantized) -> np.float32:
-    return np.float32(_ROUNDING * rows.rows.shape[1])
+    return np.float32(_ROUNDING[0] + _ROUNDING[1] * rows.rows.shape[1])
 
 
 def _enough(
@@ -97,17 +101,20 @@ def _insert_products(products, asking, numbers, rows, neighbors, similarities):
 @njit(cache=True, nogil=True)
 def _bound_rows(products, which, asking, bounds, most):
     for w in range(len(which)):
-        _bound(products, which[w], asking[which[w]], bounds, most[w])
+        _bound(products, which[w], asking[which[w]], bounds, np.float32(0), most[w])
 
 
 @njit(cache=True, nogil=True)
-def _bound(products, q, row, bounds, most):
-    """Fill in what the similarities (c,) of a row may be at most."""
+def _bound(products, q, row, bounds, last_similarity, most):
+    """Fill in what the similarities (c,) of a row may be at most, closely about that of its last neighbour."""
     query_scale, query_error, scale, error, rounding = bounds
-    of_query, of_candidate = query_scale[row], np.float32(1) + query_error[row]
-    fixed = query_error[row] + rounding
+    of_query, own_error = query_scale[row], query_error[row]
+    at = min(max(last_similarity, np.float32(0)), _NEAREST)
+    height = np.float32(1) / np.sqrt(np.float32(1) - at * at)
+    slope = at * height
     for c in range(products.shape[1]):
-        most[c] = (of_query * scale[c]) * np.float32(products[q, c]) + of_candidate * error[c] + fixed
+        product = (of_query * scale[c]) * np.float32(products[q, c])
+        most[c] = product + (own_error + error[c]) * (height - slope * product) + own_error * error[c] + rounding
 
 
 @njit(cache=True, nogil=True)
@@ -120,9 +127,12 @@ def _insert_screened(products, asking, bounds, enough, queries, candidates, numb
     for q in range(len(asking)):
         row = asking[q]
         own, filled = rows[row], _count_filled(neighbors, row)
-        _bound(products, q, row, bounds, most)
+        n_found = np.int64(0)
         for turn in range(int(enough[q] == np.inf), 2):
             least = max(similarities[row, last], _LEAST) if turn else enough[q]
+            _bound(products, q, row, bounds, similarities[row, last], most)
+            for f in range(n_found):
+                most[found[f]] = _DONE
             n_found = np.int64(0)
             for c in range(n):
                 near_enough[c] = np.int8(most[c] >= least)
@@ -136,7 +146,6 @@ def _insert_screened(products, asking, bounds, enough, queries, candidates, numb
                 if most[c] >= similarities[row, last] and numbers[c] != own:
                     similarity = _product(queries, row, candidates, c)
                     filled = _insert(similarity, numbers[c], row, filled, neighbors, similarities)
-                most[c] = _DONE
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})

@@ -16,7 +16,7 @@ _EXACT_ENOUGH = {"nnan", "ninf", "nsz", "contract", "reassoc"}
 
 
 class Quantized(NamedTuple):
-    """Rows x and their codes c, with x ≈ scale · c.
+    """Rows x and their codes c, with x ≈ scale · c; what is left, x − scale · c, is orthogonal to c.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Quantized(NamedTuple):
         Of width 0 where whole numbers do not pay, see `pays`.
     scale : ndarray of shape (n,), float32
     error : ndarray of shape (n,), float32
-        Norm of x − scale · c.
+        Tangent of the angle between x and c: norm of x − scale · c over that of scale · c.
     """
 
     rows: NDArray[np.float32]
@@ -95,12 +95,16 @@ def _quantize(rows, bits, codes, scales, errors):
         inverse = np.float32(_LARGEST_CODE) / max(largest, np.float32(1e-30))
         for c in range(rows.shape[1]):
             codes[r, c] = np.int8(np.rint(rows[r, c] * inverse))
-        scale = largest / np.float32(_LARGEST_CODE)
-        square = np.float32(0)
+        product, of_codes, square = np.float32(0), np.float32(0), np.float32(0)
+        for c in range(rows.shape[1]):
+            product += rows[r, c] * np.float32(codes[r, c])
+            of_codes += np.float32(codes[r, c]) * np.float32(codes[r, c])
+        scale = product / max(of_codes, np.float32(1))
         for c in range(rows.shape[1]):
             apart = rows[r, c] - scale * np.float32(codes[r, c])
             square += apart * apart
-        scales[r], errors[r] = scale, np.sqrt(square)
+        scales[r] = scale
+        errors[r] = np.sqrt(square) / max(scale * np.sqrt(of_codes), np.float32(1e-30))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
