@@ -114,17 +114,20 @@ search compares all of them (`hilander.graph.knn`). All figures are in [results/
 
 ## Where the time goes
 
-At 100,000 rows about two fifths go into nearest neighbours (two searches over all rows, and two on each level of
-clusters), a quarter into the network on 3.5 million edges, a tenth into their features; then come triangles, cluster
-features and average linkage. A third of the whole are matrix products, at the speed that the processor has for them:
-only fewer of them would help.
+At 100,000 rows about a third goes into nearest neighbours (two searches over all rows, and two on each level of
+clusters), another into the network on 3.5 million edges, an eighth into their features; then come triangles, cluster
+features and average linkage. In the search, products of codes take as long as comparing the few pairs that they leave;
+a quarter of the whole are matrix products, at the speed that the processor has for them.
 
 What brought it down: rows in an order of their place in space (`graph/spatial_order.py`), so that neighbours are met in
 the cache; one compiled pass for all features of an edge (`graph/relations.py`), made chunk by chunk and used at once;
 triangles summed over as they are found instead of listed (`graph/triangles.py`); the network over blocks that stay in
 the cache, in kernels that the compiler vectorises (`nn/chunked_lander.py`, `nn/edge_kernels.py`); each row's own list
-searched first (`graph/inverted_lists.py`); and sums over links kept from level to level (`graph/evidence.py`). What is
-large lies in temporary files and is resident only where it is at work (`paged_arrays.py`).
+searched first (`graph/inverted_lists.py`); pairs screened by eight-bit codes, whose products take a quarter of the time
+and bound the similarities strictly (`graph/nearest.py`); the rows at the fringe, which probe hundreds of lists,
+answered together; and sums over links kept from level to level (`graph/evidence.py`). What is large lies in temporary
+files and is resident only where it is at work (`paged_arrays.py`). Without AVX-512 VNNI, which multiplies the codes,
+the search is as slow as it was in single precision.
 
 The published network's forward pass is three matrix products, which make up three quarters of its time: nodes to hidden
 features, these to W_s and W_d, and the classifier's 256 × 256 on every edge, more than half of them. Equal halves of

@@ -3,7 +3,7 @@ import pytest
 
 from hilander.embeddings import check_embeddings
 from hilander.graph import inverted_lists
-from hilander.graph.inverted_lists import build_lists, join_lists
+from hilander.graph.inverted_lists import asking_order, build_lists, join_lists
 from hilander.graph.knn import nearest_neighbors
 
 
@@ -79,3 +79,7 @@ def test_an_interrupt_ends_the_search(monkeypatch):
     monkeypatch.setattr(inverted_lists, "_answer", interrupted)
     with pytest.raises(KeyboardInterrupt):
         nearest_neighbors(clustered(2000), 5, method="ivf")
+
+
+def test_rows_that_probe_most_lists_are_answered_first_and_the_others_list_after_list():
+    assert asking_order(np.array([-1, 7, -1, 0, -1], np.int32)).tolist() == [1, 3, 0, 2, 4]

@@ -1,9 +1,11 @@
 from itertools import combinations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hilander.graph import triangles as module
 from hilander.graph.triangles import sum_over_triangles, triangles
 
 N_NODES = 9
@@ -32,12 +34,24 @@ def test_complete_graph_has_n_choose_3():
 
 
 @settings(deadline=None)
-@given(pairs)
-def test_sums_over_triangles_equal_those_over_their_list(chosen):
+@given(pairs, st.sampled_from([3, 5]))
+def test_sums_over_triangles_equal_those_over_their_list(chosen, n_channels):
     edges = np.array(chosen, np.int64).reshape(-1, 2)
-    values = np.random.default_rng(0).random((len(edges), 3), np.float32)
+    values = np.random.default_rng(len(edges)).random((len(edges), n_channels), np.float32)
     expected = np.zeros_like(values)
     for a, b, c in triangles(edges, N_NODES):
         for side, first, second in ((a, b, c), (b, a, c), (c, a, b)):
             expected[side] += values[first] * values[second]
     np.testing.assert_allclose(sum_over_triangles(values, edges, N_NODES), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_channels", [2, 5])
+def test_the_ranges_that_threads_work_on_change_no_bit(monkeypatch, n_channels):
+    rng = np.random.default_rng(0)
+    nodes = np.sort(rng.choice(120 * 119 // 2, 2500, replace=False))
+    edges = np.stack(np.triu_indices(120, 1), axis=1)[nodes]
+    values = rng.random((len(edges), n_channels), np.float32)
+    whole = sum_over_triangles(values, edges, 130)  # the last nodes have no edges
+    for edges_per_range in (1, 50, 700, 2500):
+        monkeypatch.setattr(module, "_EDGES_PER_RANGE", edges_per_range)
+        np.testing.assert_array_equal(sum_over_triangles(values, edges, 130), whole)

@@ -37,6 +37,7 @@ def test_equals_the_whole_forward(graph, network, monkeypatch, rows, in_file):
         logits, density = network(*(torch.from_numpy(array) for array in arrays))
     monkeypatch.setattr(chunked_lander, "_EDGES_IN_CACHE", 64)
     monkeypatch.setattr(chunked_lander, "_EDGES_PER_WINDOW", 300)
+    monkeypatch.setattr(chunked_lander, "_NODES_PER_PART", 70)
     if in_file:
         monkeypatch.setattr(paged_arrays, "_LARGEST_IN_MEMORY", 0)
     chunks = (graph.features[start : start + rows] for start in range(0, len(graph.edges), rows))

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from hilander import paged_arrays
+from hilander.nn import edge_states
 from hilander.nn.edge_states import EdgeStates
 
 
@@ -19,3 +20,16 @@ def test_windows_keep_what_was_written(monkeypatch, largest):
     for rows in (slice(0, 5), slice(5, 10)):  # of another length
         states.window(rows).numpy()[:] += 1
     np.testing.assert_array_equal(states.window(slice(0, 10)), expected + 1)
+
+
+def test_what_cannot_be_written_is_told_with_a_later_window(monkeypatch):
+    def full(*arguments):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(paged_arrays, "_LARGEST_IN_MEMORY", 0)
+    monkeypatch.setattr(edge_states.os, "pwrite", full)
+    states = EdgeStates(10, 3)
+    states.window(slice(0, 5))
+    states.window(slice(5, 10))
+    with pytest.raises(OSError, match="no space left"):
+        states.window(slice(0, 5))

@@ -14,6 +14,7 @@ from hilander.distributed.store import Parts
 from hilander.graph.inverted_lists import (
     ROWS_PER_BLOCK,
     answer_rows,
+    asking_order,
     drawn_rows,
     list_starts,
     measure_margin,
@@ -34,7 +35,8 @@ class _Lists:
     Attributes
     ----------
     folder : str
-        Of the store, with the arrays ``centroids``, ``starts`` and ``rows``.
+        Of the store, with the arrays ``centroids``, ``starts``, ``rows`` and ``asking``: where the rows that are
+        answered one after the other stand among all rows list after list.
     margin : float
     features, probes : Parts
         Embeddings (n, d), float32, and noted lists (n, 16), int32, of all rows list after list.
@@ -115,9 +117,14 @@ def _build_lists(run: Run, name: str, features: Parts, k: int, random_state: int
     lists = _Lists(folder, margin, by_list, by_list.named(f"{name}_by_list_probes"))
     for source, target in ((features, lists.features), (probes, lists.probes)):
         reorder(run, target.name, source, position, target)
+    store.kept(f"{folder}/asking", lambda: asking_order(_last_noted(lists.probes)))
     for used in (probes, own):
         store.remove(used.name)
     return lists
+
+
+def _last_noted(probes: Parts) -> NDArray[np.int32]:
+    return np.concatenate([probes.read(part)[:, -1] for part in range(len(probes))])
 
 
 def _join_lists(
@@ -129,7 +136,8 @@ def _join_lists(
     short = by_list.named(f"{name}_short")
     run.step(f"{name}: answer", _answer, [(lists, k, *answers, short, part) for part in range(len(by_list))])
     for source, target in zip(answers, (neighbors, similarities), strict=True):
-        reorder(run, target.name, source, store.read(f"{lists.folder}/rows"), target)
+        rows = store.read(f"{lists.folder}/rows")[store.read(f"{lists.folder}/asking")]
+        reorder(run, target.name, source, rows, target)
     rows = store.kept(f"{lists.folder}/short", lambda: np.sort(short.all()))
     if len(rows):
         found = compare_some(run, f"{name}_rest", features, k, rows)
@@ -157,8 +165,10 @@ def _answer(lists: _Lists, k: int, neighbors: Parts, similarities: Parts, short:
         start, stop = starts[number : number + 2].tolist()
         return np.array(store.read(f"{lists.folder}/rows", start, stop)), by_list.rows(start, stop)
 
-    rows = np.array(store.read(f"{lists.folder}/rows", *by_list.bounds[part : part + 2].tolist()))
-    queries, noted = by_list.read(part), np.array(lists.probes.read(part))
+    asking = np.array(store.read(f"{lists.folder}/asking", *by_list.bounds[part : part + 2].tolist()))
+    first = int(asking.min())
+    rows = np.array(store.read(f"{lists.folder}/rows", first, int(asking.max()) + 1))[asking - first]
+    queries, noted = by_list.take(asking), lists.probes.take(asking)
     found, found_similarities = np.empty((len(rows), k), np.int64), np.empty((len(rows), k), np.float32)
 
     def answer(block: slice) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from hilander.graph.nearest import insert_nearest
+from hilander.graph.quantization import quantize
 from hilander.graph.threads import by_threads
 from hilander.paged_arrays import let_go
 
@@ -68,30 +69,8 @@ def compare(
     neighbors, similarities : ndarray of shape (r, k), int64 and float32
         By decreasing similarity, filled up with -inf; changed in place.
     """
-    asking = np.arange(len(rows))
+    asking, quantized = np.arange(len(rows)), quantize(queries)
     for start in range(0, len(candidates), CANDIDATES_PER_BLOCK):
         block = candidates[start : start + CANDIDATES_PER_BLOCK]
         numbers = np.arange(first + start, first + start + len(block))
-        keep_nearest(queries @ block.T, asking, numbers, rows, neighbors, similarities)
-
-
-@njit(cache=True, nogil=True)
-def keep_nearest(products, asking, candidates, rows, neighbors, similarities):
-    """Insert what is nearer than the last of each row's sorted neighbours so far, but never the row itself.
-
-    ``products[q, c]`` is the similarity of ``rows[asking[q]]`` to ``candidates[c]``; the neighbours are of `rows`.
-    """
-    k = neighbors.shape[1]
-    for q in range(len(asking)):
-        row = asking[q]
-        own = rows[row]
-        for c in range(len(candidates)):
-            similarity = products[q, c]
-            if similarity > similarities[row, k - 1] and candidates[c] != own:
-                place = k - 1
-                while place > 0 and similarities[row, place - 1] < similarity:
-                    similarities[row, place] = similarities[row, place - 1]
-                    neighbors[row, place] = neighbors[row, place - 1]
-                    place -= 1
-                similarities[row, place] = similarity
-                neighbors[row, place] = candidates[c]
+        insert_nearest(quantized, asking, quantize(block), numbers, rows, neighbors, similarities)

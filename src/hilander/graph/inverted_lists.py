@@ -6,12 +6,14 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hilander.graph.exact_search import compare_with_all, keep_nearest
+from hilander.graph.exact_search import compare_with_all
+from hilander.graph.kmeans import nearest_centroid, spherical_kmeans
+from hilander.graph.nearest import insert_nearest
+from hilander.graph.quantization import approximate_products, quantize
 from hilander.graph.threads import by_threads
 from hilander.paged_arrays import empty_array, let_go
 
@@ -93,15 +95,17 @@ def drawn_rows(n: int, n_lists: int, random_state: int) -> tuple[NDArray[np.int6
 
 
 def train_centroids(sample: NDArray[np.float32], n_lists: int, random_state: int) -> NDArray[np.float32]:
-    """Return the centroids of at most `n_lists` lists, of norm 1."""
-    kmeans = faiss.Kmeans(
-        sample.shape[1], n_lists, niter=_TRAINING_ROUNDS, spherical=True, seed=random_state, min_points_per_centroid=1
-    )
-    kmeans.train(sample)
-    centroids = np.ascontiguousarray(kmeans.centroids)
+    """Return the centroids of at most `n_lists` lists, of norm 1, in the order of where their rows lie in the sample.
+
+    Rows mostly lie near what they resemble, and then so do lists: what is answered together probes fewer of them.
+    """
+    centroids = spherical_kmeans(sample, n_lists, n_rounds=_TRAINING_ROUNDS, random_state=random_state)
     # A centroid of its own would seem so near to an outlier of the sample that it probed no further list.
-    held = np.bincount(_nearest(sample, centroids), minlength=n_lists)
-    return centroids[held >= min(_FEWEST_TRAINING_ROWS, held.max())]
+    own = nearest_centroid(sample, centroids)
+    held = np.bincount(own, minlength=n_lists)
+    middle = np.bincount(own, np.arange(len(own)), n_lists) / np.maximum(held, 1)
+    kept = np.flatnonzero(held >= min(_FEWEST_TRAINING_ROWS, held.max()))
+    return centroids[kept[np.argsort(middle[kept], kind="stable")]]
 
 
 def measure_margin(
@@ -121,9 +125,9 @@ def measure_margin(
         The embeddings of their neighbours, query after query.
     """
     behind = _behind_nearest(queries, centroids)
-    needed = np.take_along_axis(behind, _nearest(true, centroids).reshape(len(queries), -1), axis=1)
+    needed = np.take_along_axis(behind, nearest_centroid(true, centroids).reshape(len(queries), -1), axis=1)
     margin = float(np.quantile(needed, TARGET_RECALL, method="higher"))
-    sizes = np.bincount(_nearest(sample, centroids), minlength=len(centroids)) / len(sample)
+    sizes = np.bincount(nearest_centroid(sample, centroids), minlength=len(centroids)) / len(sample)
     share = float(((behind <= margin) @ sizes).mean())
     logger.info("%d inverted lists; %.2f %% of all pairs are compared", len(centroids), 100 * share)
     return margin, share
@@ -131,10 +135,11 @@ def measure_margin(
 
 def note_lists(embeddings: NDArray[np.float32], centroids: NDArray[np.float32], margin: float) -> NDArray[np.int32]:
     """Return the lists that each row probes (n, 16), as `InvertedLists` keeps them."""
-    probes = np.full((len(embeddings), _NOTED_LISTS), -1, np.int32)
+    probes, lists = np.full((len(embeddings), _NOTED_LISTS), -1, np.int32), quantize(centroids)
 
     def note(block: slice) -> None:
-        _note_lists(embeddings[block] @ centroids.T, np.float32(margin), probes[block])
+        similarity = approximate_products(quantize(embeddings[block]), lists)
+        _note_lists(similarity, np.float32(margin), probes[block])
         let_go(embeddings)
 
     by_threads(note, len(embeddings), rows_per_product(len(centroids)), multiplies=True)
@@ -146,13 +151,22 @@ def list_starts(own: NDArray[np.int32], n_lists: int) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(np.bincount(own, minlength=n_lists))])
 
 
+def asking_order(last_noted: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the order (n,) in which rows that stand list after list are answered, from the last list noted for each.
+
+    Those that probe most lists, the one in a hundred at the fringe, come first and so together: among the others they
+    would make every block of rows read nearly all lists.
+    """
+    return np.argsort(last_noted < 0, kind="stable")
+
+
 def join_lists(
     embeddings: NDArray[np.float32], k: int, lists: InvertedLists, *, show_progress: bool = False
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return every row's k nearest other rows among the lists that it probes.
 
-    Rows are answered in blocks of neighbouring lists, several at once; beside the result only what these blocks need
-    is held, so the embeddings may be a memory map.
+    Rows are answered in blocks of neighbouring lists, see `asking_order`, several at once; beside the result only what
+    these blocks need is held, so the embeddings may be a memory map.
 
     Returns
     -------
@@ -162,9 +176,10 @@ def join_lists(
     """
     n = len(embeddings)
     neighbors, similarities = empty_array((n, k), np.int64), empty_array((n, k))
+    asking = lists.rows[asking_order(lists.probes[lists.rows, -1])]
 
     def answer(block: slice) -> None:
-        rows = lists.rows[block]
+        rows = asking[block]
         neighbors[rows], similarities[rows] = _answer(embeddings, k, lists, rows)
         for array in (embeddings, neighbors, similarities):
             let_go(array)
@@ -218,12 +233,13 @@ def answer_rows(
     order = np.argsort(turn, kind="stable")
     query, probed = query[order], probed[order]
     starts = np.flatnonzero(np.diff(turn[order], prepend=-1))
+    quantized = quantize(queries)
     for start, end in zip(starts, [*starts[1:], len(probed)], strict=True):
         candidates, vectors = read_list(int(probed[start]))
-        step = rows_per_product(len(candidates))
+        of_list, step = quantize(vectors), rows_per_product(len(candidates))
         for first in range(start, end, step):
             asking = query[first : min(first + step, end)]
-            keep_nearest(queries[asking] @ vectors.T, asking, candidates, rows, neighbors, similarities)
+            insert_nearest(quantized, asking, of_list, candidates, rows, neighbors, similarities)
     return neighbors, similarities
 
 
@@ -247,10 +263,6 @@ def _probes(
 def rows_per_product(n_columns: int) -> int:
     """Return how many rows are multiplied with so many columns at once."""
     return max(64, _ENTRIES_PER_PRODUCT // n_columns)
-
-
-def _nearest(embeddings: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.int64]:
-    return faiss.knn(embeddings, centroids, 1, metric=faiss.METRIC_INNER_PRODUCT)[1][:, 0]
 
 
 def _behind_nearest(embeddings: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -51,7 +51,7 @@ _UNRANKED = 60  # rank given to an end that the other one's list of 40 does not 
 _LOG_RANKS = np.log(np.arange(1, _UNRANKED + 1)).astype(np.float32)
 _LOCAL_SIZES = (1, 5, 10, N_CONTEXT)
 _EDGES_PER_RANGE = 1 << 15  # bounds the smoothed embeddings that are held: those of the nodes at these edges
-_RANGES_RESIDENT = 8
+_RANGES_RESIDENT = 2
 _NODES_PER_BLOCK = 1 << 9  # that one thread works on
 _EDGES_PER_BLOCK = 1 << 12
 

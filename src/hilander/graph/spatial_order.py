@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
+from hilander.graph.kmeans import spherical_kmeans
+from hilander.graph.quantization import approximate_products, quantize
 from hilander.graph.threads import by_threads
 from hilander.paged_arrays import let_go
 
@@ -76,21 +77,14 @@ def order_by_pivots(n: int, take: Take, nearest: Nearest) -> NDArray[np.int64]:
     """
     n_cells = min(n // _ROWS_PER_CELL + 1, _MOST_CELLS)
     sample = take(_evenly(np.arange(n), min(n, _SAMPLED_PER_CELL * n_cells)))
-    cell = nearest(np.zeros(n, np.int16), [_tour(_centroids(sample, n_cells))])
+    centroids = spherical_kmeans(sample, n_cells, n_rounds=_TRAINING_ROUNDS, random_state=0)
+    cell = nearest(np.zeros(n, np.int16), [_tour(centroids)])
     inside = rows_of_cells(cell, n_cells)
     n_pivots = [min(len(rows) // _ROWS_PER_CELL + 1, _MOST_PIVOTS) * (len(rows) > _MOST_UNDIVIDED) for rows in inside]
     if not any(n_pivots):
         return np.argsort(cell, kind="stable")
     pivots = take(np.concatenate([_evenly(rows, count) for rows, count in zip(inside, n_pivots, strict=True)]))
     return np.lexsort((nearest(cell, np.split(pivots, np.cumsum(n_pivots)[:-1])), cell))
-
-
-def _centroids(sample: NDArray[np.float32], n_cells: int) -> NDArray[np.float32]:
-    kmeans = faiss.Kmeans(
-        sample.shape[1], n_cells, niter=_TRAINING_ROUNDS, spherical=True, seed=0, min_points_per_centroid=1
-    )
-    kmeans.train(np.ascontiguousarray(sample))
-    return np.ascontiguousarray(kmeans.centroids)
 
 
 def _tour(centroids: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -107,12 +101,13 @@ def nearest_pivot(
     embeddings: NDArray[np.float32], rows: NDArray[np.int64], pivots: NDArray[np.float32]
 ) -> NDArray[np.int16]:
     """Return the number of the most similar pivot for each of some rows, whichever rows are asked for beside it."""
-    nearest = np.empty(len(rows), np.int16)
+    nearest, quantized = np.empty(len(rows), np.int16), quantize(pivots)
 
     def find(block: slice) -> None:
         chunk = rows[block]
         filled = np.resize(chunk, max(len(chunk), _FEWEST_ROWS))
-        nearest[block] = (embeddings[filled] @ pivots.T).argmax(axis=1)[: len(chunk)]
+        similarity = approximate_products(quantize(embeddings[filled]), quantized)
+        nearest[block] = similarity.argmax(axis=1)[: len(chunk)]
         let_go(embeddings)
 
     by_threads(find, len(rows), _ROWS_PER_CHUNK, multiplies=True)

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
+from functools import cache
 
 import faiss
-from threadpoolctl import threadpool_limits
+import torch
+from threadpoolctl import ThreadpoolController, threadpool_limits
 from tqdm import tqdm
 
 
@@ -35,9 +37,9 @@ def by_threads(
         Gets the rows as a slice, and does most of its work without Python's lock; an exception ends it all.
     n_rows, rows_per_block : int
     multiplies : bool
-        Whether the work multiplies matrices with BLAS, which then takes one thread each.
+        Whether the work multiplies matrices with BLAS, which then takes one thread each; see also `use_one_core`.
     prepare_thread : callable, optional
-        Called first in every thread but the caller's own.
+        Called first in every thread but the caller's own, by default `use_one_core` where the work multiplies.
     desc, unit : str
         What the progress bar says, and counts.
     show_progress : bool
@@ -51,6 +53,8 @@ def by_threads(
                 bar.update(rows.stop - rows.start)
             return
         limited = threadpool_limits(1, user_api="blas") if multiplies else nullcontext()
+        if multiplies and prepare_thread is None:
+            prepare_thread = use_one_core
         with limited, ThreadPoolExecutor(n_threads, initializer=prepare_thread) as threads:
             running = {threads.submit(work, rows): rows for rows in blocks}
             try:
@@ -59,3 +63,14 @@ def by_threads(
                     bar.update(running[done].stop - running[done].start)
             finally:  # after Ctrl-C only the blocks under way are waited for
                 threads.shutdown(cancel_futures=True)
+
+
+def use_one_core() -> None:
+    """Keep torch's operations within the calling thread to it."""
+    torch.get_num_threads()  # sets the thread up, which would else undo what follows
+    _openmp().limit(limits=1)
+
+
+@cache
+def _openmp() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="openmp")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from hilander.graph.threads import by_threads
+from hilander.graph.threads import by_threads, use_one_core
 from hilander.graph.triangles import sum_over_triangles
 from hilander.nn.edge_kernels import add_states, add_update, normalize_inputs, read_channels, standardize
 from hilander.nn.edge_states import EdgeStates
@@ -22,6 +20,7 @@ from hilander.nn.scatter import sum_at_ends
 from hilander.paged_arrays import let_go
 
 _EDGES_PER_WINDOW = 1 << 16
+_NODES_PER_PART = 1 << 14
 _EDGES_IN_CACHE = 1 << 11  # of a window, that one thread works on: (edges, 92) float32 in .75 MB
 
 
@@ -92,7 +91,7 @@ def first_states(network: RelationalLander, features: NDArray[np.float32], state
         states[block] = 0
         add_update(encode(inputs), encode.last_bias, *finish, states[block].numpy(), linkage[block].numpy())
 
-    by_threads(begin, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
+    by_threads(begin, len(states), _EDGES_IN_CACHE, prepare_thread=use_one_core)
 
 
 def _advance(
@@ -113,7 +112,7 @@ def _advance(
         window = states.window(rows, changes=False)
         add_to_nodes(window, linkage[rows], edges[rows], sums)
         fill_channels(message_round, window, linkage[rows], torch.from_numpy(channels[rows]))
-    nodes = message_round.nodes(sums, degrees)
+    nodes = _node_states(message_round, sums, degrees)
     del sums
     strength = sum_at_ends(torch.from_numpy(channels), torch.from_numpy(edges), len(degrees))
     paths = sum_over_triangles(channels, edges, len(degrees))
@@ -122,6 +121,24 @@ def _advance(
         update_edges(message_round, readout, states.window(rows), linkage[rows], *of_edges, nodes, strength)
         let_go(edges)
         yield len(of_edges[0])
+
+
+def _node_states(message_round: MessageRound, sums: Tensor, degrees: Tensor) -> Tensor:
+    """Return what `MessageRound.nodes` does (n, hidden), made of a part of the nodes at once.
+
+    No part is short: products of few rows may be rounded otherwise.
+    """
+    n = len(sums)
+    nodes = torch.empty((n, message_round.to_channels.in_features))
+    n_parts = max(n // _NODES_PER_PART, 1)
+
+    @torch.inference_mode()
+    def fill(part: slice) -> None:
+        rows = slice(part.start * n // n_parts, part.stop * n // n_parts)
+        nodes[rows] = message_round.nodes(sums[rows], degrees[rows])
+
+    by_threads(fill, n_parts, 1, prepare_thread=use_one_core)
+    return nodes
 
 
 def add_to_nodes(states: Tensor, linkage: Tensor, edges: NDArray[np.int64], sums: Tensor) -> None:
@@ -178,7 +195,7 @@ def update_edges(
         normalize_inputs(edges[block], own, channels[block].numpy(), paths[block].numpy(), *of_nodes, inputs)
         add_update(update(inputs), update.last_bias, *finish, own, linkage[block].numpy())
 
-    by_threads(advance, len(states), _EDGES_IN_CACHE, prepare_thread=_use_one_core)
+    by_threads(advance, len(states), _EDGES_IN_CACHE, prepare_thread=use_one_core)
 
 
 class _Perceptron:
@@ -212,14 +229,3 @@ def _room(width: int, block: slice) -> NDArray[np.float32]:
     inputs = np.empty((_EDGES_IN_CACHE, width), np.float32)
     inputs[block.stop - block.start :] = 0
     return inputs
-
-
-def _use_one_core() -> None:
-    """Keep torch's operations within the calling thread to it."""
-    torch.get_num_threads()  # sets the thread up, which would else undo what follows
-    _openmp().limit(limits=1)
-
-
-@cache
-def _openmp() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="openmp")
