@@ -41,8 +41,8 @@ def size_context(sizes: NDArray[np.int64], edges: NDArray[np.int64]) -> NDArray[
 
     Examples
     --------
-    >>> size_context(np.array([2, 2, 4]), np.array([[0, 1]])).round(2).tolist()
-    [[0.69, 0.5, 1.0, 1.0, 0.69, 0.69]]
+    >>> size_context(np.array([2, 2, 4]), np.array([[0, 1]])).round(2)
+    array([[0.69, 0.5 , 1.  , 1.  , 0.69, 0.69]], dtype=float32)
     """
     ascending = np.sort(sizes)
     items_up_to = np.cumsum(ascending)
