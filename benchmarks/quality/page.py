@@ -99,8 +99,8 @@ beds learn from one draw of 20,000 points and are tested on others. `transfer_<f
 real domain and is tested on another: ours learns from 42 drawn sets beside it (`n_drawn`, of none of these domains),
 and its threshold adapts to what is clustered (`linkage_threshold="adapted"`). `transfer_general_<to>` is the one model
 that ships in the package, beside baselines that are tuned on a third of what it has learned from. Transfers measured
-before 2026-11-28 learned from the one domain alone. Seconds are those of clustering, for the baselines on a kNN graph
-that is there already.
+before 2026-11-28 learned from the one domain alone, and all of ours then were without sizes in context
+(`graph/size_context.py`). Seconds are those of clustering, for the baselines on a kNN graph that is there already.
 
 ## Every method
 
