@@ -28,9 +28,7 @@ def triangles(edges: NDArray[np.int64], n_nodes: int) -> NDArray[np.int32]:
     ndarray of shape (t, 3), int32
         Row numbers in `edges` of the three sides (i, j), (i, m), (j, m).
     """
-    starts = np.zeros(n_nodes + 1, np.int64)
-    _count_edges(edges, starts)
-    np.cumsum(starts, out=starts)
+    starts = _first_edges(edges, n_nodes)
     edge_at = np.full(n_nodes, -1, np.int32)
     count = _list_triangles(edges, starts, edge_at, np.empty((0, 3), np.int32))
     found = np.empty((count, 3), np.int32)
@@ -53,22 +51,30 @@ def sum_over_triangles(values: NDArray[np.float32], edges: NDArray[np.int64], n_
     -------
     ndarray of shape (m, c), float32
     """
-    starts = np.zeros(n_nodes + 1, np.int64)
-    _count_edges(edges, starts)
-    np.cumsum(starts, out=starts)
+    starts = _first_edges(edges, n_nodes)
     sums = np.zeros_like(values)
     bounds = np.searchsorted(starts, np.arange(0, len(edges) + _EDGES_PER_RANGE, _EDGES_PER_RANGE))
     bounds = np.minimum(bounds, n_nodes)
     free_places: list[NDArray[np.int32]] = []  # of threads that are done
 
     def add(ranges: slice) -> None:
-        edge_at = free_places.pop() if free_places else np.full(n_nodes, -1, np.int32)
+        try:  # another thread may take the last one between a look and a grasp
+            edge_at = free_places.pop()
+        except IndexError:
+            edge_at = np.full(n_nodes, -1, np.int32)
         _sum_over_triangles(values, edges, starts, bounds[ranges.start], bounds[ranges.stop], edge_at, sums)
         free_places.append(edge_at)
         let_go(edges)
 
     by_threads(add, len(bounds) - 1, 1)
     return sums
+
+
+def _first_edges(edges: NDArray[np.int64], n_nodes: int) -> NDArray[np.int64]:
+    """Row of the first edge of which each node is the lower one (n + 1,)."""
+    starts = np.zeros(n_nodes + 1, np.int64)
+    _count_edges(edges, starts)
+    return np.cumsum(starts, out=starts)
 
 
 @njit(cache=True, nogil=True)

@@ -28,8 +28,8 @@ def general_sets(real: LabelledSet | None = None, *, seed: int = 0, show_progres
 def sets_with_twins(sets: Sequence[LabelledSet], *, show_progress: bool = False) -> list[LabelledSet]:
     """Return `general_sets` with other worlds in the place of theirs, of which some have classes that hardly differ.
 
-    For the network that links clusters, which sees how large all of them are. The one that links items does not, and
-    learns nothing from twins but to join less: F on held-out sets fell where it met them.
+    For the network that links clusters, which sees how large all of them are. The one that links items does not: where
+    it met twins too, F_P on held-out look-alikes fell (docs/method.md).
     """
     n_draws = min(N_ENCODED, len(sets))
     worlds = encoded_sets(n_draws, seed=_FIRST_WITH_TWINS, twins=True, show_progress=show_progress)
