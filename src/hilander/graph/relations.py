@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hilander.graph.pairs import N_CANDIDATES
-from hilander.graph.threads import by_threads
+from hilander.graph.threads import Spares, by_threads
 from hilander.paged_arrays import let_go
 
 N_CONTEXT = 40  # nearest neighbours that describe the neighbourhood of a node
@@ -130,7 +130,7 @@ class Relations:
         self._row_of = np.zeros(n, np.int32)  # where the smoothed embeddings of a node of the range at hand stand
         self._smoothed = np.empty((0, 0, 0), np.float32)
         self._n_written = 0
-        self._free_positions: list[NDArray[np.int32]] = []  # of threads that are done
+        self._positions = Spares(self._new_positions)
 
     def write(self, edges: NDArray[np.int64], features: NDArray[np.float32], column: int = 0) -> None:
         """Fill in the 29 features of some edges, sorted by their first node, from some column of `features` on."""
@@ -150,7 +150,7 @@ class Relations:
             _smooth(self._embeddings, self._neighbors, self._similarities, nodes[block], sizes, smoothed[block])
 
         def describe(block: slice) -> None:
-            positions = self._free_positions.pop() if self._free_positions else self._new_positions()
+            positions = self._positions.take()
             _describe(
                 edges[block],
                 positions,
@@ -164,7 +164,7 @@ class Relations:
                 features[block],
                 column,
             )
-            self._free_positions.append(positions)
+            self._positions.give_back(positions)
 
         by_threads(smooth, len(nodes), _NODES_PER_BLOCK)
         by_threads(describe, len(edges), _EDGES_PER_BLOCK)

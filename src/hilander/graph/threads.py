@@ -11,9 +11,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from functools import cache
+from typing import Any
 
 import faiss
 import torch
+from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController, threadpool_limits
 from tqdm import tqdm
 
@@ -63,6 +65,31 @@ def by_threads(
                     bar.update(running[done].stop - running[done].start)
             finally:  # after Ctrl-C only the blocks under way are waited for
                 threads.shutdown(cancel_futures=True)
+
+
+class Spares:
+    """Arrays that threads work with one after the other; one more is made where none is free.
+
+    Parameters
+    ----------
+    make : callable
+        Makes an array.
+    """
+
+    def __init__(self, make: Callable[[], NDArray[Any]]) -> None:
+        self._make = make
+        self._free: list[NDArray[Any]] = []
+
+    def take(self) -> NDArray[Any]:
+        """Return one that no other thread has, as it was given back."""
+        try:  # another thread may take the last one between a look and a grasp
+            return self._free.pop()
+        except IndexError:
+            return self._make()
+
+    def give_back(self, array: NDArray[Any]) -> None:
+        """Leave one to others."""
+        self._free.append(array)
 
 
 def use_one_core() -> None:

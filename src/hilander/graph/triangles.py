@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hilander.graph.threads import by_threads
+from hilander.graph.threads import Spares, by_threads
 from hilander.paged_arrays import let_go
 
 _EDGES_PER_RANGE = 1 << 20  # that one thread works on, about; then pages that lie in a file are let go
@@ -55,15 +55,12 @@ def sum_over_triangles(values: NDArray[np.float32], edges: NDArray[np.int64], n_
     sums = np.zeros_like(values)
     bounds = np.searchsorted(starts, np.arange(0, len(edges) + _EDGES_PER_RANGE, _EDGES_PER_RANGE))
     bounds = np.minimum(bounds, n_nodes)
-    free_places: list[NDArray[np.int32]] = []  # of threads that are done
+    places = Spares(lambda: np.full(n_nodes, -1, np.int32))
 
     def add(ranges: slice) -> None:
-        try:  # another thread may take the last one between a look and a grasp
-            edge_at = free_places.pop()
-        except IndexError:
-            edge_at = np.full(n_nodes, -1, np.int32)
+        edge_at = places.take()
         _sum_over_triangles(values, edges, starts, bounds[ranges.start], bounds[ranges.stop], edge_at, sums)
-        free_places.append(edge_at)
+        places.give_back(edge_at)
         let_go(edges)
 
     by_threads(add, len(bounds) - 1, 1)
