@@ -135,6 +135,9 @@ class RelationalParams:
     n_starter_steps : int
         Steps of a throw-away network whose linkage makes the second training graph of items, and of another one that
         makes the clusters of clusters.
+    n_context_steps : int
+        Of the network that corrects the linkage of items by what is usual in their set. Only where many sets are
+        learned from, as with `n_drawn`: in a single one nothing is unusual.
     n_thinned : int
         Learn from so many copies of the labelled set with classes unevenly thinned, in place of the set itself: where
         labelled classes are of even sizes and those to be clustered are not. 0 learns from the set as it is.
@@ -161,6 +164,7 @@ class RelationalParams:
     n_item_steps: int = 600
     n_cluster_steps: int = 240
     n_starter_steps: int = 100
+    n_context_steps: int = 3000
     n_thinned: int = 0
     n_drawn: int = 0
     n_cores: int = 24

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from hilander import HiLander
 from hilander.config import RelationalParams
 from hilander.graph.knn import nearest_neighbors
 from hilander.hierarchy.average_linkage import average_linkage
 from hilander.metrics import score
+from hilander.models.persistence import load_model
 from hilander.models.relational import link_clusters, link_items
+from hilander.nn.context_network import ContextNetwork
 from hilander.training.labelled_set import LabelledSet
 from hilander.training.relational import fit_relational
 from hilander.training.threshold import choose_threshold
@@ -103,3 +106,25 @@ def test_drawn_sets_beside_the_labelled_one_are_learned_from_but_do_not_choose_t
     assert len(beside.provenance["thresholds"]) == len(alone.provenance["thresholds"])
     of_own = choose_threshold(beside, *labelled)
     assert beside.provenance["thresholds"] == of_own.table
+
+
+def test_what_is_usual_in_a_set_is_learned_from_many_sets_only(tmp_path):
+    sets = [LabelledSet(*blobs(5, 6, seed=seed)) for seed in range(16)]
+    params = replace(BRIEF, n_context_steps=20)
+    few, many = (fit_relational(part, params)[0] for part in (sets[:15], sets))
+    assert few.landers.context is None
+    assert many.landers.context is not None
+    for model in (few, many):
+        model.save(tmp_path / "model")
+        loaded = load_model(tmp_path / "model").landers.state_dict()
+        assert loaded.keys() == model.landers.state_dict().keys()
+        assert all(torch.equal(loaded[name], weight) for name, weight in model.landers.state_dict().items())
+
+
+def test_the_linkage_of_items_is_corrected_before_they_are_merged():
+    embeddings, labels = blobs(12, 10, seed=1)
+    model = fit_relational([LabelledSet(embeddings, labels)], BRIEF)[0]
+    context = ContextNetwork().eval()
+    torch.nn.init.constant_(context.layers[-1].bias, -20.0)  # no two items belong together
+    model.landers.context = context
+    assert np.array_equal(HiLander(model).fit_predict(embeddings), np.arange(len(labels)))

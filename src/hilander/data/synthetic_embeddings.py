@@ -8,20 +8,22 @@ from sklearn.preprocessing import normalize
 
 from hilander.metrics import one_nn_accuracy
 
-_MEAN_SIZES = (4.0, 400.0)  # of the classes of a draw
 _FEWEST_CLASSES = 8
 _NUMBERS_OF_MODES = (1, 1, 2, 4)
 _CALIBRATION_ITEMS = 2000
 _BISECTIONS = 9
 
 
-def draw_embeddings(n: int, n_features: int, *, seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def draw_embeddings(
+    n: int, n_features: int, *, seed: int, mean_sizes: tuple[float, float] = (4.0, 400.0)
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Draw classes on the unit sphere; the seed decides what kind of classes too.
 
-    What varies from draw to draw: sizes of classes (equal to long-tailed, on average 4 to 400, though never so large
-    that fewer than 8 fit), how clearly they are apart (1-NN accuracy of about .65 to .98), siblings close to another
-    class, classes of several modes, effective dimension of the classes and of the deviations within them, how much
-    these differ from class to class and from item to item, the share of outliers, each a class of its own.
+    What varies from draw to draw: sizes of classes (equal to long-tailed, on average 4 to 400 unless told otherwise,
+    though never so large that fewer than 8 fit), how clearly they are apart (1-NN accuracy of about .65 to .98),
+    siblings close to another class, classes of several modes, effective dimension of the classes and of the deviations
+    within them, how much these differ from class to class and from item to item, the share of outliers, each a class of
+    its own.
 
     Parameters
     ----------
@@ -30,6 +32,8 @@ def draw_embeddings(n: int, n_features: int, *, seed: int) -> tuple[NDArray[np.f
     n_features : int
         Width (d) of the embeddings.
     seed : int
+    mean_sizes : (float, float)
+        From where to where the mean size of the classes is drawn.
 
     Returns
     -------
@@ -45,8 +49,8 @@ def draw_embeddings(n: int, n_features: int, *, seed: int) -> tuple[NDArray[np.f
     """
     rng = np.random.default_rng(seed)
     n_outliers = int(n * rng.choice([0.0, 0.01, 0.05]))
-    largest_mean = np.clip(n / _FEWEST_CLASSES, _MEAN_SIZES[0], _MEAN_SIZES[1])
-    mean = np.exp(rng.uniform(np.log(_MEAN_SIZES[0]), np.log(largest_mean)))
+    smallest, largest = mean_sizes
+    mean = np.exp(rng.uniform(np.log(smallest), np.log(np.clip(n / _FEWEST_CLASSES, smallest, largest))))
     sizes = draw_class_sizes(n - n_outliers, mean=mean, tail=rng.uniform(0, 1.1), rng=rng)
     labels = np.repeat(np.arange(len(sizes)), sizes)
 

@@ -14,23 +14,24 @@ from hilander.graph.cluster_features import LEAST_LINKAGE, SMOOTHING_STEPS, move
 _CLUSTERS_PER_PART = 1 << 12
 
 
-def cluster_feature_parts(run: Run, graph: EdgeParts, features: Parts, name: str) -> Parts:
+def cluster_feature_parts(run: Run, graph: EdgeParts, features: Parts, name: str, *, linkage: str = "linkage") -> Parts:
     """Write the cluster features of all nodes, as `hilander.graph.cluster_features` does, by the linkage of `graph`.
 
     Parameters
     ----------
     run : Run
     graph : EdgeParts
-        With its ``linkage``.
     features : Parts
         Identity features.
     name : str
         Of the result.
+    linkage : str
+        Name of the linkage among the arrays of the graph.
     """
     before = features
     for number in range(SMOOTHING_STEPS):
         after = features.named(name if number == SMOOTHING_STEPS - 1 else f"{name}_{number + 1}")
-        tasks = [(graph, before, after, part) for part in range(len(graph))]
+        tasks = [(graph, linkage, before, after, part) for part in range(len(graph))]
         run.step(f"{name}: move {number + 1}", _move, tasks)
         if before is not features:
             run.store.remove(before.name)
@@ -38,9 +39,10 @@ def cluster_feature_parts(run: Run, graph: EdgeParts, features: Parts, name: str
     return before
 
 
-def _move(graph: EdgeParts, before: Parts, after: Parts, part: int) -> None:
+def _move(graph: EdgeParts, linkage_name: str, before: Parts, after: Parts, part: int) -> None:
     adjacency, own = graph.adjacency(part), np.asarray(before.read(part))
-    linkage = np.concatenate([graph.told(part, "told_linkage"), graph.array("linkage").read(part)])[adjacency.edges]
+    linkage = np.concatenate([graph.told(part, f"told_{linkage_name}"), graph.array(linkage_name).read(part)])
+    linkage = linkage[adjacency.edges]
     tied = linkage > LEAST_LINKAGE
     starts = np.concatenate([[0], np.cumsum(tied)])[adjacency.starts]
     mates, weights = adjacency.nodes[tied], linkage[tied]

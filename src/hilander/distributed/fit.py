@@ -164,6 +164,7 @@ class _Levels(RelationalLevels):
         super().__init__(model.landers.to("cpu"))
         self._run, self._network, self._features = run, model.landers.items.eval(), features
         self._n_neighbors, self._random_state = n_neighbors, random_state
+        self._linked: EdgeParts | None = None
         self._cluster_features: Parts | None = None
 
     def link_items(self, graph: LevelGraph) -> Prediction:
@@ -175,8 +176,23 @@ class _Levels(RelationalLevels):
         cluster = self._described("cluster", cluster_feature_parts(run, first, self._features, "cluster"))
         second = make_edges(run, "second", identity.neighbors, cluster.neighbors)
         link_parts(run, network, second, identity, cluster, first)
-        self._cluster_features = cluster_feature_parts(run, second, self._features, "mates")
+        self._linked = second
         return _gathered(second)
+
+    def in_context(self, found: Prediction) -> Prediction:
+        """Correct the linkage in this process, which holds all of it, and tell the parts."""
+        corrected, graph, name = super().in_context(found), self._linked, "linkage"
+        assert graph is not None
+        if corrected is not found:
+            name = "linkage_in_context"
+            start = 0
+            for part in range(len(graph)):
+                of_part = corrected.linkage[start : start + len(graph.edges(part))]
+                graph.array(name).write(part, of_part)
+                graph.tell(part, f"told_{name}", of_part)
+                start += len(of_part)
+        self._cluster_features = cluster_feature_parts(self._run, graph, self._features, "mates", linkage=name)
+        return corrected
 
     def sum_items(
         self, graph: LevelGraph, edges: NDArray[np.int64], linkage: NDArray[np.float32]

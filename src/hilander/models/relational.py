@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -21,12 +21,13 @@ from hilander.hierarchy.levels import LevelGraph
 from hilander.models.clustering_model import ClusteringModel
 from hilander.models.relational_attachment import RelationalAttachment
 from hilander.nn.chunked_lander import link_in_chunks
+from hilander.nn.context_network import ContextNetwork
 from hilander.nn.device import resolve_device
 from hilander.nn.relational_lander import RelationalLander
 
 
 class RelationalLanders(nn.Module):
-    """The two networks of a trained model.
+    """The networks of a trained model.
 
     Parameters
     ----------
@@ -34,12 +35,15 @@ class RelationalLanders(nn.Module):
         Links items, in both passes.
     clusters : RelationalLander
         Links clusters of items.
+    context : ContextNetwork, optional
+        Corrects the linkage of items by what is usual in their set; absent from models of a single labelled set.
     """
 
-    def __init__(self, items: RelationalLander, clusters: RelationalLander):
+    def __init__(self, items: RelationalLander, clusters: RelationalLander, context: ContextNetwork | None = None):
         super().__init__()
         self.items = items
         self.clusters = clusters
+        self.context = context
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,8 @@ class RelationalModel(ClusteringModel):
     def build(cls, architecture: dict[str, Any], *, device: str = "auto", **common: Any) -> RelationalModel:
         """Make an untrained model from its `architecture`."""
         items, clusters = (RelationalLander(**architecture[name]) for name in ("items", "clusters"))
-        return cls(**common, landers=RelationalLanders(items, clusters), device=device)
+        context = ContextNetwork(**architecture["context"]) if "context" in architecture else None
+        return cls(**common, landers=RelationalLanders(items, clusters, context), device=device)
 
     def link(self, graph: LevelGraph) -> Links:
         """Link items at level 0, in two passes, and above it clusters, on the evidence of their items' links."""
@@ -169,12 +174,12 @@ class RelationalModel(ClusteringModel):
         return RelationalAttachment(network, embeddings, n_neighbors)
 
     def network(self) -> RelationalLanders:
-        """Both networks."""
+        """All networks."""
         return self.landers
 
     def architecture(self) -> dict[str, Any]:
-        """Arguments of both networks."""
-        return {"items": self.landers.items.settings, "clusters": self.landers.clusters.settings}
+        """Arguments of each network that there is."""
+        return {name: network.settings for name, network in self.landers.named_children()}
 
 
 class RelationalLevels:
@@ -195,7 +200,7 @@ class RelationalLevels:
     def link(self, graph: LevelGraph) -> Links:
         """Return the links of a level, from those of the levels below."""
         if graph.below is None:
-            return from_denser(self.link_items(graph))
+            return from_denser(self.in_context(self.link_items(graph)))
         lowest = graph
         while lowest.below is not None and lowest.below.graph.below is not None:
             lowest = lowest.below.graph
@@ -209,6 +214,13 @@ class RelationalLevels:
         """Link the items of level 0."""
         embeddings, lists = graph.nodes.features, (graph.neighbors, graph.similarities)
         return link_items(self._landers.items, embeddings, *lists, show_progress=graph.show_progress)
+
+    def in_context(self, found: Prediction) -> Prediction:
+        """Correct the linkage of items by what is usual among them, where the model has a network for that."""
+        context = self._landers.context
+        if context is None:
+            return found
+        return replace(found, linkage=context.correct(found.linkage, found.graph.edges, found.graph.n_nodes))
 
     def sum_items(
         self, graph: LevelGraph, edges: NDArray[np.int64], linkage: NDArray[np.float32]

@@ -18,14 +18,14 @@ import pandas as pd
 from hilander.config import RelationalParams
 from hilander.embeddings import check_embeddings, check_labels
 from hilander.models.clustering_model import ClusteringModel
-from hilander.training.general_sets import SIZES, WIDTHS, general_sets, sets_with_twins
+from hilander.training.general_sets import SIZES, WIDTHS, general_sets, sets_for_clusters
 from hilander.training.labelled_set import LabelledSet
 from hilander.training.relational import fit_relational
 from hilander.training.threshold import choose_threshold_for_all, with_threshold
 
 logger = logging.getLogger(__name__)
 
-PARAMS = RelationalParams(n_item_steps=2400, n_cluster_steps=900, n_starter_steps=200, n_cores=2)
+PARAMS = RelationalParams(n_item_steps=2400, n_cluster_steps=1200, n_starter_steps=200, n_cores=2)
 
 _SETS_PER_JUDGED = 5  # of many sets a fifth chooses the threshold; no factor of the numbers of widths and sizes
 
@@ -40,7 +40,7 @@ def train_general(
 ) -> ClusteringModel:
     """Train one model on all sets, which adapts the linkage threshold to what it clusters.
 
-    The network that links clusters learns from `cluster_sets` where these are given.
+    The networks that correct the linkage and link clusters learn from `cluster_sets` where these are given.
 
     Where nothing is clustered, as when points are assigned, the one holds that is best on average over the sets, of
     many over a fifth of them.
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
         labels = check_labels(pd.read_parquet(real[1], columns=["label"])["label"].to_numpy(), len(embeddings))
         real_set = LabelledSet(embeddings, labels)
     sets = general_sets(real_set, show_progress=True)
-    model = train_general(sets, cluster_sets=sets_with_twins(sets, show_progress=True), show_progress=True)
+    model = train_general(sets, cluster_sets=sets_for_clusters(sets, show_progress=True), show_progress=True)
     model.save(Path(folder))
 
 

@@ -16,7 +16,7 @@ WIDTHS = (32, 64, 128, 256, 512, 1024)
 SIZES = (60, 200, 600, 2_000, 2_000, 5_000, 8_000)
 N_DRAWN = len(WIDTHS) * len(SIZES)  # which have no factor in common: every pair of them comes once
 N_ENCODED = 112
-_FIRST_WITH_TWINS = 20_000  # seed
+_FIRST_WITH_TWINS, _FIRST_LARGE = 20_000, 70_000  # seeds
 
 
 def general_sets(real: LabelledSet | None = None, *, seed: int = 0, show_progress: bool = False) -> list[LabelledSet]:
@@ -25,15 +25,23 @@ def general_sets(real: LabelledSet | None = None, *, seed: int = 0, show_progres
     return sets if real is None else [*sets, real, *variants(real, 8, seed=seed)]
 
 
-def sets_with_twins(sets: Sequence[LabelledSet], *, show_progress: bool = False) -> list[LabelledSet]:
-    """Return `general_sets` with other worlds in the place of theirs, of which some have classes that hardly differ.
+def sets_for_clusters(sets: Sequence[LabelledSet], *, show_progress: bool = False) -> list[LabelledSet]:
+    """Return `general_sets` with other worlds in the place of theirs, some with classes that hardly differ, and more.
 
-    For the network that links clusters, which sees how large all of them are. The one that links items does not: where
-    it met twins too, F_P on held-out look-alikes fell (docs/method.md).
+    For the networks that see how large all clusters of a set are, or how many mates all items have. The one that links
+    items does not: where it met twins too, F_P on held-out look-alikes fell (docs/method.md).
     """
     n_draws = min(N_ENCODED, len(sets))
-    worlds = encoded_sets(n_draws, seed=_FIRST_WITH_TWINS, twins=True, show_progress=show_progress)
-    return [*worlds, *sets[n_draws:]]
+    return [*encoded_sets(n_draws, twins=True, show_progress=show_progress), *sets[n_draws:], *large_sets()]
+
+
+def large_sets() -> list[LabelledSet]:
+    """Points around few centres, of all `WIDTHS`: lists of neighbours hold a small part of such classes."""
+    shapes = ((n, d) for n in (2_000, 5_000, 8_000, 8_000) for d in WIDTHS)
+    return [
+        LabelledSet(*draw_embeddings(n, d, seed=_FIRST_LARGE + i, mean_sizes=(100.0, 1000.0)))
+        for i, (n, d) in enumerate(shapes)
+    ]
 
 
 def drawn_sets(n_draws: int = N_DRAWN, *, seed: int = 0) -> list[LabelledSet]:
@@ -46,7 +54,8 @@ def encoded_sets(
 ) -> list[LabelledSet]:
     """Classes as encoders embed them that were trained on others, of all `WIDTHS` and `SIZES`."""
     draws = tqdm(range(n_draws), desc="drawn sets", unit="set", disable=not (show_progress and n_draws))
-    return [LabelledSet(*draw_encoded(*_shape(i), seed=seed + i, twins=twins)) for i in draws]
+    first = seed + _FIRST_WITH_TWINS if twins else seed
+    return [LabelledSet(*draw_encoded(*_shape(i), seed=first + i, twins=twins)) for i in draws]
 
 
 def _shape(i: int) -> tuple[int, int]:

@@ -21,9 +21,11 @@ from hilander.graph.super_graph import super_graph
 from hilander.hierarchy.average_linkage import average_linkage
 from hilander.models.clustering_model import ClusteringSettings
 from hilander.models.relational import RelationalLanders, RelationalModel, link_items, predict
+from hilander.nn.context_network import ContextNetwork
 from hilander.nn.device import resolve_device
 from hilander.nn.relational_lander import RelationalLander
 from hilander.training.connected_batches import Batch, LabelledGraph, connected_batches, mixed_batches
+from hilander.training.context import LinkedSet, train_context
 from hilander.training.labelled_set import LabelledSet
 
 logger = logging.getLogger(__name__)
@@ -39,6 +41,7 @@ SETTINGS = ClusteringSettings(
 _UPPER_LEVELS = 4  # of clusters of clusters, to learn from
 _WARM_UP_SHARE = 0.1  # of the steps
 _SETS_PER_SAMPLE = 16  # of the features; of more sets not every edge is looked at
+_FEWEST_SETS_FOR_CONTEXT = 16  # what is usual is one and the same in all of a set
 _SHORTEST_CYCLE = 20  # steps; torch's schedule divides by the warm-up's length less one
 
 
@@ -54,9 +57,10 @@ def fit_relational(
 ) -> tuple[RelationalModel, list[dict[str, float]]]:
     """Train the network that links items, in both passes, and then the one that links their clusters.
 
-    The graphs of the second pass and of the clusters are made as in inference, by predicted linkage and not by the
-    true one: what is learned there is to correct one's own errors. The linkage threshold is left at its default, see
-    `hilander.training.threshold.choose_threshold`.
+    Between the two, where there are sets enough, comes the one that corrects the linkage of items by what is usual in
+    their set. The graphs of the second pass and of the clusters are made as in inference, by predicted linkage and not
+    by the true one: what is learned there is to correct one's own errors. The linkage threshold is left at its default,
+    see `hilander.training.threshold.choose_threshold`.
 
     Parameters
     ----------
@@ -64,7 +68,7 @@ def fit_relational(
         Usually one. Several, of any widths, are learned from by turns, each by its own graphs.
     params : RelationalParams, optional
     cluster_sets : sequence of LabelledSet, optional
-        What the network that links clusters learns from; `sets` by default.
+        What the networks that correct the linkage and link clusters learn from; `sets` by default.
     random_state : int
         The same seed gives the same weights on the same machine.
     device : str
@@ -84,11 +88,18 @@ def fit_relational(
     run = _Run(params, random_state, resolve_device(device), show_progress, mixed)
     with torch.random.fork_rng():
         item_network, history = _train_items(sets, run)
-        cluster_network, cluster_history = _train_clusters(cluster_sets or sets, item_network, run)
+        linked = [_linked(item_network, each) for each in cluster_sets or sets]
+        context = None
+        if len(linked) >= _FEWEST_SETS_FOR_CONTEXT:
+            context = train_context(
+                linked, n_steps=params.n_context_steps, random_state=random_state, show_progress=show_progress
+            )
+            linked = [_corrected(context, each) for each in linked]
+        cluster_network, cluster_history = _train_clusters(cluster_sets or sets, linked, run)
     model = RelationalModel(
         settings=SETTINGS,
         provenance={"training": asdict(run.params)},
-        landers=RelationalLanders(item_network, cluster_network),
+        landers=RelationalLanders(item_network, cluster_network, context),
         device=device,
     )
     histories = enumerate((history, cluster_history))
@@ -152,25 +163,31 @@ def _train_items(sets: Sequence[LabelledSet], run: _Run) -> tuple[RelationalLand
     return _train(lessons, run, run.params.n_item_steps)
 
 
+def _linked(item_network: RelationalLander, each: LabelledSet) -> LinkedSet:
+    found = link_items(item_network, each.embeddings, *each.nearest)
+    return LinkedSet(found.graph.edges, found.linkage, each.labels)  # the features take far more memory than these
+
+
+def _corrected(context: ContextNetwork, each: LinkedSet) -> LinkedSet:
+    return replace(each, linkage=context.correct(each.linkage, each.edges, len(each.labels)))
+
+
 def _train_clusters(
-    sets: Sequence[LabelledSet], item_network: RelationalLander, run: _Run
+    sets: Sequence[LabelledSet], linked: Sequence[LinkedSet], run: _Run
 ) -> tuple[RelationalLander, list[dict[str, float]]]:
     """Train on the clusters of all levels; those above the first are made by a starter, which is thrown away."""
     params = run.params
     run = replace(run, params=replace(params, weight_decay=params.cluster_weight_decay, dropout=params.cluster_dropout))
     lessons = _Lessons(run, len(sets))
-    linked: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
     members: list[NDArray[np.int64]] = []
 
     def level_of(i: int, of_items: NDArray[np.int64]) -> LabelledGraph:
-        edges, linkage = linked[i]
-        graph = super_graph(sets[i].embeddings, edges, linkage, of_items, random_state=run.random_state)
+        links = linked[i].edges, linked[i].linkage
+        graph = super_graph(sets[i].embeddings, *links, of_items, random_state=run.random_state)
         return LabelledGraph(graph, of_items, sets[i].labels)
 
-    for i, each in enumerate(sets):
-        found = link_items(item_network, each.embeddings, *each.nearest)
-        linked.append((found.graph.edges, found.linkage))  # whose features take far more memory than these
-        merged = average_linkage(*linked[i], len(each.labels), CONFIDENT)
+    for i, each in enumerate(linked):
+        merged = average_linkage(each.edges, each.linkage, len(each.labels), CONFIDENT)
         # One cluster of all: nothing to learn about clusters, and nothing to link.
         members.append(merged if merged.max() > 0 else np.arange(len(merged)))
         lessons.add(level_of(i, members[i]))

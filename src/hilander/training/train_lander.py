@@ -91,8 +91,12 @@ def train_lander(
         model, history = fit_published(checked, classes, params, neighbors=neighbors, **common)
     elif variant == "hilander" and isinstance(params, RelationalParams):
         sets = [thinned(whole, seed=i) for i in range(params.n_thinned)] or [whole]
-        drawn = encoded_sets(params.n_drawn, show_progress=show_progress)
-        model, history = fit_relational([*sets, *drawn], params, mixed=bool(drawn), **common)
+        drawn, with_twins = (
+            encoded_sets(params.n_drawn, twins=twins, show_progress=show_progress) for twins in (False, True)
+        )
+        model, history = fit_relational(
+            [*sets, *drawn], params, cluster_sets=[*sets, *with_twins], mixed=bool(drawn), **common
+        )
     else:
         raise ValueError(f"params of variant {variant!r} expected, got {type(params).__name__}")
     choice = choose_threshold_for_all(model, sets, random_state=random_state, show_progress=show_progress)
