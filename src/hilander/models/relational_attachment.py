@@ -62,8 +62,8 @@ class RelationalAttachment(Attachment):
     is: a new point changes a graph of n others little. Beside computing the whole graph anew with 20 % new points at
     once, where these also help each other, 98 % of the labels are the same on the built-in glyphs and 96 % on Omniglot
     (.80 of the glyphs go to a cluster of their own class, .81 there); beside doing so with each new point alone, as
-    many. Linkages differ by .02 to .07 in the median. They are not corrected by what is usual in the set, as those of the
-    fitted points may be.
+    many. Linkages differ by .02 to .07 in the median. They are not corrected by what is usual in the set,
+    as those of the fitted points may be.
 
     Parameters
     ----------
