@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from hilander.graph.linkage_context import LINKAGE_CONTEXT, LinkageContext
 from hilander.graph.threads import by_threads, use_one_core
+from hilander.nn.standardized_inputs import StandardizedInputs
 
 LARGEST_INPUT = 4.0  # standard deviations
 
 
-class ContextNetwork(nn.Module):
+class ContextNetwork(StandardizedInputs):
     """Predict the linkage anew from the one that RelationalLander predicts and from `LinkageContext`.
 
     RelationalLander sees a part of the graph and cannot know what is usual elsewhere in it. This one adds to its logit
@@ -28,24 +29,13 @@ class ContextNetwork(nn.Module):
         Width of both hidden layers.
     """
 
-    feature_mean: Tensor
-    feature_std: Tensor
-
     def __init__(self, n_features: int = len(LINKAGE_CONTEXT), *, width: int = 32) -> None:
-        super().__init__()
+        super().__init__(n_features, largest=LARGEST_INPUT)
         self.settings = {"n_features": n_features, "width": width}
-        self.register_buffer("feature_mean", torch.zeros(n_features))
-        self.register_buffer("feature_std", torch.ones(n_features))
         last = nn.Linear(width, 1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(nn.Linear(n_features, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), last)
-
-    def set_standardization(self, context: Tensor) -> None:
-        """Take mean and deviation of the training context; they are saved with the weights."""
-        self.feature_mean.copy_(context.mean(dim=0))
-        deviation = context.std(dim=0, correction=0)
-        self.feature_std.copy_(torch.where(deviation > 1e-4, deviation, 1.0))
 
     def forward(self, context: Tensor, noise: Tensor | float = 0.0) -> Tensor:
         """Return the corrected logits.
@@ -60,8 +50,7 @@ class ContextNetwork(nn.Module):
         -------
         Tensor of shape (m,), float32
         """
-        scaled = ((context - self.feature_mean) / self.feature_std).clamp(-LARGEST_INPUT, LARGEST_INPUT)
-        return context[:, 0] + self.layers(scaled + noise)[:, 0]
+        return context[:, 0] + self.layers(self.standardize(context) + noise)[:, 0]
 
     def correct(self, linkage: NDArray[np.float32], edges: NDArray[np.int64], n_nodes: int) -> NDArray[np.float32]:
         """Return the linkage (m,) of all edges of a set of items, corrected.

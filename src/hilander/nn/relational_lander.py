@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from hilander.nn.scatter import sum_at_ends, sum_of_triangle_products, take_at_ends
+from hilander.nn.standardized_inputs import StandardizedInputs
 
 _EDGES_PER_CHUNK = 1 << 18  # bounds the widest temporary, (edges, 92) float32, to 100 MB
 _EDGES_IN_CACHE = 1 << 12  # keeps it in the processor's cache: twice as fast
 LARGEST_INPUT = 6.0  # standard deviations
-_CONSTANT = 1e-4  # a feature that deviates less in training says nothing about how much it will elsewhere
 _TYPICAL_DEGREE = 20.0
 
 
-class RelationalLander(nn.Module):
+class RelationalLander(StandardizedInputs):
     """Predict, for each edge, the probability that its ends are of one class, and each node's density.
 
     Edge states start from relational features and are refined in rounds of message passing over nodes and triangles
@@ -40,9 +40,6 @@ class RelationalLander(nn.Module):
         Share of hidden units dropped in training.
     """
 
-    feature_mean: Tensor
-    feature_std: Tensor
-
     def __init__(
         self,
         n_features: int,
@@ -53,7 +50,7 @@ class RelationalLander(nn.Module):
         width: int = 64,
         dropout: float = 0.0,
     ):
-        super().__init__()
+        super().__init__(n_features, largest=LARGEST_INPUT)
         self.settings = {
             "n_features": n_features,
             "hidden": hidden,
@@ -62,24 +59,11 @@ class RelationalLander(nn.Module):
             "width": width,
             "dropout": dropout,
         }
-        self.register_buffer("feature_mean", torch.zeros(n_features))
-        self.register_buffer("feature_std", torch.ones(n_features))
         self.encode = nn.Sequential(
             nn.Linear(n_features, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, hidden)
         )
         self.rounds = nn.ModuleList(MessageRound(hidden, n_channels, width, dropout) for _ in range(n_rounds))
         self.readouts = nn.ModuleList(nn.Linear(hidden, 1) for _ in range(n_rounds + 1))
-
-    @property
-    def n_features(self) -> int:
-        """How many features of an edge it reads: one trained before the last of them were known, the first ones."""
-        return len(self.feature_mean)
-
-    def set_standardization(self, features: Tensor) -> None:
-        """Take mean and deviation of the training features; they are saved with the weights."""
-        self.feature_mean.copy_(features.mean(dim=0))
-        deviation = features.std(dim=0, correction=0)
-        self.feature_std.copy_(torch.where(deviation > _CONSTANT, deviation, 1.0))
 
     def forward(
         self, features: Tensor, edges: Tensor, triangles: Tensor, degrees: Tensor
@@ -113,12 +97,8 @@ class RelationalLander(nn.Module):
 
     def first_states(self, features: Tensor) -> Tensor:
         """Return the edge states (m, hidden) that the rounds start from."""
-        features = features[:, : self.n_features]
-        return torch.cat([self.encode(self._standardize(chunk)) for chunk in features.split(_chunk_size(features))])
-
-    def _standardize(self, features: Tensor) -> Tensor:
-        scaled = (features - self.feature_mean) / self.feature_std
-        return scaled.clamp(-LARGEST_INPUT, LARGEST_INPUT)
+        features = features[:, : self.n_features]  # trained before the last of them were known: on the first ones
+        return torch.cat([self.encode(self.standardize(chunk)) for chunk in features.split(_chunk_size(features))])
 
 
 class Summary(NamedTuple):
