@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from hilander.graph.linkage_context import LINKAGE_CONTEXT, LinkageContext
 from hilander.graph.threads import by_threads, use_one_core
 from hilander.nn.standardized_inputs import StandardizedInputs
+from hilander.paged_arrays import let_go
 
 LARGEST_INPUT = 4.0  # standard deviations
 
@@ -67,6 +68,7 @@ class ContextNetwork(StandardizedInputs):
         def fill(part: slice) -> None:
             for rows in chunks[part]:
                 corrected[rows] = self(torch.from_numpy(context[rows]).to(device)).sigmoid().cpu().numpy()
+            let_go(edges)
 
         by_threads(fill, len(chunks), 1, prepare_thread=use_one_core)
         return corrected
