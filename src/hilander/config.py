@@ -144,7 +144,8 @@ class RelationalParams:
     n_drawn : int
         Learn from so many drawn sets beside the labelled one (42 hold every width and size), see
         `hilander.training.encoded_draws`: where classes to be clustered are of another kind than the labelled ones.
-        About half of the steps are theirs, so twice as many are needed.
+        About half of the steps are theirs, so twice as many are needed. The networks that correct the linkage and link
+        clusters see as many others in place of these, some with classes that hardly differ.
     n_cores, core_size : int
         At most so many parts are cut out of each graph, of so many nodes without the halo of their neighbours.
     learning_rate : float

@@ -23,3 +23,11 @@ def test_same_seed_same_draw_and_another_seed_other_classes():
 def test_draws_are_neither_hopeless_nor_trivial():
     accuracies = [one_nn_accuracy(*draw_embeddings(800, d, seed=seed)) for seed, d in enumerate((32, 128, 512))]
     assert all(0.4 < accuracy < 0.995 for accuracy in accuracies)
+
+
+@pytest.mark.parametrize("mean_sizes", [(4.0, 6.0), (100.0, 150.0)])
+def test_classes_are_about_as_large_as_asked_for(mean_sizes):
+    for seed in range(8):
+        sizes = np.bincount(draw_embeddings(2000, 8, seed=seed, mean_sizes=mean_sizes)[1])
+        of_classes = sizes[sizes > 1] if mean_sizes[0] > 50 else sizes  # outliers are classes of one
+        assert mean_sizes[0] / 2 < of_classes.mean() < 2 * mean_sizes[1]
