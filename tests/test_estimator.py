@@ -1,10 +1,12 @@
+import weakref
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from hilander import HiLander, train_lander
+from hilander import HiLander, clustering, estimator, train_lander
 from hilander.config import PublishedParams, RelationalParams
 from hilander.metrics import score
 from hilander.models.published import PublishedModel
@@ -182,3 +184,22 @@ def test_progress_tells_of_neighbours_linkage_and_levels(variant, capsys):
     assert "neighbors" in shown
     assert "levels" in shown
     assert ("linkage" in shown) == (variant == "hilander")
+
+
+def test_the_checked_copy_of_the_input_is_freed_before_its_rows_are_clustered(monkeypatch):
+    copies = []
+
+    def check(*arguments, **parameters):
+        checked = check_embeddings(*arguments, **parameters)
+        copies.append(weakref.ref(checked))
+        return checked
+
+    def cluster(*arguments, **parameters):
+        assert [copy() for copy in copies] == [None]
+        return cluster_nodes(*arguments, **parameters)
+
+    check_embeddings, cluster_nodes = estimator.check_embeddings, clustering.cluster_nodes
+    monkeypatch.setattr(estimator, "check_embeddings", check)
+    monkeypatch.setattr(clustering, "cluster_nodes", cluster)
+    HiLander().fit(blobs()[0])
+    assert len(copies) == 1

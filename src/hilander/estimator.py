@@ -261,15 +261,21 @@ class HiLander(ClusterMixin, BaseEstimator):
         *,
         must_link: ArrayLike | None,
         cannot_link: ArrayLike | None,
-        **parameters: Any,
+        max_cluster_size: int | None,
+        granularity: float,
+        random_state: int,
+        show_progress: bool,
     ) -> Clustering:
-        return cluster_embeddings(
+        return cluster_embeddings(  # all arguments by name: a call with ** would hold them until it returns
             self._checked(X, model),  # not held here, so that it is freed as soon as its distinct rows are taken
             model,
             settings,
             must_link=check_pairs(must_link, _num_samples(X), name="must_link"),
             cannot_link=check_pairs(cannot_link, _num_samples(X), name="cannot_link"),
-            **parameters,
+            max_cluster_size=max_cluster_size,
+            granularity=granularity,
+            random_state=random_state,
+            show_progress=show_progress,
         )
 
     def _cluster_in_parts(

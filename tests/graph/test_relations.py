@@ -1,9 +1,11 @@
+import weakref
+
 import numpy as np
 import pytest
 
 from hilander.graph.knn import nearest_neighbors
 from hilander.graph.pairs import undirected_edges
-from hilander.graph.relations import FEATURE_NAMES, relational_features
+from hilander.graph.relations import FEATURE_NAMES, Relations, relational_features
 
 
 def unit_rows(n, d=8, seed=0):
@@ -70,3 +72,14 @@ def test_duplicates_and_opposites_give_finite_features():
     neighbors, similarities = nearest_neighbors(embeddings, 40)
     features = relational_features(embeddings, neighbors, similarities, undirected_edges(neighbors))
     assert np.isfinite(features).all()
+
+
+def test_what_features_are_made_from_is_freed_with_the_last_reference():
+    embeddings = unit_rows(30)
+    neighbors, similarities = nearest_neighbors(embeddings, 5)
+    edges = undirected_edges(neighbors)
+    relations = Relations(embeddings, neighbors, similarities)
+    relations.write(edges, np.empty((len(edges), len(FEATURE_NAMES)), np.float32))
+    alive = weakref.ref(relations)
+    del relations
+    assert alive() is None

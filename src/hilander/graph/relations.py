@@ -130,7 +130,8 @@ class Relations:
         self._row_of = np.zeros(n, np.int32)  # where the smoothed embeddings of a node of the range at hand stand
         self._smoothed = np.empty((0, 0, 0), np.float32)
         self._n_written = 0
-        self._positions = Spares(self._new_positions)
+        n_listed, k = neighbors.shape
+        self._positions = Spares(lambda: np.full(n_listed, k, np.int32))  # no method of this object: a cycle holds all
 
     def write(self, edges: NDArray[np.int64], features: NDArray[np.float32], column: int = 0) -> None:
         """Fill in the 29 features of some edges, sorted by their first node, from some column of `features` on."""
@@ -172,10 +173,6 @@ class Relations:
         if self._n_written % _RANGES_RESIDENT == 0:  # what the next range looks at is mostly there already
             for array in (self._embeddings, self._neighbors, self._similarities):
                 let_go(array)
-
-    def _new_positions(self) -> NDArray[np.int32]:
-        n, k = self._neighbors.shape
-        return np.full(n, k, np.int32)
 
     def _room_for(self, n_nodes: int) -> NDArray[np.float32]:
         """Room for smoothed embeddings, the same each time: fresh memory costs more than what is computed there."""
