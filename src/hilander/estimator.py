@@ -14,8 +14,9 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
 from hilander.assign import Assigner, Assignment
-from hilander.clustering import Clustering, cluster_embeddings, distinct_rows
+from hilander.clustering import Clustering, cluster_embeddings
 from hilander.embeddings import check_embeddings
+from hilander.graph.distinct_rows import distinct_rows
 from hilander.hierarchy.constrained_rows import check_pairs
 from hilander.hierarchy.decoders import get_decoder
 from hilander.linkage_threshold import ADAPTED, multiply_odds

@@ -3,8 +3,6 @@ import uuid
 import numpy as np
 import pytest
 
-from hilander import clustering
-from hilander.clustering import ordered_rows
 from hilander.distributed import ingest as module
 from hilander.distributed import source as source_module
 from hilander.distributed.engine import Run, ThisProcess
@@ -12,7 +10,8 @@ from hilander.distributed.ingest import ingest
 from hilander.distributed.source import Source, from_array
 from hilander.distributed.store import Store
 from hilander.embeddings import check_embeddings
-from hilander.graph import spatial_order
+from hilander.graph import distinct_rows, spatial_order
+from hilander.graph.distinct_rows import ordered_rows
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +69,7 @@ def test_rows_that_differ_in_their_last_number_alone(run):
 
 @pytest.mark.parametrize("most_cells", [256, 4])
 def test_many_rows_come_in_their_order_in_space(run, monkeypatch, most_cells):
-    for each in (module, clustering):
+    for each in (module, distinct_rows):
         monkeypatch.setattr(each, "EXACT_UP_TO", 500)
     monkeypatch.setattr(spatial_order, "_ROWS_PER_CELL", 40)
     monkeypatch.setattr(spatial_order, "_MOST_CELLS", most_cells)  # with few, the cells are divided once more
@@ -90,7 +89,7 @@ def test_more_rows_than_are_searched_exactly(tmp_path, monkeypatch):
 
 def test_an_interrupted_run_carries_on_and_a_finished_one_does_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "EXACT_UP_TO", 500)
-    monkeypatch.setattr(clustering, "EXACT_UP_TO", 500)
+    monkeypatch.setattr(distinct_rows, "EXACT_UP_TO", 500)
     store, embeddings = Store(str(tmp_path)), clustered(1000)
     source = from_array(store, embeddings)
     written, write, find = [], module._write_rows, module._find_nearest

@@ -10,13 +10,13 @@ from itertools import count, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from hilander.clustering import distinct_by_key, first_numbers
 from hilander.distributed.engine import Run
 from hilander.distributed.reorder import fetch, reorder
 from hilander.distributed.source import Piece, Source
 from hilander.distributed.store import Parts
 from hilander.distributed.tied_rows import rank_by_bytes
 from hilander.embeddings import check_embeddings, check_width
+from hilander.graph.distinct_rows import distinct_by_key, first_numbers
 from hilander.graph.knn import EXACT_UP_TO
 from hilander.graph.spatial_order import nearest_pivot, order_by_pivots, rows_of_cells
 
@@ -43,7 +43,7 @@ class Ingested:
 
 
 def ingest(run: Run, source: Source, n_features: int | None = None, *, rows_per_part: int = ROWS_PER_PART) -> Ingested:
-    """Write the embeddings of a source's nodes, in the order of `hilander.clustering.ordered_rows`.
+    """Write the embeddings of a source's nodes, in the order of `hilander.graph.distinct_rows.ordered_rows`.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ def rank_by_bytes(rows: Parts, distinct: NDArray[np.int64], keys: NDArray[np.uin
     distinct : ndarray of shape (m,), int64
         Rows of which no two are equal.
     keys : ndarray of shape (m,), uint64
-        Their first two numbers, see `hilander.clustering.first_numbers`.
+        Their first two numbers, see `hilander.graph.distinct_rows.first_numbers`.
 
     Returns
     -------

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from hilander.clustering import distinct_rows
+from hilander.graph.distinct_rows import distinct_rows
 from hilander.graph.knn import nearest_neighbors
 from hilander.metrics import score
 from hilander.model_levels import model_levels, remembered

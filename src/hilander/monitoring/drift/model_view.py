@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilander.clustering import distinct_rows
+from hilander.graph.distinct_rows import distinct_rows
 from hilander.model_levels import model_levels
 from hilander.models.clustering_model import ClusteringModel
 
