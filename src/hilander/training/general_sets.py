@@ -1,4 +1,4 @@
-"""What the general model learns from: drawn sets of two kinds, and a real one as it is and in variants."""
+"""What the general model learns from: drawn sets of several kinds, and a real one as it is and in variants."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from hilander.training.labelled_set import LabelledSet, thinned
 WIDTHS = (32, 64, 128, 256, 512, 1024)
 SIZES = (60, 200, 600, 2_000, 2_000, 5_000, 8_000)
 N_DRAWN = len(WIDTHS) * len(SIZES)  # which have no factor in common: every pair of them comes once
-N_ENCODED = 112
-_FIRST_WITH_TWINS, _FIRST_LARGE = 20_000, 70_000  # seeds
+N_ENCODED, N_STYLED = 112, 28
+_FIRST_WITH_TWINS, _FIRST_WITH_STYLES, _FIRST_LARGE = 20_000, 40_000, 70_000  # seeds
 
 
 def general_sets(real: LabelledSet | None = None, *, seed: int = 0, show_progress: bool = False) -> list[LabelledSet]:
     """Return drawn sets, and the real one with eight variants where one is given."""
-    sets = encoded_sets(seed=seed, show_progress=show_progress) + drawn_sets(seed=seed)
+    sets = [
+        *encoded_sets(seed=seed, show_progress=show_progress),
+        *encoded_sets(N_STYLED, seed=seed, styles=True, show_progress=show_progress),
+        *drawn_sets(seed=seed),
+    ]
     return sets if real is None else [*sets, real, *variants(real, 8, seed=seed)]
 
 
@@ -29,10 +33,11 @@ def sets_for_clusters(sets: Sequence[LabelledSet], *, show_progress: bool = Fals
     """Return `general_sets` with other worlds in the place of theirs, some with classes that hardly differ, and more.
 
     For the networks that see how large all clusters of a set are, or how many mates all items have. The one that links
-    items does not: where it met twins too, F_P on held-out look-alikes fell (docs/method.md).
+    items does not: where it met twins too, F_P on held-out look-alikes fell. The networks here in turn learn without
+    the worlds with styles: with them they took classes that touch for parts of one (docs/method.md).
     """
-    n_draws = min(N_ENCODED, len(sets))
-    return [*encoded_sets(n_draws, twins=True, show_progress=show_progress), *sets[n_draws:], *large_sets()]
+    worlds = encoded_sets(min(N_ENCODED, len(sets)), twins=True, show_progress=show_progress)
+    return [*worlds, *sets[N_ENCODED + N_STYLED :], *large_sets()]
 
 
 def large_sets() -> list[LabelledSet]:
@@ -50,12 +55,17 @@ def drawn_sets(n_draws: int = N_DRAWN, *, seed: int = 0) -> list[LabelledSet]:
 
 
 def encoded_sets(
-    n_draws: int = N_ENCODED, *, seed: int = 0, twins: bool = False, show_progress: bool = False
+    n_draws: int = N_ENCODED,
+    *,
+    seed: int = 0,
+    twins: bool = False,
+    styles: bool = False,
+    show_progress: bool = False,
 ) -> list[LabelledSet]:
-    """Classes as encoders embed them that were trained on others, of all `WIDTHS` and `SIZES`."""
+    """Classes as encoders embed them that were trained on others, of all `WIDTHS` and `SIZES`, see `draw_encoded`."""
     draws = tqdm(range(n_draws), desc="drawn sets", unit="set", disable=not (show_progress and n_draws))
-    first = seed + _FIRST_WITH_TWINS if twins else seed
-    return [LabelledSet(*draw_encoded(*_shape(i), seed=first + i, twins=twins)) for i in draws]
+    first = seed + _FIRST_WITH_TWINS * twins + _FIRST_WITH_STYLES * styles
+    return [LabelledSet(*draw_encoded(*_shape(i), seed=first + i, twins=twins, styles=styles)) for i in draws]
 
 
 def _shape(i: int) -> tuple[int, int]:
