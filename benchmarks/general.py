@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,7 @@ def _groups() -> Iterator[tuple[str, str, list[Labelled]]]:
         yield f"blobs_{size}", f"12 round blobs of {size}, in {', '.join(map(str, _WIDTHS))} dimensions", blobs
     for key, title, draw in (
         ("encoded", "drawn worlds, as encoders embed them", draw_encoded),
+        ("styled", "drawn worlds whose items come in styles", partial(draw_encoded, styles=True)),
         ("drawn", "points drawn around centres", draw_embeddings),
     ):
         for n in (50, 500, 5000):
