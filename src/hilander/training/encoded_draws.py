@@ -74,8 +74,10 @@ def draw_encoded(
     lowest = np.random.default_rng([seed, 1]).uniform(*(_LOWEST_ONE_NN_WITH_STYLES if styles else _LOWEST_ONE_NN))
     for attempt in range(_MOST_DRAWS):
         drawn = _draw(n, n_features, seed, _CLOSER**attempt, twins, styles)
+        embeddings, labels = drawn.embeddings[:_JUDGED_ITEMS], drawn.labels[:_JUDGED_ITEMS]
+        accuracy = _one_nn_of_unlike(drawn) if styles else one_nn_accuracy(embeddings, labels)
         # An item of a class that has a twin, or is one, lies next to an item of the other one half of the time.
-        if _one_nn_of_unlike(drawn) > lowest * (1 - drawn.twin_share):
+        if accuracy > lowest * (1 - drawn.twin_share):
             break
     return drawn.embeddings, drawn.labels
 
@@ -88,7 +90,10 @@ class _Draw(NamedTuple):
 
 
 def _one_nn_of_unlike(drawn: _Draw) -> float:
-    """Share of items next to one of their class, where of those that may be near copies only one is there."""
+    """Share of items next to one of their class, where of those that may be near copies only one is there.
+
+    A class may be but one group of near copies: what then is left of it has no mates, and is not asked for any.
+    """
     unlike = np.unique(drawn.alike, return_index=True)[1]
     unlike = np.sort(unlike)[:_JUDGED_ITEMS]
     labels = drawn.labels[unlike]
