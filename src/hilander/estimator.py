@@ -89,7 +89,7 @@ class HiLander(ClusterMixin, BaseEstimator):
     --------
     >>> import numpy as np
     >>> from hilander import HiLander
-    >>> angles = np.radians([0, 2, 4, 90, 91, 180])
+    >>> angles = np.radians([0, 2, 4, 120, 121, 240])
     >>> embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     >>> HiLander().fit_predict(embeddings)
     array([0, 0, 0, 1, 1, 2])
