@@ -33,6 +33,7 @@ def by_matrices(linkage, edges, n):
             rows[-1] += sorted([each[i] - np.median(each), each[j] - np.median(each)])
         first, typical, ninth = np.quantile(mates, [0.1, 0.5, 0.9])
         rows[-1] += [ninth - typical, typical - first, np.median(closure), np.quantile(reach, 0.9) - np.median(reach)]
+        rows[-1].append(np.log(n))
     return np.array(rows)
 
 
@@ -55,6 +56,11 @@ def groups(sizes, linkage):
     of_group = np.repeat(np.arange(len(sizes)), [len(each) for each in edges])
     pairs = np.concatenate(edges).astype(np.int64)
     return LinkageContext(np.full(len(pairs), linkage, np.float32), pairs, starts[-1]), of_group
+
+
+def test_of_many_items_more_make_no_difference():
+    items = [column(groups([2] * n, 0.5)[0], "log_items")[0] for n in (5, 50, 500, 5000)]
+    np.testing.assert_allclose(items, np.log([10, 100, 1000, 1000]), rtol=1e-6)
 
 
 def column(context, name):

@@ -27,6 +27,15 @@ def test_untrained_it_changes_nothing(linked):
     np.testing.assert_allclose(ContextNetwork().correct(*linked), linked[0], atol=1e-4)
 
 
+def test_a_network_trained_before_the_last_feature_was_known_corrects_by_the_first_ones(linked):
+    torch.manual_seed(0)
+    network = ContextNetwork(len(linkage_context.LINKAGE_CONTEXT) - 1).eval()
+    torch.nn.init.normal_(network.layers[-1].weight)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(LinkageContext(*linked)[:][:, :-1])).sigmoid().numpy()
+    np.testing.assert_allclose(network.correct(*linked), expected, atol=1e-5)
+
+
 def test_chunks_are_corrected_as_the_whole(linked, monkeypatch):
     network = some_network()
     with torch.inference_mode():
@@ -41,7 +50,7 @@ def test_chunks_are_corrected_as_the_whole(linked, monkeypatch):
 def test_inputs_far_from_those_of_training_are_bounded(linked):
     network = some_network()
     with torch.inference_mode():
-        far, farther = (network(torch.full((1, 14), value)) - value for value in (1e3, 1e6))
+        far, farther = (network(torch.full((1, 15), value)) - value for value in (1e3, 1e6))
     assert far.isfinite().all()
     torch.testing.assert_close(far, farther, atol=0.2, rtol=0)
 

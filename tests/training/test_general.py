@@ -5,7 +5,16 @@ from hilander import HiLander
 from hilander.config import RelationalParams
 from hilander.data.synthetic_embeddings import draw_embeddings
 from hilander.training.general import train_general
-from hilander.training.general_sets import drawn_sets, encoded_sets, variants
+from hilander.training.general_sets import (
+    N_DRAWN,
+    N_ENCODED,
+    N_PICTURES,
+    drawn_sets,
+    encoded_sets,
+    picture_sets,
+    sets_for_clusters,
+    variants,
+)
 from hilander.training.labelled_set import LabelledSet
 
 BRIEF = RelationalParams(n_item_steps=6, n_cluster_steps=3, n_starter_steps=3, n_cores=1)
@@ -15,6 +24,12 @@ def test_drawn_sets_are_of_many_widths():
     sets = drawn_sets(3, seed=5)
     assert [each.embeddings.shape for each in sets] == [(60, 32), (200, 64), (600, 128)]
     assert [each.embeddings.shape for each in encoded_sets(2, seed=5)] == [(60, 32), (200, 64)]
+
+
+def test_clusters_are_learned_from_all_but_pictures():
+    kinds = ["world"] * N_ENCODED + ["drawn"] * N_DRAWN + ["picture"] * N_PICTURES + ["real"] * 9 + ["large"] * 24
+    assert sets_for_clusters(kinds) == [kind for kind in kinds if kind != "picture"]
+    assert [len(each.labels) for each in picture_sets(3)] == [60, 200, 600]
 
 
 def test_one_model_from_several_sets_clusters_any_width():

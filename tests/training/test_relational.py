@@ -121,6 +121,24 @@ def test_what_is_usual_in_a_set_is_learned_from_many_sets_only(tmp_path):
         assert all(torch.equal(loaded[name], weight) for name, weight in model.landers.state_dict().items())
 
 
+def test_each_network_learns_from_sets_of_its_own():
+    sets = [LabelledSet(*blobs(5, 6, seed=seed)) for seed in range(20)]
+    params = replace(BRIEF, n_context_steps=20)
+
+    def weights(cluster_set, context_sets):
+        model = fit_relational(sets[:1], params, cluster_sets=[cluster_set], context_sets=context_sets)[0]
+        networks = model.landers.named_children()
+        return {name: torch.cat([each.ravel() for each in network.parameters()]) for name, network in networks}
+
+    first = weights(sets[1], sets[2:18])
+    other_clusters, other_context = weights(sets[2], sets[2:18]), weights(sets[1], sets[4:20])
+    assert torch.equal(first["items"], other_clusters["items"])
+    assert torch.equal(first["items"], other_context["items"])
+    assert torch.equal(first["context"], other_clusters["context"])
+    assert not torch.equal(first["context"], other_context["context"])
+    assert not torch.equal(first["clusters"], other_clusters["clusters"])
+
+
 def test_the_linkage_of_items_is_corrected_before_they_are_merged():
     embeddings, labels = blobs(12, 10, seed=1)
     model = fit_relational([LabelledSet(embeddings, labels)], BRIEF)[0]

@@ -2,7 +2,8 @@
 
 Where nearly all items seem to have twenty mates, two that seem to have fifty lie among classes that look alike, and are
 linked less surely than they seem. Where numbers of mates differ widely, or lists of neighbours are too short to hold a
-class, the same numbers say little. Nothing near the two tells which of these it is, only all the set's items together.
+class, the same numbers say little, and where the whole set is hardly longer than such a list, they mean something else.
+Nothing near the two tells which of these it is, only all the set's items together.
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ LINKAGE_CONTEXT = (
     "head_of_mates",  # and of the median over the first decile
     "typical_closure",
     "tail_of_reach",
+    "log_items",  # of the set, though no more than a thousand
 )
 N_OF_PAIRS = LINKAGE_CONTEXT.index("tail_of_mates")  # those that follow are the same for all pairs of a set
 
 _EDGES_PER_CHUNK = 1 << 16
 _LARGEST_LOGIT = 9.0
 _LITTLE = 0.1  # common mates
+_MANY = 1000  # items: from there on lists of neighbours are short beside the set, and more of them make no difference
 
 
 class LinkageContext:
@@ -81,13 +84,14 @@ class LinkageContext:
             self._typical_mates - first,
             self._typical_closure,
             ninth_reach - self._typical_reach,
+            np.log(min(n_nodes, _MANY)),
         )
 
     def __len__(self) -> int:
         return len(self._edges)
 
     def __getitem__(self, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return `LINKAGE_CONTEXT` of some edges, (chunk, 14)."""
+        """Return `LINKAGE_CONTEXT` of some edges, (chunk, 15)."""
         edges, p = self._edges[rows], self._linkage[rows].astype(np.float64)
         log_common = np.log(self._common[rows] + _LITTLE)
         context = np.empty((len(edges), len(LINKAGE_CONTEXT)), np.float32)

@@ -51,6 +51,7 @@ class ContextNetwork(StandardizedInputs):
         -------
         Tensor of shape (m,), float32
         """
+        context = context[:, : self.n_features]  # trained before the last of them was known: on the first ones
         return context[:, 0] + self.layers(self.standardize(context) + noise)[:, 0]
 
     def correct(self, linkage: NDArray[np.float32], edges: NDArray[np.int64], n_nodes: int) -> NDArray[np.float32]:

@@ -18,14 +18,17 @@ import pandas as pd
 from hilander.config import RelationalParams
 from hilander.embeddings import check_embeddings, check_labels
 from hilander.models.clustering_model import ClusteringModel
-from hilander.training.general_sets import SIZES, WIDTHS, general_sets, sets_for_clusters
+from hilander.training.general_sets import SIZES, WIDTHS, general_sets, sets_for_clusters, sets_for_context
 from hilander.training.labelled_set import LabelledSet
+from hilander.training.parts import parts_of
 from hilander.training.relational import fit_relational
 from hilander.training.threshold import choose_threshold_for_all, with_threshold
 
 logger = logging.getLogger(__name__)
 
-PARAMS = RelationalParams(n_item_steps=2400, n_cluster_steps=1200, n_starter_steps=200, n_cores=2)
+PARAMS = RelationalParams(n_item_steps=3000, n_cluster_steps=1200, n_starter_steps=200, n_cores=2)
+
+N_PARTS = 3  # small ones, of each set
 
 _SETS_PER_JUDGED = 5  # of many sets a fifth chooses the threshold; no factor of the numbers of widths and sizes
 
@@ -35,20 +38,24 @@ def train_general(
     params: RelationalParams = PARAMS,
     *,
     cluster_sets: Sequence[LabelledSet] | None = None,
+    context_sets: Sequence[LabelledSet] | None = None,
+    n_parts: int = N_PARTS,
     random_state: int = 0,
     show_progress: bool = False,
 ) -> ClusteringModel:
-    """Train one model on all sets, which adapts the linkage threshold to what it clusters.
+    """Train one model on all sets and on small parts of them, which adapts the linkage threshold to what it clusters.
 
-    The networks that correct the linkage and link clusters learn from `cluster_sets` where these are given.
+    The network that links clusters learns from `cluster_sets` where these are given, and the one that corrects the
+    linkage of items from `context_sets`.
 
     Where nothing is clustered, as when points are assigned, the one holds that is best on average over the sets, of
     many over a fifth of them.
     """
     model, history = fit_relational(
-        sets,
+        [*sets, *parts_of(sets, n_parts)],
         params,
         cluster_sets=cluster_sets,
+        context_sets=None if context_sets is None else [*context_sets, *parts_of(context_sets, n_parts)],
         random_state=random_state,
         mixed=True,
         show_progress=show_progress,
@@ -77,7 +84,10 @@ def main(arguments: Sequence[str]) -> None:
         labels = check_labels(pd.read_parquet(real[1], columns=["label"])["label"].to_numpy(), len(embeddings))
         real_set = LabelledSet(embeddings, labels)
     sets = general_sets(real_set, show_progress=True)
-    model = train_general(sets, cluster_sets=sets_for_clusters(sets, show_progress=True), show_progress=True)
+    context_sets = sets_for_context(sets, show_progress=True)
+    model = train_general(
+        sets, cluster_sets=sets_for_clusters(context_sets), context_sets=context_sets, show_progress=True
+    )
     model.save(Path(folder))
 
 

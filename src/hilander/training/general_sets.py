@@ -11,12 +11,13 @@ from hilander.data.synthetic_embeddings import draw_embeddings
 from hilander.embeddings import check_embeddings
 from hilander.training.encoded_draws import draw_encoded
 from hilander.training.labelled_set import LabelledSet, thinned
+from hilander.training.picture_draws import draw_pictures
 
 WIDTHS = (32, 64, 128, 256, 512, 1024)
 SIZES = (60, 200, 600, 2_000, 2_000, 5_000, 8_000)
 N_DRAWN = len(WIDTHS) * len(SIZES)  # which have no factor in common: every pair of them comes once
-N_ENCODED, N_STYLED = 112, 28
-_FIRST_WITH_TWINS, _FIRST_WITH_STYLES, _FIRST_LARGE = 20_000, 40_000, 70_000  # seeds
+N_ENCODED, N_STYLED, N_PICTURES = 112, 28, 56
+_FIRST_WITH_TWINS, _FIRST_WITH_STYLES, _FIRST_OF_PICTURES, _FIRST_LARGE = 20_000, 40_000, 60_000, 70_000  # seeds
 
 
 def general_sets(real: LabelledSet | None = None, *, seed: int = 0, show_progress: bool = False) -> list[LabelledSet]:
@@ -25,19 +26,30 @@ def general_sets(real: LabelledSet | None = None, *, seed: int = 0, show_progres
         *encoded_sets(seed=seed, show_progress=show_progress),
         *encoded_sets(N_STYLED, seed=seed, styles=True, show_progress=show_progress),
         *drawn_sets(seed=seed),
+        *picture_sets(seed=seed),
     ]
     return sets if real is None else [*sets, real, *variants(real, 8, seed=seed)]
 
 
-def sets_for_clusters(sets: Sequence[LabelledSet], *, show_progress: bool = False) -> list[LabelledSet]:
+def sets_for_context(sets: Sequence[LabelledSet], *, show_progress: bool = False) -> list[LabelledSet]:
     """Return `general_sets` with other worlds in the place of theirs, some with classes that hardly differ, and more.
 
-    For the networks that see how large all clusters of a set are, or how many mates all items have. The one that links
-    items does not: where it met twins too, F_P on held-out look-alikes fell. The networks here in turn learn without
-    the worlds with styles: with them they took classes that touch for parts of one (docs/method.md).
+    For the network that sees how many mates all items of a set have. The one that links items does not: where it met
+    twins too, F_P on held-out look-alikes fell. This one in turn learns without the worlds with styles: with them it
+    took classes that touch for parts of one (docs/method.md).
     """
     worlds = encoded_sets(min(N_ENCODED, len(sets)), twins=True, show_progress=show_progress)
     return [*worlds, *sets[N_ENCODED + N_STYLED :], *large_sets()]
+
+
+def sets_for_clusters(context_sets: Sequence[LabelledSet]) -> list[LabelledSet]:
+    """Return `sets_for_context` without pictures, for the network that sees how large all clusters of a set are.
+
+    Of pictures whole classes fall into many clusters that touch. A network that had learned to join these joined
+    classes that an encoder confuses (docs/method.md).
+    """
+    first = N_ENCODED + N_DRAWN
+    return [*context_sets[:first], *context_sets[first + N_PICTURES :]]
 
 
 def large_sets() -> list[LabelledSet]:
@@ -52,6 +64,11 @@ def large_sets() -> list[LabelledSet]:
 def drawn_sets(n_draws: int = N_DRAWN, *, seed: int = 0) -> list[LabelledSet]:
     """Points around centres, of all `WIDTHS` and `SIZES`."""
     return [LabelledSet(*draw_embeddings(*_shape(i), seed=seed + i)) for i in range(n_draws)]
+
+
+def picture_sets(n_draws: int = N_PICTURES, *, seed: int = 0) -> list[LabelledSet]:
+    """Pictures that no encoder has seen, of all `WIDTHS` and `SIZES`."""
+    return [LabelledSet(*draw_pictures(*_shape(i), seed=seed + _FIRST_OF_PICTURES + i)) for i in range(n_draws)]
 
 
 def encoded_sets(

@@ -50,6 +50,7 @@ def fit_relational(
     params: RelationalParams | None = None,
     *,
     cluster_sets: Sequence[LabelledSet] | None = None,
+    context_sets: Sequence[LabelledSet] | None = None,
     random_state: int = 0,
     device: str = "auto",
     mixed: bool = False,
@@ -68,7 +69,9 @@ def fit_relational(
         Usually one. Several, of any widths, are learned from by turns, each by its own graphs.
     params : RelationalParams, optional
     cluster_sets : sequence of LabelledSet, optional
-        What the networks that correct the linkage and link clusters learn from; `sets` by default.
+        What the network that links clusters learns from; `sets` by default.
+    context_sets : sequence of LabelledSet, optional
+        What the one that corrects the linkage learns from; `cluster_sets` by default.
     random_state : int
         The same seed gives the same weights on the same machine.
     device : str
@@ -85,17 +88,19 @@ def fit_relational(
         Per step: ``network`` (0 items, 1 clusters), ``step``, ``loss_linkage``, ``loss_density``.
     """
     params = params or RelationalParams()
+    cluster_sets = cluster_sets or sets
+    context_sets = context_sets or cluster_sets
     run = _Run(params, random_state, resolve_device(device), show_progress, mixed)
     with torch.random.fork_rng():
         item_network, history = _train_items(sets, run)
-        linked = [_linked(item_network, each) for each in cluster_sets or sets]
+        linked, of_clusters = _link_each(item_network, context_sets, cluster_sets)
         context = None
         if len(linked) >= _FEWEST_SETS_FOR_CONTEXT:
             context = train_context(
                 linked, n_steps=params.n_context_steps, random_state=random_state, show_progress=show_progress
             )
-            linked = [_corrected(context, each) for each in linked]
-        cluster_network, cluster_history = _train_clusters(cluster_sets or sets, linked, run)
+            of_clusters = [_corrected(context, each) for each in of_clusters]
+        cluster_network, cluster_history = _train_clusters(cluster_sets, of_clusters, run)
     model = RelationalModel(
         settings=SETTINGS,
         provenance={"training": asdict(run.params)},
@@ -161,6 +166,16 @@ def _train_items(sets: Sequence[LabelledSet], run: _Run) -> tuple[RelationalLand
         second = next_graph(each.embeddings, *each.nearest, graph, predict(starter, graph).linkage)
         lessons.add(_of_items(second, each))
     return _train(lessons, run, run.params.n_item_steps)
+
+
+def _link_each(item_network: RelationalLander, *groups: Sequence[LabelledSet]) -> Iterator[list[LinkedSet]]:
+    """Yield the linked sets of each group; a set that is in several is linked once."""
+    linked: dict[int, LinkedSet] = {}
+    for group in groups:
+        for each in group:
+            if id(each) not in linked:
+                linked[id(each)] = _linked(item_network, each)
+        yield [linked[id(each)] for each in group]
 
 
 def _linked(item_network: RelationalLander, each: LabelledSet) -> LinkedSet:

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+import torch
+
+from hilander.metrics import one_nn_accuracy
+from hilander.training.picture_draws import draw_pictures, principal_components
+from hilander.training.pictures import SIDE, Pictures
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_pictures_show_something_and_classes_look_alike(seed):
+    torch.manual_seed(seed)
+    pictures, labels = Pictures(np.random.default_rng(seed), closeness=0.3).draw(np.array([40, 30, 30]))
+    assert pictures.shape == (100, SIDE, SIDE)
+    assert labels.tolist() == [0] * 40 + [1] * 30 + [2] * 30
+    assert pictures.min() >= 0
+    assert pictures.max() <= 1
+    assert pictures.std(dim=(1, 2)).median() > 0.05
+    assert one_nn_accuracy(pictures.flatten(1).numpy(), labels) > 0.8
+
+
+def test_without_distortions_items_of_a_shape_are_one_picture():
+    rng = np.random.default_rng(1)
+    pictures, labels = Pictures(rng, closeness=0.0).draw(np.array([20, 20]))
+    for label in (0, 1):
+        assert len(np.unique(pictures[labels == label].numpy().round(4), axis=0)) <= 3
+
+
+@pytest.mark.parametrize(("n", "d", "seed"), [(40, 32, 0), (60, 32, 1), (300, 64, 2), (900, 256, 3)])
+def test_a_draw_is_unit_rows_of_classes_that_can_be_told_apart(n, d, seed):
+    embeddings, labels = draw_pictures(n, d, seed=seed)
+    assert (len(embeddings), embeddings.dtype, labels.shape, labels.dtype) == (n, np.float32, (n,), np.int64)
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+    assert np.array_equal(np.unique(labels), np.arange(labels.max() + 1))
+    assert labels.max() >= 1
+    assert one_nn_accuracy(embeddings, labels) > 0.6
+
+
+def test_classes_are_larger_than_lists_of_neighbours_hold():
+    sizes = [np.bincount(draw_pictures(1200, 32, seed=seed)[1]).mean() for seed in range(6)]
+    assert np.mean(np.array(sizes) > 40) >= 0.5
+
+
+def test_one_seed_gives_one_draw_and_leaves_the_global_generator_alone():
+    torch.manual_seed(3)
+    embeddings, labels = draw_pictures(120, 32, seed=4)
+    after = torch.rand(1)
+    torch.manual_seed(3)
+    assert torch.equal(after, torch.rand(1))
+    again, same = draw_pictures(120, 32, seed=4)
+    assert np.array_equal(embeddings, again)
+    assert np.array_equal(labels, same)
+
+
+@pytest.mark.parametrize("whitened", [0.0, 1.0])
+def test_principal_components_are_those_of_scikit_learn(whitened):
+    from sklearn.decomposition import PCA
+
+    x = torch.randn(200, 12, dtype=torch.float64) * torch.arange(1, 13)
+    x -= x.mean(dim=0)
+    expected = PCA(5, whiten=bool(whitened)).fit_transform(x.numpy())
+    ours = principal_components(x, 5, whitened=whitened).numpy()
+    signs = np.sign((ours * expected).sum(axis=0))
+    np.testing.assert_allclose(ours * signs, expected, rtol=0.01, atol=1e-6)
