@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
 
 from benchmarks.omniglot import weak_embeddings
 from benchmarks.record import ROOT, bench_data, write_results
@@ -25,6 +26,9 @@ from hilander.data.synthetic_embeddings import draw_embeddings
 from hilander.embeddings import check_embeddings
 from hilander.metrics import score
 from hilander.training.encoded_draws import draw_encoded
+from hilander.training.labelled_set import LabelledSet
+from hilander.training.parts import parts_of
+from hilander.training.picture_draws import draw_pictures
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +63,15 @@ def _groups() -> Iterator[tuple[str, str, list[Labelled]]]:
     alphabets = table["alphabet"][table["split"] == "background"].to_numpy()
     parts = [alphabets == alphabet for alphabet in np.unique(alphabets)]
     yield "omniglot_alphabets", "… each of its 30 alphabets alone", [(embeddings[part], labels[part]) for part in parts]
+    yield "omniglot_parts", "… a few of its characters, 6 to 200 images", _parts(embeddings, labels)
     digits = load_digits()
     pixels = check_embeddings(digits.data)
     yield "digits", "scikit-learn's digits, bare pixels: 10 classes of 180", [(pixels, digits.target)]
     few = np.concatenate([np.flatnonzero(digits.target == digit)[:30] for digit in range(10)])
     yield "digits_30", "… 30 images of each", [(pixels[few], digits.target[few])]
+    yield "digits_parts", "… 6 to 200 images of some of them", _parts(pixels, digits.target)
+    components = PCA(32, random_state=0).fit_transform(digits.data)
+    yield "digits_components", "… 32 principal components of all", [(check_embeddings(components), digits.target)]
     for size in (20, 200, 800):
         blobs = [_blobs(12, size, d) for d in _WIDTHS]
         yield f"blobs_{size}", f"12 round blobs of {size}, in {', '.join(map(str, _WIDTHS))} dimensions", blobs
@@ -71,6 +79,7 @@ def _groups() -> Iterator[tuple[str, str, list[Labelled]]]:
         ("encoded", "drawn worlds, as encoders embed them", draw_encoded),
         ("styled", "drawn worlds whose items come in styles", partial(draw_encoded, styles=True)),
         ("drawn", "points drawn around centres", draw_embeddings),
+        ("pictures", "drawn pictures that no encoder has seen", draw_pictures),
     ):
         for n in (50, 500, 5000):
             draws = [draw(n, d, seed=_UNSEEN_SEED + i) for i, d in enumerate(3 * _WIDTHS)]
@@ -86,6 +95,12 @@ def _thinned(embeddings: NDArray[np.float32], labels: NDArray) -> Labelled:
         kept.append(rng.choice(rows, int(np.ceil(len(rows) * rng.random() ** 2)), replace=False))
     rows = np.concatenate(kept)
     return embeddings[rows], labels[rows]
+
+
+def _parts(embeddings: NDArray[np.float32], labels: NDArray) -> list[Labelled]:
+    classes = np.unique(labels, return_inverse=True)[1]
+    parts = parts_of([LabelledSet(embeddings, classes)], 60, seed=_UNSEEN_SEED)
+    return [(part.embeddings, part.labels) for part in parts]
 
 
 def _blobs(n_classes: int, size: int, d: int) -> Labelled:

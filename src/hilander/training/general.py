@@ -51,11 +51,15 @@ def train_general(
     Where nothing is clustered, as when points are assigned, the one holds that is best on average over the sets, of
     many over a fifth of them.
     """
+
+    def with_parts(group: Sequence[LabelledSet]) -> list[LabelledSet]:
+        return [*group, *parts_of(group, n_parts)]
+
     model, history = fit_relational(
-        [*sets, *parts_of(sets, n_parts)],
+        with_parts(sets),
         params,
-        cluster_sets=cluster_sets,
-        context_sets=None if context_sets is None else [*context_sets, *parts_of(context_sets, n_parts)],
+        cluster_sets=None if cluster_sets is None else with_parts(cluster_sets),
+        context_sets=None if context_sets is None else with_parts(context_sets),
         random_state=random_state,
         mixed=True,
         show_progress=show_progress,
