@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from hilander.metrics import one_nn_accuracy
-from hilander.training.picture_draws import draw_pictures, principal_components
+from hilander.training.picture_draws import draw_pictures
 from hilander.training.pictures import SIDE, Pictures
 
 
@@ -50,15 +50,3 @@ def test_one_seed_gives_one_draw_and_leaves_the_global_generator_alone():
     again, same = draw_pictures(120, 32, seed=4)
     assert np.array_equal(embeddings, again)
     assert np.array_equal(labels, same)
-
-
-@pytest.mark.parametrize("whitened", [0.0, 1.0])
-def test_principal_components_are_those_of_scikit_learn(whitened):
-    from sklearn.decomposition import PCA
-
-    x = torch.randn(200, 12, dtype=torch.float64) * torch.arange(1, 13)
-    x -= x.mean(dim=0)
-    expected = PCA(5, whiten=bool(whitened)).fit_transform(x.numpy())
-    ours = principal_components(x, 5, whitened=whitened).numpy()
-    signs = np.sign((ours * expected).sum(axis=0))
-    np.testing.assert_allclose(ours * signs, expected, rtol=0.01, atol=1e-6)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from hilander.graph.linkage_context import LINKAGE_CONTEXT, N_OF_PAIRS, LinkageContext
+from hilander.models.relational import link_items
 from hilander.nn.context_network import ContextNetwork
+from hilander.nn.relational_lander import RelationalLander
+from hilander.training.labelled_set import LabelledSet
 
 N_STEPS = 3000
 
@@ -40,6 +43,23 @@ class LinkedSet:
     labels: NDArray[np.int64]
 
 
+def link_each(item_network: RelationalLander, *groups: Sequence[LabelledSet]) -> Iterator[list[LinkedSet]]:
+    """Yield the linked sets of each group; a set that is in several is linked once."""
+    linked: dict[int, LinkedSet] = {}
+    for group in groups:
+        for each in group:
+            if id(each) not in linked:
+                found = link_items(item_network, each.embeddings, *each.nearest)
+                # The features take far more memory than what is kept.
+                linked[id(each)] = LinkedSet(found.graph.edges, found.linkage, each.labels)
+        yield [linked[id(each)] for each in group]
+
+
+def corrected(context: ContextNetwork, each: LinkedSet) -> LinkedSet:
+    """Return the same set with its linkage corrected."""
+    return replace(each, linkage=context.correct(each.linkage, each.edges, len(each.labels)))
+
+
 def train_context(
     sets: Sequence[LinkedSet], *, n_steps: int = N_STEPS, random_state: int = 0, show_progress: bool = False
 ) -> ContextNetwork:
@@ -58,6 +78,11 @@ def train_context(
     random_state : int
         The same seed gives the same weights on the same machine.
     show_progress : bool
+
+    Returns
+    -------
+    ContextNetwork
+        In evaluation mode.
     """
     rng = np.random.default_rng(random_state)
     contexts, linked, numbers = [], [], []

@@ -16,11 +16,12 @@ import torch
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, one_hot, pad
+from torch.nn.functional import cross_entropy, one_hot
 from torch.nn.functional import normalize as unit
 
 from hilander.data.synthetic_embeddings import draw_class_sizes
 from hilander.metrics import one_nn_accuracy
+from hilander.training.principal_components import principal_components
 from hilander.training.worlds import World
 
 _MEAN_SIZES = (4.0, 600.0)  # of the classes of a draw
@@ -146,7 +147,9 @@ def _trained(world: World, n_features: int, rng: np.random.Generator, styles: bo
     if rng.random() < _UNTRAINED:
         projection = torch.randn(world.n_features, n_features)
         if styles and rng.random() < 0.5:
-            projection = _principal_components((seen - mean) / deviation, n_features, rng.choice([0.0, 0.5, 1.0]))
+            projection = principal_components(
+                (seen - mean) / deviation, n_features, whitened=rng.choice([0.0, 0.5, 1.0])
+            )
         return lambda x: ((x - mean) / deviation) @ projection
     network = _network(world.n_features, int(rng.choice([128, 256])), n_features, normed=rng.random() < 0.5)
     classes = nn.Parameter(torch.randn(n_classes, n_features) / n_features**0.5)
@@ -169,14 +172,6 @@ def _trained(world: World, n_features: int, rng: np.random.Generator, styles: bo
         schedule.step()
     network.eval()
     return lambda x: network((x - mean) / deviation)
-
-
-def _principal_components(x: Tensor, n_components: int, whitened: float) -> Tensor:
-    """Projection to the first ones (n_features, n_components), over that power of their deviations; zeros beyond."""
-    variances, directions = torch.linalg.eigh(x.T @ x / len(x))
-    deviations = variances.clamp_min(1e-6).sqrt()
-    components = (directions / deviations**whitened).flip(1)[:, :n_components]
-    return pad(components, (0, n_components - components.shape[1]))
 
 
 def _network(n_inputs: int, hidden: int, n_outputs: int, normed: bool) -> nn.Sequential:

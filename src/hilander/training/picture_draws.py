@@ -12,6 +12,7 @@ from torch.nn.functional import avg_pool2d, conv2d
 from hilander.data.synthetic_embeddings import draw_class_sizes
 from hilander.metrics import one_nn_accuracy
 from hilander.training.pictures import Pictures
+from hilander.training.principal_components import principal_components
 
 _KINDS = ("pixels", "centered", "components", "components", "convolutions")
 _SMALLEST_MEAN, _FEWEST_CLASSES = 10, 4
@@ -78,14 +79,8 @@ def _embed(pictures: Tensor, n_features: int, rng: np.random.Generator) -> Tenso
     if kind == "centered":
         return centered / (centered.std(dim=0) + 0.05) if rng.random() < 0.5 else centered
     n_components = int(min(n_features, np.exp(rng.uniform(*np.log(_NUMBERS_OF_COMPONENTS)))))
-    return principal_components(centered, n_components, whitened=rng.choice([0.0, 0.0, 0.5, 1.0]))
-
-
-def principal_components(centered: Tensor, n_components: int, *, whitened: float) -> Tensor:
-    """The first ones (n, n_components) of what has mean 0, over that power of their deviations."""
-    variances, directions = torch.linalg.eigh(centered.T @ centered / len(centered))
-    deviations = variances.clamp_min(1e-6).sqrt()
-    return centered @ (directions / deviations**whitened).flip(1)[:, :n_components]
+    n_components = min(n_components, centered.shape[1])
+    return centered @ principal_components(centered, n_components, whitened=rng.choice([0.0, 0.0, 0.5, 1.0]))
 
 
 def _convolutions(pictures: Tensor, n_features: int, rng: np.random.Generator) -> Tensor:

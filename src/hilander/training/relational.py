@@ -20,12 +20,11 @@ from hilander.graph.relations import N_CONTEXT
 from hilander.graph.super_graph import super_graph
 from hilander.hierarchy.average_linkage import average_linkage
 from hilander.models.clustering_model import ClusteringSettings
-from hilander.models.relational import RelationalLanders, RelationalModel, link_items, predict
-from hilander.nn.context_network import ContextNetwork
+from hilander.models.relational import RelationalLanders, RelationalModel, predict
 from hilander.nn.device import resolve_device
 from hilander.nn.relational_lander import RelationalLander
 from hilander.training.connected_batches import Batch, LabelledGraph, connected_batches, mixed_batches
-from hilander.training.context import LinkedSet, train_context
+from hilander.training.context import LinkedSet, corrected, link_each, train_context
 from hilander.training.labelled_set import LabelledSet
 
 logger = logging.getLogger(__name__)
@@ -93,13 +92,13 @@ def fit_relational(
     run = _Run(params, random_state, resolve_device(device), show_progress, mixed)
     with torch.random.fork_rng():
         item_network, history = _train_items(sets, run)
-        linked, of_clusters = _link_each(item_network, context_sets, cluster_sets)
+        linked, of_clusters = link_each(item_network, context_sets, cluster_sets)
         context = None
         if len(linked) >= _FEWEST_SETS_FOR_CONTEXT:
             context = train_context(
                 linked, n_steps=params.n_context_steps, random_state=random_state, show_progress=show_progress
             )
-            of_clusters = [_corrected(context, each) for each in of_clusters]
+            of_clusters = [corrected(context, each) for each in of_clusters]
         cluster_network, cluster_history = _train_clusters(cluster_sets, of_clusters, run)
     model = RelationalModel(
         settings=SETTINGS,
@@ -166,25 +165,6 @@ def _train_items(sets: Sequence[LabelledSet], run: _Run) -> tuple[RelationalLand
         second = next_graph(each.embeddings, *each.nearest, graph, predict(starter, graph).linkage)
         lessons.add(_of_items(second, each))
     return _train(lessons, run, run.params.n_item_steps)
-
-
-def _link_each(item_network: RelationalLander, *groups: Sequence[LabelledSet]) -> Iterator[list[LinkedSet]]:
-    """Yield the linked sets of each group; a set that is in several is linked once."""
-    linked: dict[int, LinkedSet] = {}
-    for group in groups:
-        for each in group:
-            if id(each) not in linked:
-                linked[id(each)] = _linked(item_network, each)
-        yield [linked[id(each)] for each in group]
-
-
-def _linked(item_network: RelationalLander, each: LabelledSet) -> LinkedSet:
-    found = link_items(item_network, each.embeddings, *each.nearest)
-    return LinkedSet(found.graph.edges, found.linkage, each.labels)  # the features take far more memory than these
-
-
-def _corrected(context: ContextNetwork, each: LinkedSet) -> LinkedSet:
-    return replace(each, linkage=context.correct(each.linkage, each.edges, len(each.labels)))
 
 
 def _train_clusters(
