@@ -100,9 +100,9 @@ real domain and is tested on another: ours learns from 42 drawn sets beside it (
 and its threshold adapts to what is clustered (`linkage_threshold="adapted"`). `transfer_general_<to>` is the one model
 that ships in the package, beside baselines that are tuned on a third of what it has learned from. Both correct the
 linkage of items by what is usual in their set (`graph/linkage_context.py`), which models of one labelled set do not.
-Rows measured before 2026-11-28 are of networks without sizes in context (`graph/size_context.py`), and transfers then
-learned from the one domain alone. Seconds are those of clustering, for the baselines on a kNN graph that is there
-already.
+Transfers from one real domain were measured before that correction knew how many items a set has. Rows measured before
+2026-11-28 are of networks without sizes in context (`graph/size_context.py`), and transfers then learned from the one
+domain alone. Seconds are those of clustering, for the baselines on a kNN graph that is there already.
 
 ## Every method
 
