@@ -2,7 +2,7 @@
 
 What is decided about the general model is decided here: Omniglot's background characters, scikit-learn's digits as bare
 pixels, round blobs, and draws of seeds that training does not use. k-means, told the true number, stands beside it.
-Takes some five minutes.
+Takes some ten minutes.
 """
 
 from __future__ import annotations

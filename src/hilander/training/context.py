@@ -44,7 +44,15 @@ class LinkedSet:
 
 
 def link_each(item_network: RelationalLander, *groups: Sequence[LabelledSet]) -> Iterator[list[LinkedSet]]:
-    """Yield the linked sets of each group; a set that is in several is linked once."""
+    """Yield the linked sets of each group; a set that is in several is linked once.
+
+    Parameters
+    ----------
+    item_network : RelationalLander
+        The one for items.
+    *groups : sequences of LabelledSet
+        The same objects where groups share sets.
+    """
     linked: dict[int, LinkedSet] = {}
     for group in groups:
         for each in group:

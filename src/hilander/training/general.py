@@ -45,11 +45,21 @@ def train_general(
 ) -> ClusteringModel:
     """Train one model on all sets and on small parts of them, which adapts the linkage threshold to what it clusters.
 
-    The network that links clusters learns from `cluster_sets` where these are given, and the one that corrects the
-    linkage of items from `context_sets`.
+    Where nothing is clustered, as when points are assigned, the threshold holds that is best on average over the sets,
+    of many over a fifth of them.
 
-    Where nothing is clustered, as when points are assigned, the one holds that is best on average over the sets, of
-    many over a fifth of them.
+    Parameters
+    ----------
+    sets : sequence of LabelledSet
+        Of any widths.
+    params : RelationalParams
+    cluster_sets, context_sets : sequences of LabelledSet, optional
+        What the networks that link clusters and correct the linkage learn from, see
+        `hilander.training.relational.fit_relational`.
+    n_parts : int
+        Small parts of each set, see `hilander.training.parts.parts_of`.
+    random_state : int
+    show_progress : bool
     """
 
     def with_parts(group: Sequence[LabelledSet]) -> list[LabelledSet]:

@@ -18,7 +18,7 @@ _LITTLE = 0.05
 
 
 def parts_of(sets: Sequence[LabelledSet], n_parts: int, *, seed: int = 0) -> list[LabelledSet]:
-    """Return up to so many parts of each set, of 6 to 200 items.
+    """Return up to so many parts of each set, of 6 to about 200 items.
 
     In a set of ten items every item is a neighbour of every other one, lists of neighbours end where the set does, and
     what is near or far is told by a handful of distances: a matter of its own, of which a few parts of each set show

@@ -78,8 +78,7 @@ def _embed(pictures: Tensor, n_features: int, rng: np.random.Generator) -> Tenso
     centered = pixels - pixels.mean(dim=0)
     if kind == "centered":
         return centered / (centered.std(dim=0) + 0.05) if rng.random() < 0.5 else centered
-    n_components = int(min(n_features, np.exp(rng.uniform(*np.log(_NUMBERS_OF_COMPONENTS)))))
-    n_components = min(n_components, centered.shape[1])
+    n_components = int(min(n_features, centered.shape[1], np.exp(rng.uniform(*np.log(_NUMBERS_OF_COMPONENTS)))))
     return centered @ principal_components(centered, n_components, whitened=rng.choice([0.0, 0.0, 0.5, 1.0]))
 
 
