@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hilander.graph.knn import search_neighbors
 from hilander.models.attachment import AttachedLinks, Attachment
 from hilander.models.clustering_model import ClusteringModel
+from hilander.whitening import Whitening
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Assigner:
         k.
     threshold : float
         p_τ.
+    whitening : Whitening, optional
+        What the fitted embeddings went through, and new ones have to go through as well.
     """
 
     def __init__(
@@ -58,8 +61,10 @@ class Assigner:
         *,
         n_neighbors: int,
         threshold: float,
+        whitening: Whitening | None = None,
     ) -> None:
         self.embeddings, self.labels, self.model, self.threshold = embeddings, labels, model, threshold
+        self.whitening = whitening
         self.n_neighbors = min(n_neighbors, max(len(embeddings) - 1, 1))
 
     @cached_property
@@ -68,6 +73,8 @@ class Assigner:
 
     def assign(self, embeddings: NDArray[np.float32]) -> Assignment:
         """Assign new points, (n_new, d) float32, L2-normalised."""
+        if self.whitening is not None:
+            embeddings = self.whitening(embeddings)
         point, fitted, linkage = self._link(embeddings)
         votes = self.labels[fitted] >= 0
         point, fitted, linkage = point[votes], fitted[votes], linkage[votes]

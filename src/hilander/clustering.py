@@ -20,6 +20,8 @@ from hilander.linkage_threshold import adapt_threshold, multiply_odds
 from hilander.model_levels import model_levels, remembered
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.paged_arrays import empty_array, let_go
+from hilander.set_whitening import learn_whitening, rows_to_learn_from
+from hilander.whitening import Whitening
 
 _ROWS_PER_CHUNK = 1 << 14
 
@@ -57,11 +59,13 @@ class Clustering:
         The item that represents each cluster.
     levels : list of LevelSummary
     nodes : ndarray of shape (n_nodes, d), float32
-        The embeddings that were clustered, equal ones as one where constraints let them.
+        The embeddings that were clustered, equal ones as one where constraints let them, and whitened where so.
     node_rows : ndarray of shape (n_nodes,), int64
         A row of each.
     linkage_threshold : float
         The one that was clustered by.
+    whitening : Whitening or None
+        What the embeddings went through first.
     """
 
     labels: NDArray[np.int64]
@@ -71,6 +75,7 @@ class Clustering:
     nodes: NDArray[np.float32]
     node_rows: NDArray[np.int64]
     linkage_threshold: float
+    whitening: Whitening | None = None
 
 
 def cluster_embeddings(
@@ -126,12 +131,15 @@ def cluster_embeddings(
         )
     nodes = _taken(embeddings, first)
     del embeddings  # freed here where the caller keeps no reference
+    whitening = learn_whitening(nodes[rows_to_learn_from(len(nodes))], model, settings)
+    if whitening is not None:
+        nodes = whitening(nodes)
     neighbors = None
     if settings.adapt_threshold:
         neighbors = nearest_neighbors(
             nodes, settings.n_neighbors, random_state=random_state, show_progress=show_progress
         )
-    return cluster_nodes(
+    clustering = cluster_nodes(
         nodes,
         first,
         inverse,
@@ -143,6 +151,7 @@ def cluster_embeddings(
         random_state=random_state,
         show_progress=show_progress,
     )
+    return replace(clustering, whitening=whitening)
 
 
 def _taken(embeddings: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:

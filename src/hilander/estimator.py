@@ -16,13 +16,15 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 from hilander.assign import Assigner, Assignment
 from hilander.clustering import Clustering, cluster_embeddings
 from hilander.embeddings import check_embeddings
-from hilander.graph.distinct_rows import distinct_rows
+from hilander.graph.distinct_rows import distinct_rows, ordered_rows
 from hilander.hierarchy.constrained_rows import check_pairs
 from hilander.hierarchy.decoders import get_decoder
 from hilander.linkage_threshold import ADAPTED, multiply_odds
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.models.general_model import general_model
 from hilander.models.persistence import load_model, save_model
+from hilander.set_whitening import learn_whitening, rows_to_learn_from
+from hilander.whitening import Whitening
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -182,8 +184,11 @@ class HiLander(ClusterMixin, BaseEstimator):
             self.peaks_ = self.peaks_[:n_clusters]
         self._assigner = None
         if not isinstance(X, str | Path):
-            nodes = self._checked(X, model)[clustering.node_rows] if in_parts else clustering.nodes
-            self._assigner = _assigner(nodes, self.labels_[clustering.node_rows], model, settings)
+            nodes, whitening = clustering.nodes, clustering.whitening
+            if in_parts:
+                nodes = self._checked(X, model)[clustering.node_rows]
+                nodes = nodes if whitening is None else whitening(nodes)
+            self._assigner = _assigner(nodes, self.labels_[clustering.node_rows], model, settings, whitening)
         return self
 
     def adopt(self, X: ArrayLike, labels: ArrayLike) -> HiLander:
@@ -214,7 +219,10 @@ class HiLander(ClusterMixin, BaseEstimator):
             raise ValueError("every item is labelled -1, so there is no cluster to assign to")
         settings = replace(settings, linkage_threshold=multiply_odds(settings.linkage_threshold, self.granularity))
         self.labels_ = clusters[kept].astype(np.int64)
-        self._assigner = _assigner(embeddings[kept], self.labels_, model, settings)
+        nodes = embeddings[ordered_rows(embeddings)[0]]
+        whitening = learn_whitening(nodes[rows_to_learn_from(len(nodes))], model, settings)
+        embeddings = embeddings[kept] if whitening is None else whitening(embeddings[kept])
+        self._assigner = _assigner(embeddings, self.labels_, model, settings, whitening)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
@@ -329,7 +337,11 @@ class HiLander(ClusterMixin, BaseEstimator):
 
 
 def _assigner(
-    embeddings: NDArray[np.float32], labels: NDArray[np.int64], model: ClusteringModel, settings: ClusteringSettings
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    model: ClusteringModel,
+    settings: ClusteringSettings,
+    whitening: Whitening | None,
 ) -> Assigner:
     first, _ = distinct_rows(embeddings)
     if len(first) < len(embeddings):
@@ -340,4 +352,5 @@ def _assigner(
         model,
         n_neighbors=settings.n_neighbors,
         threshold=settings.linkage_threshold,
+        whitening=whitening,
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from hilander.hierarchy.constraints import Constraints
@@ -19,6 +20,7 @@ from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 
 ADAPTED = "adapted"  # in place of a threshold: the one that `adapt_threshold` takes
 CANDIDATES = (0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)  # of equals the first, finest one is taken
+_DOUBT = math.exp(2)  # how far the odds of all links of a set may be off, to either side
 
 
 def adapt_threshold(
@@ -32,11 +34,11 @@ def adapt_threshold(
     random_state: int = 0,
     show_progress: bool = False,
 ) -> ClusteringSettings:
-    """Return the settings with the threshold of `CANDIDATES` under which the last level has the highest expected F.
+    """Return the settings with the threshold of `CANDIDATES` under which the last level has the highest F in doubt.
 
     How large the classes of unseen data are, and so how far the mean linkage between their parts may fall, is not
     known. But the model says of every pair of neighbours how likely they belong together; a clustering that joins and
-    parts these pairs well by the model's own judgement is taken for a good one. See `expected_f`.
+    parts these pairs well by the model's own judgement is taken for a good one. See `f_in_doubt`.
 
     Parameters
     ----------
@@ -66,12 +68,26 @@ def adapt_threshold(
 
     def expected(threshold: float) -> float:
         parents = decoder(last.links, threshold, last.graph.nodes.sizes, held)
-        return expected_f(items, find_roots(parents)[last.graph.nodes.members])
+        return f_in_doubt(items, find_roots(parents)[last.graph.nodes.members])
 
     return replace(settings, linkage_threshold=max(CANDIDATES, key=expected))
 
 
-def expected_f(links: Links, members: NDArray[np.int64]) -> float:
+def f_in_doubt(links: Links, members: NDArray[np.int64]) -> float:
+    """Return the geometric mean of a clustering's expected F where links are too sure and where they are not enough.
+
+    A model that is at a loss in a set is so with most of its links, all to one side: too sure of them or not enough.
+    So a clustering should do well under both, with odds of e² times and of 1 / e² times what the model says.
+
+    Parameters
+    ----------
+    links, members
+        As in `expected_f`.
+    """
+    return math.sqrt(expected_f(links, members, odds=_DOUBT) * expected_f(links, members, odds=1 / _DOUBT))
+
+
+def expected_f(links: Links, members: NDArray[np.int64], *, odds: float = 1.0) -> float:
     """Return the F of a clustering on the linked pairs, where each is a true pair with the probability of its linkage.
 
     Twice the expected number of true pairs within clusters, over the expected number of true pairs and the number of
@@ -84,10 +100,25 @@ def expected_f(links: Links, members: NDArray[np.int64]) -> float:
         Of level 0.
     members : ndarray of shape (n,), int64
         Cluster of each item.
+    odds : float
+        Multiplies the odds of every link.
     """
-    within = members[links.source] == members[links.target]
-    linkage = links.linkage.astype(np.float64)
-    return float(2 * linkage[within].sum() / max(linkage.sum() + within.sum(), 1e-12))
+    joined, right, true = _count(links.source, links.target, links.linkage, members, odds)
+    return 2 * right / max(true + joined, 1e-12)
+
+
+@njit(cache=True, nogil=True)
+def _count(source, target, linkage, members, odds):
+    """Count the pairs within clusters, and the expected true ones among them and among all."""
+    joined, right, true = 0, 0.0, 0.0
+    for e in range(len(source)):
+        p = np.float64(linkage[e])
+        p = odds * p / (odds * p + 1 - p)
+        true += p
+        if members[source[e]] == members[target[e]]:
+            joined += 1
+            right += p
+    return joined, right, true
 
 
 def multiply_odds(threshold: float, granularity: float) -> float:

@@ -7,9 +7,9 @@ from hilander.config import EncoderParams, NetworkParams
 from hilander.encoder import load_encoder, train_encoder
 from hilander.encoder.ensemble_encoder import EnsembleEncoder
 from hilander.encoder.torch_encoder import TorchEncoder
-from hilander.encoder.whitening import Whitening
 from hilander.model_folder import ModelFolderError
 from hilander.typed_mapping import ConfigError, from_mapping
+from hilander.whitening import Whitening
 
 PARAMS = EncoderParams(
     name="conv", image_size=16, width=8, embedding_size=8, epochs=2, batch_size=32, held_out_share=0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +25,7 @@ from hilander.distributed.link import link_parts
 from hilander.distributed.search import search
 from hilander.distributed.source import Source, from_array
 from hilander.distributed.store import Parts, Store
+from hilander.distributed.whiten import whitened_parts
 from hilander.graph.relational_graph import RelationalGraph, forgotten
 from hilander.graph.relations import N_CONTEXT
 from hilander.hierarchy.constrained_rows import check_pairs, constrained_rows
@@ -140,9 +142,10 @@ def cluster_in_parts(
                 "expected constraints that let equal rows share a cluster, got some that part them; without `engine` "
                 "they are honoured"
             )
-    levels = _Levels(run, model, found.features, settings.n_neighbors, random_state)
+    features, whitening = whitened_parts(run, found.features, model, settings)
+    levels = _Levels(run, model, features, settings.n_neighbors, random_state)
     n = len(first)
-    return cluster_nodes(
+    clustering = cluster_nodes(
         np.empty((n, 0), np.float32),
         first,
         inverse,
@@ -155,6 +158,7 @@ def cluster_in_parts(
         random_state=random_state,
         show_progress=run.show_progress,
     )
+    return replace(clustering, whitening=whitening)
 
 
 class _Levels(RelationalLevels):
@@ -247,6 +251,7 @@ def _claim(
         "n_neighbors": settings.n_neighbors,
         "random_state": random_state,
         "rows_per_part": rows_per_part,
+        "whitening": settings.whitening,
     }
     name = "run/settings"
     if name in run.store.names("run"):

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from hilander.embeddings import check_embeddings
 from hilander.encoder.base import Encoder
-from hilander.encoder.whitening import Whitening
+from hilander.whitening import Whitening
 
 _WHITENING = "whitening.safetensors"
 

@@ -14,7 +14,7 @@ from hilander.encoder.images import ImageSequence
 from hilander.encoder.network_training import train_network
 from hilander.encoder.torch_encoder import TorchEncoder
 from hilander.encoder.training_run import EpochRecord
-from hilander.encoder.whitening import Whitening
+from hilander.whitening import Whitening
 
 
 def train_encoder(

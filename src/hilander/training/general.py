@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 PARAMS = RelationalParams(n_item_steps=3000, n_cluster_steps=1200, n_starter_steps=200, n_cores=2)
 
 N_PARTS = 3  # small ones, of each set
+WHITENING = 0.5  # least shrinkage
 
 _SETS_PER_JUDGED = 5  # of many sets a fifth chooses the threshold; no factor of the numbers of widths and sizes
 
@@ -43,7 +44,10 @@ def train_general(
     random_state: int = 0,
     show_progress: bool = False,
 ) -> ClusteringModel:
-    """Train one model on all sets and on small parts of them, which adapts the linkage threshold to what it clusters.
+    """Train one model on all sets and on small parts of them, which adapts to what it clusters.
+
+    It whitens a set by the set's own likely pairs, and chooses the linkage threshold anew; it learns from sets as they
+    are.
 
     Where nothing is clustered, as when points are assigned, the threshold holds that is best on average over the sets,
     of many over a fifth of them.
@@ -86,7 +90,7 @@ def train_general(
     }
     logger.info("general model: threshold %.2f, last loss %.3f", choice.threshold, history[-1]["loss_linkage"])
     chosen = with_threshold(model, choice)
-    return replace(chosen, settings=replace(chosen.settings, adapt_threshold=True))
+    return replace(chosen, settings=replace(chosen.settings, adapt_threshold=True, whitening=WHITENING))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from hilander.encoder.whitening import Whitening
 from hilander.metrics import one_nn_accuracy
+from hilander.whitening import Whitening
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +59,25 @@ def test_a_shrinkage_out_of_range_is_refused(slanted, shrinkage):
 def test_classes_of_one_embedding_each_teach_nothing(slanted):
     with pytest.raises(ValueError, match="two different embeddings"):
         Whitening.fit(slanted[0], np.arange(600), 0.3)
+
+
+def test_pairs_teach_what_labels_teach(slanted):
+    unit = (slanted[0] / np.linalg.norm(slanted[0], axis=1, keepdims=True)).astype(np.float32)
+    first, second = np.nonzero(np.triu(slanted[1][:, None] == slanted[1], k=1))
+    by_pairs = Whitening.fit_pairs(unit, np.stack([first, second], axis=1), np.full(len(first), 0.7), 0.3)
+    assert np.allclose(by_pairs(unit), Whitening.fit(*slanted, 0.3)(unit), atol=1e-4)
+
+
+def test_pairs_count_by_their_weights(slanted):
+    unit = (slanted[0] / np.linalg.norm(slanted[0], axis=1, keepdims=True)).astype(np.float32)
+    pairs = np.array([[0, 1], [2, 3], [2, 3], [2, 3]])
+    repeated = Whitening.fit_pairs(unit, pairs, np.ones(4), 0.3)
+    weighted = Whitening.fit_pairs(unit, pairs[:2], np.array([1.0, 3.0]), 0.3)
+    assert np.allclose(repeated(unit), weighted(unit), atol=1e-5)
+
+
+def test_a_row_comes_out_the_same_whichever_rows_it_comes_with(slanted):
+    unit = (slanted[0] / np.linalg.norm(slanted[0], axis=1, keepdims=True)).astype(np.float32)
+    whitening = Whitening.fit(*slanted, 0.3)
+    assert np.array_equal(whitening(np.tile(unit, (20, 1)))[-len(unit) :], whitening(unit))
+    assert np.array_equal(whitening(unit[7:8])[0], whitening(unit)[7])
