@@ -27,6 +27,7 @@ from hilander.models.clustering_model import ClusteringModel
 from hilander.models.general_model import FOLDER as GENERAL_MODEL_FOLDER
 from hilander.models.general_model import general_model
 from hilander.models.persistence import load_model
+from hilander.training.general import WHITENING
 from hilander.training.threshold import choose_threshold
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ def _learned(bed: Bed, variant: str, seed: int) -> Figures:
 
     def outcomes() -> Iterator[_Outcome]:
         for part in items(bed.tested_on).parts:
-            clusterer = HiLander(model, linkage_threshold=threshold)
+            clusterer = HiLander(model, linkage_threshold=threshold, whitening=_whitening(bed, variant))
             started = time.perf_counter()
             clusterer.fit(part.embeddings)
             yield _Outcome(clusterer.labels_, time.perf_counter() - started, clusterer.probabilities_)
@@ -100,7 +101,13 @@ def _choices(bed: Bed, variant: str) -> Any:
     if variant != "hilander" or not bed.adapts:
         return _params(bed, variant)
     weights = GENERAL_MODEL_FOLDER / "model.safetensors" if bed.learned_on == "general" else None
-    return _params(bed, variant), ADAPTED, weights and hashlib.sha256(weights.read_bytes()).hexdigest()
+    weights_sha = weights and hashlib.sha256(weights.read_bytes()).hexdigest()
+    return _params(bed, variant), ADAPTED, _whitening(bed, variant), weights_sha
+
+
+def _whitening(bed: Bed, variant: str) -> float:
+    """That of the general model for all that cluster another domain than they have learned from."""
+    return WHITENING if bed.adapts and variant == "hilander" else 0.0
 
 
 def _params(bed: Bed, variant: str) -> RelationalParams | PublishedParams:

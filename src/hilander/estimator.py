@@ -51,6 +51,10 @@ class HiLander(ClusterMixin, BaseEstimator):
         p_τ, within [0, 1], from which `granularity` departs; "adapted" takes the one that suits the data at hand, see
         `hilander.linkage_threshold`, as for classes of quite another kind than those learned from. By default the
         model's own, chosen in training, and adapted with the general model.
+    whitening : float, optional
+        Embeddings are whitened first by their own likely pairs, with at least this shrinkage, within (0, 1]; 0 leaves
+        them as they are. See `hilander.set_whitening`. By default as the model was saved: 0.3 with the general model,
+        else 0.
     n_neighbors : int, optional
         k of the neighbour graph; the model's own by default.
     max_levels : int, optional
@@ -107,6 +111,7 @@ class HiLander(ClusterMixin, BaseEstimator):
         max_cluster_size: int | None = None,
         outliers: str = "keep",
         linkage_threshold: float | Literal["adapted"] | None = None,
+        whitening: float | None = None,
         n_neighbors: int | None = None,
         max_levels: int | None = None,
         decode: str | None = None,
@@ -120,6 +125,7 @@ class HiLander(ClusterMixin, BaseEstimator):
         self.max_cluster_size = max_cluster_size
         self.outliers = outliers
         self.linkage_threshold = linkage_threshold
+        self.whitening = whitening
         self.n_neighbors = n_neighbors
         self.max_levels = max_levels
         self.decode = decode
@@ -311,7 +317,7 @@ class HiLander(ClusterMixin, BaseEstimator):
                 f"model must come from train_lander or HiLander.load, got {type(model).__name__}; "
                 "a folder is read with HiLander.load(folder)"
             )
-        names = ("linkage_threshold", "n_neighbors", "max_levels", "decode")
+        names = ("linkage_threshold", "whitening", "n_neighbors", "max_levels", "decode")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         if self.linkage_threshold is not None:
             given["adapt_threshold"] = adapts = self.linkage_threshold == ADAPTED
@@ -323,6 +329,8 @@ class HiLander(ClusterMixin, BaseEstimator):
             raise ValueError(
                 f"linkage_threshold must lie within [0, 1] or be {ADAPTED!r}, got {settings.linkage_threshold!r}"
             )
+        if not (isinstance(settings.whitening, Real) and 0 <= settings.whitening <= 1):
+            raise ValueError(f"whitening, the shrinkage, must lie within [0, 1], got {settings.whitening!r}")
         for name in ("n_neighbors", "max_levels"):
             if getattr(settings, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(settings, name)}")

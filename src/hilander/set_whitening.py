@@ -48,15 +48,15 @@ def learn_whitening(
         Distinct, rows of norm 1: `rows_to_learn_from`.
     model : ClusteringModel
     settings : ClusteringSettings
-        Its `whitening` is the least shrinkage; where there are few rows beside d, it is d / (d + n).
+        Their `whitening` is the least shrinkage; where there are few rows beside d, it is d / (d + n).
 
     Returns
     -------
     Whitening or None
-        None where the settings ask for none, rows are fewer than 100 or all of one direction, or no pair is likely.
+        None where `whitening` is 0, rows are fewer than 100 or all of one direction, or no pair is likely.
     """
     n, d = embeddings.shape
-    if settings.whitening is None or n < FEWEST_ROWS:
+    if settings.whitening == 0 or n < FEWEST_ROWS:
         return None
     mean = embeddings.mean(axis=0, dtype=np.float64)
     if 1 - mean @ mean < _ONE_DIRECTION:

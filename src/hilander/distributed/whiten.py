@@ -38,7 +38,7 @@ def whitened_parts(
         learned = learn_whitening(np.asarray(features.take(rows)), model, settings)
         return np.empty((0, 0), np.float32) if learned is None else np.vstack([learned.mean, learned.transform])
 
-    if settings.whitening is None:
+    if settings.whitening == 0:
         return features, None
     learned = np.array(run.store.kept("nodes/whitening", learn))
     if not len(learned):

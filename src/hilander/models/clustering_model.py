@@ -41,9 +41,9 @@ class ClusteringSettings:
     adapt_threshold : bool
         Choose p_τ anew for the data at hand, see `hilander.linkage_threshold`; `linkage_threshold` then holds only
         where nothing is clustered.
-    whitening : float or None
-        Whiten what is clustered by its own likely pairs first, with this shrinkage within (0, 1], see
-        `hilander.set_whitening`; None leaves embeddings as they are.
+    whitening : float
+        Whiten what is clustered by its own likely pairs first, with at least this shrinkage, within (0, 1], see
+        `hilander.set_whitening`; 0 leaves embeddings as they are.
     """
 
     n_neighbors: int = 10
@@ -54,7 +54,7 @@ class ClusteringSettings:
     search_features: str = "identity"
     first_threshold: float = 0.0
     adapt_threshold: bool = False
-    whitening: float | None = None
+    whitening: float = 0.0
 
 
 @dataclass

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 PARAMS = RelationalParams(n_item_steps=3000, n_cluster_steps=1200, n_starter_steps=200, n_cores=2)
 
 N_PARTS = 3  # small ones, of each set
-WHITENING = 0.5  # least shrinkage
+WHITENING = 0.3  # least shrinkage
 
 _SETS_PER_JUDGED = 5  # of many sets a fifth chooses the threshold; no factor of the numbers of widths and sizes
 
