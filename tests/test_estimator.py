@@ -156,6 +156,7 @@ def test_the_threshold_goes_from_coarse_to_fine():
     [
         ({"linkage_threshold": 2}, "within"),
         ({"linkage_threshold": "adaptive"}, "'adapted'"),
+        ({"whitening": 1.5}, "within"),
         ({"n_neighbors": 0}, "n_neighbors must be at least 1"),
         ({"decode": "magic"}, "tree, average_linkage"),
         ({"model": "models/faces"}, r"HiLander\.load"),
