@@ -94,6 +94,7 @@ def test_import_data(files):
         (("cluster", "others.npy", "-o", "x.xlsx"), "labels are kept in"),
         (("cluster", "others.npy", "--model", "nowhere"), "expected a model folder"),
         (("cluster", "others.npy", "--threshold", "3"), "within [0, 1]"),
+        (("cluster", "others.npy", "--whitening", "3"), "within [0, 1]"),
         (("cluster", "others.npy", "--threshold", "fine"), "or 'adapted'"),
         (("train", "labelled.npz", "--variant", "magic"), "hilander, published"),
         (("evaluate", "true.npy", "true.txt"), "labels are kept in"),

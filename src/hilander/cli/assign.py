@@ -12,6 +12,7 @@ from hilander.cli.inputs import (
     EncoderOption,
     ModelOption,
     ThresholdOption,
+    WhiteningOption,
     load_clusterer,
     load_embeddings,
 )
@@ -26,6 +27,7 @@ def assign(
         "assigned.parquet"
     ),
     threshold: ThresholdOption = None,
+    whitening: WhiteningOption = None,
     encoder: EncoderOption = None,
 ) -> None:
     """Assign later embeddings to existing clusters; -1 is none of them. The clusters do not change.
@@ -38,7 +40,7 @@ def assign(
 
     check_suffix(output)
     clusterer = load_clusterer(model)
-    clusterer.set_params(linkage_threshold=threshold)
+    clusterer.set_params(linkage_threshold=threshold, whitening=whitening)
     old, old_embeddings = load_embeddings(to, encoder)
     labels = align(Labels(old.ids, old.ids), read_labels(clusters))
     new, embeddings = load_embeddings(data, encoder)

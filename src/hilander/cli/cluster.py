@@ -11,6 +11,7 @@ from hilander.cli.inputs import (
     EncoderOption,
     ModelOption,
     SeedOption,
+    WhiteningOption,
     load_clusterer,
     load_embeddings,
     parse_threshold,
@@ -56,6 +57,7 @@ def cluster(
             show_default=False,
         ),
     ] = None,
+    whitening: WhiteningOption = None,
     encoder: EncoderOption = None,
     run_folder: Annotated[
         str | None,
@@ -102,6 +104,7 @@ def cluster(
         max_cluster_size=max_cluster_size,
         outliers=outliers,
         linkage_threshold=parse_threshold(threshold),
+        whitening=whitening,
         random_state=seed,
         show_progress=True,
     )

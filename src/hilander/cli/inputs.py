@@ -36,6 +36,15 @@ ThresholdOption = Annotated[
     typer.Option(help="Linkage threshold, 0 to 1: higher gives finer clusters. The model's own by default."),
 ]
 
+WhiteningOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Let what varies within classes count less, as the data themselves tell without labels: the least "
+        "shrinkage, 0 to 1, or 0 to leave embeddings as they are. By default 0.3 with the general model, else 0.",
+        show_default=False,
+    ),
+]
+
 
 def parse_threshold(text: str | None) -> float | str | None:
     """Return the number, or the word for the one that suits the data."""

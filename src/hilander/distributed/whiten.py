@@ -15,7 +15,7 @@ from hilander.whitening import Whitening
 def whitened_parts(
     run: Run, features: Parts, model: ClusteringModel, settings: ClusteringSettings
 ) -> tuple[Parts, Whitening | None]:
-    """Write the whitened embeddings beside `features`; where nothing is whitened, return these.
+    """Write whitened embeddings in the place of `features`; where nothing is whitened, return these.
 
     Whitening is learned in this process, from the same rows as in `hilander.clustering.cluster_embeddings`.
 
@@ -45,6 +45,7 @@ def whitened_parts(
         return features, None
     whitening, whitened = Whitening(learned[0], learned[1:]), features.named("whitened")
     run.step("whitened", _whiten, [(features, whitened, whitening, part) for part in range(len(features))])
+    run.store.remove(features.name)
     return whitened, whitening
 
 
