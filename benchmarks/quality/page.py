@@ -97,12 +97,12 @@ the background characters in that same way. The networks there are those of the 
 trained on three copies of it that are thinned at random (`n_thinned: 3`, by another law than the bed's). The synthetic
 beds learn from one draw of 20,000 points and are tested on others. `transfer_<from>_<to>` learns and tunes on one
 real domain and is tested on another: ours learns from 42 drawn sets beside it (`n_drawn`, of none of these domains),
-and its threshold adapts to what is clustered (`linkage_threshold="adapted"`). `transfer_general_<to>` is the one model
-that ships in the package, beside baselines that are tuned on a third of what it has learned from. Both correct the
-linkage of items by what is usual in their set (`graph/linkage_context.py`), which models of one labelled set do not.
-Transfers from one real domain were measured before that correction knew how many items a set has. Rows measured before
-2026-11-28 are of networks without sizes in context (`graph/size_context.py`), and transfers then learned from the one
-domain alone. Seconds are those of clustering, for the baselines on a kNN graph that is there already.
+and suits itself to what is clustered (`linkage_threshold="adapted"`, `whitening=0.3`). `transfer_general_<to>` is the
+one model that ships in the package, beside baselines that are tuned on a third of what it has learned from. Both
+correct the linkage of items by what is usual in their set (`graph/linkage_context.py`); models of one labelled set do
+not. Rows measured before 2026-11-28 are of networks without sizes in context (`graph/size_context.py`); transfers then
+learned from the one domain alone, and nothing was whitened. Seconds are those of clustering, for the baselines on a kNN
+graph that is there already.
 
 ## Every method
 
