@@ -20,7 +20,7 @@ from hilander.linkage_threshold import adapt_threshold, multiply_odds
 from hilander.model_levels import model_levels, remembered
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.paged_arrays import empty_array, let_go
-from hilander.set_whitening import learn_whitening, rows_to_learn_from
+from hilander.set_whitening import learn_whitening
 from hilander.whitening import Whitening
 
 _ROWS_PER_CHUNK = 1 << 14
@@ -131,7 +131,7 @@ def cluster_embeddings(
         )
     nodes = _taken(embeddings, first)
     del embeddings  # freed here where the caller keeps no reference
-    whitening = learn_whitening(nodes[rows_to_learn_from(len(nodes))], model, settings)
+    whitening = learn_whitening(nodes, model, settings)
     if whitening is not None:
         nodes = whitening(nodes)
     neighbors = None

@@ -23,7 +23,7 @@ from hilander.linkage_threshold import ADAPTED, multiply_odds
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.models.general_model import general_model
 from hilander.models.persistence import load_model, save_model
-from hilander.set_whitening import learn_whitening, rows_to_learn_from
+from hilander.set_whitening import learn_whitening
 from hilander.whitening import Whitening
 
 if TYPE_CHECKING:
@@ -225,8 +225,9 @@ class HiLander(ClusterMixin, BaseEstimator):
             raise ValueError("every item is labelled -1, so there is no cluster to assign to")
         settings = replace(settings, linkage_threshold=multiply_odds(settings.linkage_threshold, self.granularity))
         self.labels_ = clusters[kept].astype(np.int64)
-        nodes = embeddings[ordered_rows(embeddings)[0]]
-        whitening = learn_whitening(nodes[rows_to_learn_from(len(nodes))], model, settings)
+        whitening = None
+        if settings.whitening > 0:  # as in `fit`, from all that was clustered
+            whitening = learn_whitening(embeddings[ordered_rows(embeddings)[0]], model, settings)
         embeddings = embeddings[kept] if whitening is None else whitening(embeddings[kept])
         self._assigner = _assigner(embeddings, self.labels_, model, settings, whitening)
         return self

@@ -26,7 +26,7 @@ _ONE_DIRECTION = 1e-6  # of fewer the differences between rows are rounding
 
 
 def rows_to_learn_from(n: int) -> NDArray[np.int64]:
-    """Return the rows that `learn_whitening` is to see of n.
+    """Return the rows of n that `learn_whitening` looks at.
 
     All, or of many 10,000 in blocks of rows that follow each other. These lie near each other, as
     `hilander.graph.distinct_rows.ordered_rows` orders many rows, so a block holds most of the neighbours of its items.
@@ -40,12 +40,13 @@ def rows_to_learn_from(n: int) -> NDArray[np.int64]:
 def learn_whitening(
     embeddings: NDArray[np.float32], model: ClusteringModel, settings: ClusteringSettings
 ) -> Whitening | None:
-    """Link some embeddings, and learn whitening from the pairs that are likely of one class.
+    """Link `rows_to_learn_from`, and learn whitening from the pairs that are likely of one class.
 
     Parameters
     ----------
     embeddings : ndarray of shape (n, d), float32
-        Distinct, rows of norm 1: `rows_to_learn_from`.
+        Rows of norm 1, in the order of `hilander.graph.distinct_rows.ordered_rows`; of many those to learn from will
+        do.
     model : ClusteringModel
     settings : ClusteringSettings
         Their `whitening` is the least shrinkage; where there are few rows beside d, it is d / (d + n).
@@ -55,9 +56,10 @@ def learn_whitening(
     Whitening or None
         None where `whitening` is 0, rows are fewer than 100 or all of one direction, or no pair is likely.
     """
-    n, d = embeddings.shape
-    if settings.whitening == 0 or n < FEWEST_ROWS:
+    if settings.whitening == 0 or len(embeddings) < FEWEST_ROWS:
         return None
+    embeddings = embeddings[rows_to_learn_from(len(embeddings))]
+    n, d = embeddings.shape
     mean = embeddings.mean(axis=0, dtype=np.float64)
     if 1 - mean @ mean < _ONE_DIRECTION:
         return None
