@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hilander import HiLander
+from hilander.clustering import cluster_embeddings
 from hilander.embeddings import check_embeddings
 from hilander.graph.distinct_rows import ordered_rows
 from hilander.metrics import score
@@ -80,6 +81,15 @@ def test_nothing_is_learned_where_there_is_nothing_to_learn_from():
     apart = np.eye(200, dtype=np.float32)  # no pair is any nearer than another
     whitening = learned(apart)
     assert whitening is None or np.isfinite(whitening(apart)).all()
+
+
+def test_equal_rows_that_constraints_part_teach_nothing():
+    embeddings, _ = slanted(20)
+    several = np.concatenate([embeddings, embeddings[:7]])
+    apart = np.stack([np.arange(7), np.arange(7) + len(embeddings)], axis=1)
+    free, parted = (cluster_embeddings(several, general_model(), cannot_link=pairs) for pairs in (None, apart))
+    assert len(parted.nodes) > len(free.nodes)
+    assert np.array_equal(parted.whitening.transform, free.whitening.transform)
 
 
 def test_few_rows_beside_the_width_shrink_more():

@@ -120,6 +120,7 @@ def cluster_embeddings(
     """
     settings = settings or model.settings
     first, inverse = ordered_rows(embeddings)
+    whitening = learn_whitening(embeddings, model, settings, rows=first)
     constraints = None
     if max_cluster_size is not None or any(pairs is not None and len(pairs) for pairs in (must_link, cannot_link)):
         none = np.empty((0, 2), np.int64)
@@ -131,7 +132,6 @@ def cluster_embeddings(
         )
     nodes = _taken(embeddings, first)
     del embeddings  # freed here where the caller keeps no reference
-    whitening = learn_whitening(nodes, model, settings)
     if whitening is not None:
         nodes = whitening(nodes)
     neighbors = None

@@ -225,9 +225,7 @@ class HiLander(ClusterMixin, BaseEstimator):
             raise ValueError("every item is labelled -1, so there is no cluster to assign to")
         settings = replace(settings, linkage_threshold=multiply_odds(settings.linkage_threshold, self.granularity))
         self.labels_ = clusters[kept].astype(np.int64)
-        whitening = None
-        if settings.whitening > 0:  # as in `fit`, from all that was clustered
-            whitening = learn_whitening(embeddings[ordered_rows(embeddings)[0]], model, settings)
+        whitening = learn_whitening(embeddings, model, settings, rows=ordered_rows(embeddings)[0])  # as in `fit`
         embeddings = embeddings[kept] if whitening is None else whitening(embeddings[kept])
         self._assigner = _assigner(embeddings, self.labels_, model, settings, whitening)
         return self

@@ -38,27 +38,34 @@ def rows_to_learn_from(n: int) -> NDArray[np.int64]:
 
 
 def learn_whitening(
-    embeddings: NDArray[np.float32], model: ClusteringModel, settings: ClusteringSettings
+    embeddings: NDArray[np.float32],
+    model: ClusteringModel,
+    settings: ClusteringSettings,
+    *,
+    rows: NDArray[np.int64] | None = None,
 ) -> Whitening | None:
     """Link `rows_to_learn_from`, and learn whitening from the pairs that are likely of one class.
 
     Parameters
     ----------
     embeddings : ndarray of shape (n, d), float32
-        Rows of norm 1, in the order of `hilander.graph.distinct_rows.ordered_rows`; of many those to learn from will
-        do.
+        Rows of norm 1.
     model : ClusteringModel
     settings : ClusteringSettings
         Their `whitening` is the least shrinkage; where there are few rows beside d, it is d / (d + n).
+    rows : ndarray of int64, optional
+        The distinct ones in the order of `hilander.graph.distinct_rows.ordered_rows`; by default all, as they are.
 
     Returns
     -------
     Whitening or None
         None where `whitening` is 0, rows are fewer than 100 or all of one direction, or no pair is likely.
     """
-    if settings.whitening == 0 or len(embeddings) < FEWEST_ROWS:
+    if rows is None:
+        rows = np.arange(len(embeddings))
+    if settings.whitening == 0 or len(rows) < FEWEST_ROWS:
         return None
-    embeddings = embeddings[rows_to_learn_from(len(embeddings))]
+    embeddings = embeddings[rows[rows_to_learn_from(len(rows))]]
     n, d = embeddings.shape
     mean = embeddings.mean(axis=0, dtype=np.float64)
     if 1 - mean @ mean < _ONE_DIRECTION:
