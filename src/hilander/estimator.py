@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,20 +15,17 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 from hilander.assign import Assigner, Assignment
 from hilander.clustering import Clustering, cluster_embeddings
 from hilander.embeddings import check_embeddings
+from hilander.estimator_parameters import model_and_settings
 from hilander.graph.distinct_rows import distinct_rows, ordered_rows
 from hilander.hierarchy.constrained_rows import check_pairs
-from hilander.hierarchy.decoders import get_decoder
-from hilander.linkage_threshold import ADAPTED, multiply_odds
+from hilander.linkage_threshold import multiply_odds
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
-from hilander.models.general_model import general_model
 from hilander.models.persistence import load_model, save_model
 from hilander.set_whitening import learn_whitening
 from hilander.whitening import Whitening
 
 if TYPE_CHECKING:
     from distributed import Client
-
-OUTLIERS = ("keep", "label")
 
 
 class HiLander(ClusterMixin, BaseEstimator):
@@ -165,7 +161,7 @@ class HiLander(ClusterMixin, BaseEstimator):
             Embeddings are not finite, non-zero rows of the model's width, a parameter is out of its range, or the
             constraints are no pairs of rows or contradict each other.
         """
-        model, settings = self._model_and_settings()
+        model, settings = model_and_settings(self.get_params(deep=False))
         in_parts = self.engine is not None or self.run_folder is not None
         if isinstance(X, str | Path) and not in_parts:
             raise ValueError(f"X must be an array; to read {X} part by part, give HiLander a run_folder or an engine")
@@ -212,7 +208,7 @@ class HiLander(ClusterMixin, BaseEstimator):
         ValueError
             Labels are not integers, are of another length, or all are -1.
         """
-        model, settings = self._model_and_settings()
+        model, settings = model_and_settings(self.get_params(deep=False))
         embeddings = self._checked(X, model)
         clusters = np.asarray(labels)
         if clusters.shape != (len(embeddings),) or clusters.dtype.kind not in "iu":
@@ -259,7 +255,7 @@ class HiLander(ClusterMixin, BaseEstimator):
 
     def save(self, folder: str | Path) -> Path:
         """Write the model, with the parameters set here, as a model folder; fitted clusters are not part of it."""
-        model, settings = self._model_and_settings()
+        model, settings = model_and_settings(self.get_params(deep=False))
         return save_model(replace(model, settings=settings), folder)
 
     @classmethod
@@ -308,39 +304,6 @@ class HiLander(ClusterMixin, BaseEstimator):
         embeddings = check_embeddings(X, n_features=model.n_features)
         validate_data(self, X, skip_check_array=True)  # takes note of the width and of a data frame's column names
         return embeddings
-
-    def _model_and_settings(self) -> tuple[ClusteringModel, ClusteringSettings]:
-        model = general_model() if self.model is None else self.model
-        if not isinstance(model, ClusteringModel):
-            raise ValueError(
-                f"model must come from train_lander or HiLander.load, got {type(model).__name__}; "
-                "a folder is read with HiLander.load(folder)"
-            )
-        names = ("linkage_threshold", "whitening", "n_neighbors", "max_levels", "decode")
-        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        if self.linkage_threshold is not None:
-            given["adapt_threshold"] = adapts = self.linkage_threshold == ADAPTED
-            if adapts:
-                del given["linkage_threshold"]
-        settings = replace(model.settings, **given)
-        get_decoder(settings.decode)
-        if not (isinstance(settings.linkage_threshold, Real) and 0 <= settings.linkage_threshold <= 1):
-            raise ValueError(
-                f"linkage_threshold must lie within [0, 1] or be {ADAPTED!r}, got {settings.linkage_threshold!r}"
-            )
-        if not (isinstance(settings.whitening, Real) and 0 <= settings.whitening <= 1):
-            raise ValueError(f"whitening, the shrinkage, must lie within [0, 1], got {settings.whitening!r}")
-        for name in ("n_neighbors", "max_levels"):
-            if getattr(settings, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(settings, name)}")
-        if self.max_cluster_size is not None and not (
-            isinstance(self.max_cluster_size, Integral) and self.max_cluster_size >= 1
-        ):
-            raise ValueError(f"max_cluster_size must be a whole number of rows from 1, got {self.max_cluster_size!r}")
-        if self.outliers not in OUTLIERS:
-            raise ValueError(f"outliers must be one of {', '.join(OUTLIERS)}; got {self.outliers!r}")
-        multiply_odds(settings.linkage_threshold, self.granularity)  # a wrong one is refused before any work is done
-        return model, settings
 
 
 def _assigner(

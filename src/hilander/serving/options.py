@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hilander.estimator import OUTLIERS
+from hilander.estimator_parameters import OUTLIERS
 from hilander.hierarchy.constrained_rows import check_pairs, constrained_rows
 from hilander.linkage_threshold import ADAPTED
 from hilander.serving.configuration import Limits

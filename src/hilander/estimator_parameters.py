@@ -1,0 +1,65 @@
+"""What the parameters of `HiLander` say: which model clusters, by which settings; a wrong one is refused here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
+
+from hilander.hierarchy.decoders import get_decoder
+from hilander.linkage_threshold import ADAPTED, multiply_odds
+from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
+from hilander.models.general_model import general_model
+
+OUTLIERS = ("keep", "label")
+
+_SETTINGS = ("linkage_threshold", "whitening", "n_neighbors", "max_levels", "decode")  # the model's own where None
+
+
+def model_and_settings(parameters: Mapping[str, Any]) -> tuple[ClusteringModel, ClusteringSettings]:
+    """Return the model, the general one by default, and its settings with what is given in their place.
+
+    Parameters
+    ----------
+    parameters : mapping
+        All of the estimator's, as its `get_params` returns them.
+
+    Raises
+    ------
+    ValueError
+        The model is none, or a parameter is out of its range.
+    """
+    model = general_model() if parameters["model"] is None else parameters["model"]
+    if not isinstance(model, ClusteringModel):
+        raise ValueError(
+            f"model must come from train_lander or HiLander.load, got {type(model).__name__}; "
+            "a folder is read with HiLander.load(folder)"
+        )
+    given = {name: parameters[name] for name in _SETTINGS if parameters[name] is not None}
+    if "linkage_threshold" in given:
+        given["adapt_threshold"] = adapts = given["linkage_threshold"] == ADAPTED
+        if adapts:
+            del given["linkage_threshold"]
+    settings = replace(model.settings, **given)
+    _check_settings(settings)
+    largest = parameters["max_cluster_size"]
+    if largest is not None and not (isinstance(largest, Integral) and int(largest) >= 1):
+        raise ValueError(f"max_cluster_size must be a whole number of rows from 1, got {largest!r}")
+    if parameters["outliers"] not in OUTLIERS:
+        raise ValueError(f"outliers must be one of {', '.join(OUTLIERS)}; got {parameters['outliers']!r}")
+    multiply_odds(settings.linkage_threshold, parameters["granularity"])  # refused before any work is done
+    return model, settings
+
+
+def _check_settings(settings: ClusteringSettings) -> None:
+    get_decoder(settings.decode)
+    if not (isinstance(settings.linkage_threshold, Real) and 0 <= settings.linkage_threshold <= 1):
+        raise ValueError(
+            f"linkage_threshold must lie within [0, 1] or be {ADAPTED!r}, got {settings.linkage_threshold!r}"
+        )
+    if not (isinstance(settings.whitening, Real) and 0 <= settings.whitening <= 1):
+        raise ValueError(f"whitening, the shrinkage, must lie within [0, 1], got {settings.whitening!r}")
+    for name in ("n_neighbors", "max_levels"):
+        if getattr(settings, name) < 1:
+            raise ValueError(f"{name} must be at least 1, got {getattr(settings, name)}")
