@@ -36,5 +36,5 @@ def test_small_parts_side_by_side_are_predicted_as_each_by_itself(parts):
 
 def test_large_parts_stay_by_themselves_and_none_is_lost(parts, monkeypatch):
     monkeypatch.setattr("hilander.training.connected_batches._EDGES_PER_STEP", 1)
-    mixed = mixed_batches(parts, 1)
+    mixed = list(mixed_batches(parts, 1))
     assert sorted(len(batch.linked) for batch in mixed) == sorted(len(batch.linked) for batch in parts)

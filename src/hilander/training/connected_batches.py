@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,17 +72,16 @@ def connected_batches(
     return batches
 
 
-def mixed_batches(batches: Sequence[Batch], random_state: int) -> list[Batch]:
-    """Shuffle parts of many graphs, and put small ones side by side, so that a step sees thousands of edges."""
+def mixed_batches(batches: Sequence[Batch], random_state: int) -> Iterator[Batch]:
+    """Yield parts of many graphs in random order, small ones side by side, so that a step sees thousands of edges."""
     order = np.random.default_rng(random_state).permutation(len(batches))
-    mixed, waiting, n_edges = [], [], 0
+    waiting, n_edges = [], 0
     for position in order:
         waiting.append(batches[position])
         n_edges += len(waiting[-1].linked)
         if n_edges >= _EDGES_PER_STEP or position == order[-1]:
-            mixed.append(_side_by_side(waiting))
+            yield _side_by_side(waiting)
             waiting, n_edges = [], 0
-    return mixed
 
 
 def _side_by_side(batches: Sequence[Batch]) -> Batch:

@@ -146,10 +146,11 @@ class _Lessons:
 
     def batches(self) -> Iterator[Batch]:
         """Yield parts without end: of one level after the other by turns, or of all at random."""
-        levels = self._levels
         if self._run.mixed:
-            levels = [mixed_batches([batch for level in levels for batch in level], self._run.random_state)]
-        endless = [cycle(level) for level in levels]
+            parts = [batch for level in self._levels for batch in level]
+            while True:  # put together anew each time: kept, they would take as much memory as the parts
+                yield from mixed_batches(parts, self._run.random_state)
+        endless = [cycle(level) for level in self._levels]
         for level in cycle(endless):
             yield next(level)
 
