@@ -25,10 +25,17 @@ def model_and_settings(parameters: Mapping[str, Any]) -> tuple[ClusteringModel, 
     parameters : mapping
         All of the estimator's, as its `get_params` returns them.
 
+    Returns
+    -------
+    model : ClusteringModel
+        As it was saved.
+    settings : ClusteringSettings
+        To cluster by.
+
     Raises
     ------
     ValueError
-        The model is none, or a parameter is out of its range.
+        The model is no `ClusteringModel`, or a parameter is out of its range.
     """
     model = general_model() if parameters["model"] is None else parameters["model"]
     if not isinstance(model, ClusteringModel):
