@@ -9,8 +9,10 @@ from hilander.training.general_sets import (
     N_DRAWN,
     N_ENCODED,
     N_PICTURES,
+    WIDTHS,
     drawn_sets,
     encoded_sets,
+    large_sets,
     picture_sets,
     sets_for_clusters,
     variants,
@@ -50,3 +52,11 @@ def test_variants_of_a_real_set_are_parts_of_it_in_other_widths():
     for each in others:
         assert 2 <= len(each.labels) < len(real.labels)
         assert np.array_equal(np.unique(each.labels), np.arange(each.labels.max() + 1))
+
+
+def test_large_sets_have_classes_far_larger_than_a_list_of_neighbors():
+    sets = large_sets()
+    assert {each.embeddings.shape[1] for each in sets} == set(WIDTHS)
+    for each in sets:
+        sizes = np.bincount(each.labels)
+        assert np.median(sizes[each.labels]) > 2 * 40  # of the class of an item

@@ -7,10 +7,11 @@ import torch
 from hilander import HiLander
 from hilander.config import RelationalParams
 from hilander.graph.knn import nearest_neighbors
+from hilander.graph.super_graph import super_graph
 from hilander.hierarchy.average_linkage import average_linkage
 from hilander.metrics import score
 from hilander.models.persistence import load_model
-from hilander.models.relational import link_clusters, link_items
+from hilander.models.relational import link_items, predict
 from hilander.nn.context_network import ContextNetwork
 from hilander.training.labelled_set import LabelledSet
 from hilander.training.relational import fit_relational
@@ -49,7 +50,7 @@ def test_clusters_unseen_classes_of_any_width(trained, d):
     embeddings, labels = blobs(40, 12, seed=1, d=d)
     items = link_items(landers.items, embeddings, *nearest_neighbors(embeddings, 40))
     members = average_linkage(items.graph.edges, items.linkage, len(labels), 0.5)
-    clusters = link_clusters(landers.clusters, embeddings, items.graph.edges, items.linkage, members)
+    clusters = predict(landers.clusters, super_graph(embeddings, items.graph.edges, items.linkage, members))
     merged = average_linkage(clusters.graph.edges, clusters.linkage, len(clusters.density), 0.3, clusters.graph.sizes)
     assert score(labels, members)["f_bcubed"] > 0.75
     assert score(labels, merged[members])["f_bcubed"] > 0.8
@@ -84,7 +85,7 @@ def test_few_items_and_duplicates(labels, duplicates):
     landers = fit_relational([LabelledSet(embeddings, np.array(labels))], BRIEF)[0].landers
     items = link_items(landers.items, embeddings, *nearest_neighbors(embeddings, 40))
     members = np.arange(len(labels))
-    clusters = link_clusters(landers.clusters, embeddings, items.graph.edges, items.linkage, members)
+    clusters = predict(landers.clusters, super_graph(embeddings, items.graph.edges, items.linkage, members))
     for prediction in (items, clusters):
         assert np.isfinite(prediction.linkage).all()
         assert np.isfinite(prediction.density).all()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from hilander.graph.cluster_features import sum_over_clusters
 from hilander.graph.evidence import Evidence, gather_evidence
 from hilander.graph.relational_graph import RelationalGraph, first_graph, next_graph
-from hilander.graph.super_graph import graph_of_clusters, super_graph
+from hilander.graph.super_graph import graph_of_clusters
 from hilander.hierarchy.decode import Links
 from hilander.hierarchy.levels import LevelGraph
 from hilander.models.clustering_model import ClusteringModel
@@ -92,29 +92,6 @@ def link_items(
     return predict(
         network, rebuilt(), show_progress=show_progress
     )  # which alone holds the graph, and so can free what is read
-
-
-def link_clusters(
-    network: RelationalLander,
-    embeddings: NDArray[np.float32],
-    edges: NDArray[np.int64],
-    linkage: NDArray[np.float32],
-    members: NDArray[np.int64],
-) -> Prediction:
-    """Link clusters on the evidence of their items.
-
-    Parameters
-    ----------
-    network : RelationalLander
-        The one for clusters.
-    embeddings : ndarray of shape (n, d), float32
-        Of the items.
-    edges, linkage : ndarray of shape (m, 2) and (m,)
-        The items' graph and the linkage on it, from `link_items`.
-    members : ndarray of shape (n,), int64
-        Cluster of each item, 0..C-1, C >= 2.
-    """
-    return predict(network, super_graph(embeddings, edges, linkage, members))
 
 
 def predict(network: RelationalLander, graph: RelationalGraph, *, show_progress: bool = False) -> Prediction:
