@@ -2,7 +2,7 @@
 
 Networks are trained once for all beds that learn from the same classes, and so is every baseline tuned. Finished parts
 are kept in ``benchmarks/.work/quality``; delete that folder to measure anew after the code has changed. What earlier
-runs have written down of beds that are not named stays, with the date and commit of its own.
+runs have written down of beds that are not named stays, with the date, commit and machine of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import defaultdict
 from benchmarks.quality.beds import BEDS
 from benchmarks.quality.measure import Figures, measure
 from benchmarks.quality.page import write_page
-from benchmarks.record import RESULTS, commit, today, write_results
+from benchmarks.record import RESULTS, commit, machine, today, write_results
 
 
 def main(names: list[str]) -> None:
@@ -26,7 +26,7 @@ def main(names: list[str]) -> None:
     measured, when = _earlier()
     for name in names or BEDS:
         measured[name] = measure(BEDS[name])
-        when[name] = f"{today()} at {commit()}"
+        when[name] = f"{today()} at {commit()} on {machine()}"
         figures = {
             f"{bed}.{method}.{metric}": value
             for bed in BEDS

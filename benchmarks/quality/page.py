@@ -107,5 +107,5 @@ graph that is there already.
 ## Every method
 
 {sections}
-All on {machine}, by `make bench-quality`; each bed on the date and at the commit that stand below it.
+By `make bench-quality`; each bed on the date, at the commit and on the machine that stand below it.
 """

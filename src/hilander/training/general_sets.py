@@ -1,8 +1,9 @@
-"""What the general model learns from: drawn sets of several kinds, and a real one as it is and in variants."""
+"""Sets to learn from: what the general model learns from, and drawn sets beside one's own labelled one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
@@ -16,7 +17,7 @@ from hilander.training.picture_draws import draw_pictures
 WIDTHS = (32, 64, 128, 256, 512, 1024)
 SIZES = (60, 200, 600, 2_000, 2_000, 5_000, 8_000)
 N_DRAWN = len(WIDTHS) * len(SIZES)  # which have no factor in common: every pair of them comes once
-N_ENCODED, N_STYLED, N_PICTURES = 112, 28, 56
+N_ENCODED, N_STYLED, N_PICTURES, N_LARGE = 112, 28, 56, 24
 _FIRST_WITH_TWINS, _FIRST_WITH_STYLES, _FIRST_OF_PICTURES, _FIRST_LARGE = 20_000, 40_000, 60_000, 70_000  # seeds
 
 
@@ -52,12 +53,51 @@ def sets_for_clusters(context_sets: Sequence[LabelledSet]) -> list[LabelledSet]:
     return [*context_sets[:first], *context_sets[first + N_PICTURES :]]
 
 
-def large_sets() -> list[LabelledSet]:
-    """Points around few centres, of all `WIDTHS`: lists of neighbours hold a small part of such classes."""
-    shapes = ((n, d) for n in (2_000, 5_000, 8_000, 8_000) for d in WIDTHS)
+@dataclass(frozen=True)
+class SetsBeside:
+    """Drawn sets to learn from beside one's own, in the proportions that the general model learns from.
+
+    Attributes
+    ----------
+    items, context, clusters : list of LabelledSet
+        For the network that links items, the one that corrects their linkage and the one that links clusters.
+    """
+
+    items: list[LabelledSet]
+    context: list[LabelledSet]
+    clusters: list[LabelledSet]
+
+
+def sets_beside(n_drawn: int, *, show_progress: bool = False) -> SetsBeside:
+    """Return `n_drawn` worlds for each network, and for every three of them sets of the other kinds.
+
+    As for the general model, worlds whose items come in styles teach the network that links items alone, and pictures
+    the one that links clusters not (`sets_for_context`, `sets_for_clusters`). Points around centres are few and of
+    large classes: of the other ones, embeddings of unseen classes have little (docs/method.md).
+    """
+    n_styled, n_pictures, n_large = n_drawn // 3, n_drawn // 3, n_drawn // 5
+    worlds, styled, with_twins = (
+        encoded_sets(n, twins=twins, styles=styles, show_progress=show_progress)
+        for n, styles, twins in ((n_drawn, False, False), (n_styled, True, False), (n_drawn, False, True))
+    )
+    pictures, large = picture_sets(n_pictures), large_sets(n_large)
+    return SetsBeside(
+        items=[*worlds, *styled, *pictures],
+        context=[*with_twins, *pictures, *large],
+        clusters=[*with_twins, *large],
+    )
+
+
+def large_sets(n_draws: int = N_LARGE) -> list[LabelledSet]:
+    """Points around few centres: lists of neighbours hold a small part of such classes. Eight hold all `WIDTHS`."""
+    shapes = [(n, d) for n in (2_000, 5_000, 8_000, 8_000) for d in WIDTHS]
+    # Steps of 5, which has no factor in common with the 24 shapes, so that few sets are of many sizes and widths too.
+    chosen = sorted((i // len(shapes), 5 * i % len(shapes)) for i in range(n_draws))
     return [
-        LabelledSet(*draw_embeddings(n, d, seed=_FIRST_LARGE + i, mean_sizes=(100.0, 1000.0)))
-        for i, (n, d) in enumerate(shapes)
+        LabelledSet(
+            *draw_embeddings(*shapes[i], seed=_FIRST_LARGE + len(shapes) * turn + i, mean_sizes=(100.0, 1000.0))
+        )
+        for turn, i in chosen
     ]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from hilander.config import LanderParams, PublishedParams, RelationalParams
 from hilander.embeddings import check_embeddings, check_labels
 from hilander.models.clustering_model import ClusteringModel
-from hilander.training.general_sets import encoded_sets
+from hilander.training.general_sets import sets_beside
 from hilander.training.labelled_set import LabelledSet, thinned
 from hilander.training.published import fit_published
 from hilander.training.relational import fit_relational
@@ -91,11 +91,14 @@ def train_lander(
         model, history = fit_published(checked, classes, params, neighbors=neighbors, **common)
     elif variant == "hilander" and isinstance(params, RelationalParams):
         sets = [thinned(whole, seed=i) for i in range(params.n_thinned)] or [whole]
-        drawn, with_twins = (
-            encoded_sets(params.n_drawn, twins=twins, show_progress=show_progress) for twins in (False, True)
-        )
+        drawn = sets_beside(params.n_drawn, show_progress=show_progress)
         model, history = fit_relational(
-            [*sets, *drawn], params, cluster_sets=[*sets, *with_twins], mixed=bool(drawn), **common
+            [*sets, *drawn.items],
+            params,
+            cluster_sets=[*sets, *drawn.clusters],
+            context_sets=[*sets, *drawn.context],
+            mixed=params.n_drawn > 0,
+            **common,
         )
     else:
         raise ValueError(f"params of variant {variant!r} expected, got {type(params).__name__}")
