@@ -104,7 +104,8 @@ correct the linkage of items by what is usual in their set (`graph/linkage_conte
 not. Rows measured before 2026-11-28 are of networks without sizes in context (`graph/size_context.py`); transfers then
 learned from the one domain alone, and nothing was whitened; on 2026-11-28 they learned from 42 worlds beside it and no
 other sets. Our encoder is trained anew on each machine, so its embeddings of Omniglot and of the glyphs are those of
-the machine and day of each row. Seconds are those of clustering, for the baselines on a kNN graph that is there already.
+the machine and day of each row. Seconds are those of clustering, for the baselines on a kNN graph that is there
+already.
 
 ## Every method
 

@@ -142,11 +142,11 @@ class RelationalParams:
         Learn from so many copies of the labelled set with classes unevenly thinned, in place of the set itself: where
         labelled classes are of even sizes and those to be clustered are not. 0 learns from the set as it is.
     n_drawn : int
-        Learn from so many drawn worlds beside the labelled set (42 hold every width and size), and a third as many sets
-        of other kinds each, see `hilander.training.general_sets.sets_beside`: where classes to be clustered are of
-        another kind than the labelled ones. Much of the steps is theirs, so at least twice as many are needed. The
-        networks that correct the linkage and link clusters see as many others in place of these worlds, some with
-        classes that hardly differ.
+        Learn from so many drawn worlds beside the labelled set (42 hold every width and size), and fewer sets of three
+        other kinds, see `hilander.training.general_sets.sets_beside`: where classes to be clustered are of another kind
+        than the labelled ones. Many of the steps are theirs, so at least twice as many are needed; with 42 it takes 9
+        to 11 GB. The networks that correct the linkage and link clusters see as many others in place of these worlds,
+        some with classes that hardly differ.
     n_cores, core_size : int
         At most so many parts are cut out of each graph, of so many nodes without the halo of their neighbours.
     learning_rate : float

@@ -55,7 +55,7 @@ def sets_for_clusters(context_sets: Sequence[LabelledSet]) -> list[LabelledSet]:
 
 @dataclass(frozen=True)
 class SetsBeside:
-    """Drawn sets to learn from beside one's own, in the proportions that the general model learns from.
+    """Drawn sets to learn from beside one's own, of the kinds that the general model learns from.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class SetsBeside:
 
 
 def sets_beside(n_drawn: int, *, show_progress: bool = False) -> SetsBeside:
-    """Return `n_drawn` worlds for each network, and for every three of them sets of the other kinds.
+    """Return `n_drawn` worlds for each network, a third as many in styles and of pictures, a fifth of large classes.
 
     As for the general model, worlds whose items come in styles teach the network that links items alone, and pictures
     the one that links clusters not (`sets_for_context`, `sets_for_clusters`). Points around centres are few and of
