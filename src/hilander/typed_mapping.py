@@ -21,7 +21,7 @@ def from_mapping(block: type[T], raw: object, where: str) -> T:
     Raises
     ------
     ConfigError
-        Not a mapping, a key that `block` lacks, or a value of another type.
+        Not a mapping, a key that `block` lacks or one that it needs and did not get, or a value of another type.
     """
     if not isinstance(raw, dict):
         raise ConfigError(f"{where}: expected a block of keys, got {type(raw).__name__} {raw!r}")
@@ -33,7 +33,15 @@ def from_mapping(block: type[T], raw: object, where: str) -> T:
             hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(hints)}"
             raise ConfigError(f"{where}: unknown key '{key}'; {hint}")
         values[key] = _checked(hints[key], value, f"{where}: {key}")
+    if missing := [name for name in _needed(block) if name not in values]:
+        raise ConfigError(f"{where}: missing key {', '.join(map(repr, missing))}")
     return block(**values)
+
+
+def _needed(block: Any) -> list[str]:
+    """Names of the fields that have no default."""
+    absent = dataclasses.MISSING
+    return [field.name for field in dataclasses.fields(block) if field.default is field.default_factory is absent]
 
 
 def _checked(expected: Any, value: Any, where: str) -> Any:

@@ -76,8 +76,12 @@ def test_a_token_is_revoked_by_taking_it_out_of_the_file(make, tmp_path):
     assert tokens.owner(make.token) == "tests"
     make.configuration(tmp_path, security={"tokens": []})
     assert tokens.owner(make.token) is None
-    path.write_text("security: [")  # a broken file lets nobody in
-    assert tokens.owner(make.token) is None
+    for broken in ("security: [", "security:\n  tokens:\n    - name: carol\n", "security: 3"):  # lets nobody in
+        make.configuration(tmp_path)
+        assert tokens.owner(make.token) == "tests"
+        path.write_text(broken)
+        assert tokens.owner(make.token) is None
+        assert tokens.owner(make.token) is None  # nor does a second request
     make.configuration(tmp_path)
     assert tokens.owner(make.token) == "tests"
 

@@ -180,6 +180,20 @@ def test_hostile_bodies_are_refused_with_a_remedy(client, path, media_type, body
     assert is_one_sentence(answer)
 
 
+@pytest.mark.parametrize(
+    ("zips", "words"),
+    [
+        ([packed((f"{i}.png", b"\x00" * 150_000)) for i in range(3)], "unpack"),
+        ([packed((f"{i}a.png", b"x"), (f"{i}b.png", b"x")) for i in range(3)], "5 images"),
+    ],
+)
+def test_all_zips_of_a_form_together_are_bounded(client, zips, words):
+    files = [("images", (f"{i}.zip", content, ZIP)) for i, content in enumerate(zips)]
+    answer = client.post("/encode", files=files)
+    assert answer.status_code == 413
+    assert words in answer.json()["error"]
+
+
 def test_a_truncated_image_is_named(client, make):
     files = [("images", ("good.png", make.png())), ("images", ("bad.png", make.png()[:-30]))]
     answer = client.post("/encode", files=files)

@@ -78,6 +78,29 @@ def test_a_job_that_dies_has_failed_and_says_so(tmp_path, make, request_of):
     assert "fewer rows" in failed["error"]
 
 
+def test_what_a_job_was_given_is_deleted_when_it_runs_out_of_time(tmp_path, make, request_of):
+    jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
+    name = jobs.submit(make.blobs(50), {**request_of, "max_seconds": 1})  # as long as its libraries take to load
+    wait_for(lambda: jobs.status(name), until={"failed", "completed"})
+    given = tmp_path / "tasks" / name / "embeddings.npy"
+    deadline = time.monotonic() + 10
+    while given.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_what_killed_jobs_of_other_workers_were_given_is_deleted(tmp_path, make, request_of, monkeypatch):
+    jobs = Jobs(Tasks(folder=str(tmp_path / "tasks"), max_running=2))
+    monkeypatch.setattr("hilander.serving.jobs._reap", lambda process, folder: process.wait())  # that worker is gone
+    name = jobs.submit(make.blobs(50), request_of)
+    os.kill(int((tmp_path / "tasks" / name / "pid").read_text()), signal.SIGKILL)
+    wait_for(lambda: jobs.status(name), until={"failed"})
+    assert (tmp_path / "tasks" / name / "embeddings.npy").exists()
+    jobs.cancel(jobs.submit(make.blobs(50), request_of))
+    assert not (tmp_path / "tasks" / name / "embeddings.npy").exists()
+    assert jobs.status(name)["status"] == "failed"
+
+
 def test_a_job_whose_model_is_gone_says_why(tmp_path, make, request_of):
     jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
     name = jobs.submit(make.blobs(50), {**request_of, "release": str(tmp_path / "gone")})

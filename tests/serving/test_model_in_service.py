@@ -6,7 +6,7 @@ import time
 import pytest
 
 from hilander.releases import put_into_service
-from hilander.serving.model_in_service import ModelInService
+from hilander.serving.model_in_service import LoadedRelease, ModelInService
 from hilander.serving.refusals import Refusal
 
 
@@ -68,3 +68,22 @@ def test_a_service_without_a_release_waits_for_one(tmp_path, make):
         assert model.current().cluster(make.blobs(9), {}).labels_.shape == (9,)
     finally:
         model.close()
+
+
+def test_a_release_that_could_not_be_loaded_is_tried_again(in_service, models, make, monkeypatch):
+    old = in_service.current().version
+    load, tries = LoadedRelease.load, []
+
+    def fails_twice(folder):
+        tries.append(1)
+        if len(tries) < 3:
+            raise MemoryError("not now")
+        return load(folder)
+
+    monkeypatch.setattr(LoadedRelease, "load", fails_twice)
+    new = make.release(models, seed=1)
+    wait_until(lambda: in_service.failure == "not now")
+    assert in_service.current().version == old
+    wait_until(lambda: in_service.current().version == new.version)
+    assert in_service.failure is None
+    assert len(tries) == 3

@@ -108,9 +108,10 @@ def read_images(body: bytearray, content_type: str, limits: Limits) -> tuple[lis
         form = read_form(body, content_type, most_files=limits.max_images + len(PAIRS))
         options = form.options(PAIRS)
         files = [file for name, file in form.files if name not in PAIRS]
-        files = [inner for file in files for inner in (_unzip(file.content, limits) if _is_zip(file) else [file])]
+        room = _Room(limits)
+        files = [inner for file in files for inner in (_unzip(file.content, room) if _is_zip(file) else [file])]
     elif media_type in ZIP_TYPES:
-        files = _unzip(bytes(body), limits)
+        files = _unzip(bytes(body), _Room(limits))
     elif media_type.startswith("image/"):
         files = [File("image", bytes(body))]
     else:
@@ -128,22 +129,36 @@ def _is_zip(file: File) -> bool:
     return file.content.startswith(b"PK\x03\x04")
 
 
-def _unzip(content: bytes, limits: Limits) -> list[File]:
+class _Room:
+    """How much all zips of one request may still unpack to."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.n_bytes, self.n_images = limits.max_bytes, 0
+
+    def take_images(self, n_images: int) -> None:
+        self.n_images += n_images
+        if self.n_images > self._limits.max_images:
+            raise _too_many_images(self.n_images, self._limits)
+
+    def take_bytes(self, n_bytes: int) -> None:
+        self.n_bytes -= n_bytes
+        if self.n_bytes < 0:
+            raise too_large(f"zips may unpack to at most {self._limits.max_bytes:,} bytes; send them in parts")
+
+
+def _unzip(content: bytes, room: _Room) -> list[File]:
     """Unpack in memory; nothing is written anywhere, and names are nothing but ids."""
     files = []
-    room = limits.max_bytes
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            if len(entries) > limits.max_images:
-                raise _too_many_images(len(entries), limits)
+            room.take_images(len(entries))
             for entry in entries:
                 _check_entry(entry)
                 with archive.open(entry) as unpacking:  # what it says of its size is not believed
-                    unpacked = unpacking.read(room + 1)
-                room -= len(unpacked)
-                if room < 0:
-                    raise too_large(f"the zip may unpack to at most {limits.max_bytes:,} bytes; send it in parts")
+                    unpacked = unpacking.read(room.n_bytes + 1)
+                room.take_bytes(len(unpacked))
                 files.append(File(entry.filename, unpacked))
     except _DAMAGED as error:
         raise invalid("the zip is damaged or of an unknown kind; pack it anew with ordinary deflate") from error

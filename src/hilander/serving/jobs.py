@@ -143,7 +143,7 @@ class Jobs:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join([_ROOT, os.environ.get("PYTHONPATH", "")])},
             )
             (folder / PID).write_text(str(process.pid))
-        threading.Thread(target=process.wait, daemon=True).start()  # leaves no zombie
+        threading.Thread(target=_reap, args=(process, folder), daemon=True).start()
 
     def _find(self, name: str) -> Path:
         if not _ID.fullmatch(name) or not (self.folder / name / REQUEST).is_file():
@@ -156,8 +156,18 @@ class Jobs:
     def _delete_old(self) -> None:
         for folder in self._jobs():
             with contextlib.suppress(OSError):
-                if time.time() - folder.stat().st_mtime > self.tasks.keep_seconds and not _is_alive(folder):
+                if _is_alive(folder):
+                    continue
+                is_old = time.time() - folder.stat().st_mtime > self.tasks.keep_seconds
+                delete_input(folder)  # of a job that was killed while no worker of its own was there to see it
+                if is_old:
                     shutil.rmtree(folder)
+
+
+def _reap(process: subprocess.Popen[bytes], folder: Path) -> None:
+    """Leave no zombie, and nothing of what a job was given that ran out of time or memory."""
+    process.wait()
+    delete_input(folder)
 
 
 def delete_input(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _N_EXAMPLES = 6
 _N_WARMING = 50
+_LONGEST_PAUSE = 300.0  # seconds between tries to load a release that fails
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class ModelInService:
         self._loaded: LoadedRelease | None = None
         self._target: Path | None = None
         self.failure: str | None = None
+        self._pause, self._retry_at = reload_seconds, 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="release", daemon=True)
 
@@ -138,7 +141,9 @@ class ModelInService:
 
     def _look(self) -> None:
         target = (self._models / IN_SERVICE).resolve()
-        if target == self._target and (self._loaded is not None or not target.exists()):
+        if target != self._target:
+            self._pause, self._retry_at = self._reload_seconds, 0.0
+        elif self.failure is None or not target.exists() or time.monotonic() < self._retry_at:
             return
         try:
             self._loaded = LoadedRelease.load(self._models)
@@ -147,4 +152,6 @@ class ModelInService:
         except Exception as error:  # whatever is wrong with the new release, the old one goes on
             self.failure = " ".join(str(error).split())
             logger.error("the release in %s is not taken into service: %s", target, error)
+            self._retry_at = time.monotonic() + self._pause  # the fault may pass, as one of memory or of a disk
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         self._target = target

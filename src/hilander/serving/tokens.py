@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 from hilander.serving.configuration import Security, load_configuration
-from hilander.typed_mapping import ConfigError
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ class Tokens:
             try:
                 self._security = load_configuration(self._path).security
                 logger.info("tokens were read anew: %r", self)
-            except (ConfigError, OSError) as error:
+            except Exception as error:  # whatever is wrong with the file: who was let in before is no longer
                 self._security = Security()
                 logger.error("no token is accepted until the configuration is mended: %s", error)
         return self._security
