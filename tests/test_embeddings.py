@@ -59,7 +59,8 @@ def test_labels_become_integers_in_sorted_order():
 @pytest.mark.parametrize(
     ("labels", "message"),
     [(["a"], r"shape \(2,\), one per embedding; got shape \(1,\)"), ([["a", "b"]], "shape"),
-     (["a", None], "rows 1"), ([1.0, np.nan], "rows 1")],
+     (["a", None], "rows 1"), ([1.0, np.nan], "rows 1"), (["a", ""], "rows 1"),
+     (np.array(["", "a"], object), "rows 0")],
 )  # fmt: skip
 def test_bad_labels_get_a_sentence(labels, message):
     with pytest.raises(ValueError, match=message):

@@ -15,6 +15,22 @@ def test_clusters_come_back_as_written(tmp_path, suffix):
     assert (found.ids is None) == (suffix == ".npy")
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_ids_and_classes_come_back_to_the_letter(tmp_path, suffix):
+    ids = np.array(["007", "7", "NA", "1e3", "nan", "None"])
+    path = write_clusters(tmp_path / f"clusters{suffix}", ids, np.arange(6), np.ones(6, np.float32))
+    assert read_labels(path).ids.tolist() == ids.tolist()
+    (tmp_path / "classes.csv").write_text("id,label\n001,NA\n002,07\n003,7\n004,\n")
+    assert read_labels(tmp_path / "classes.csv").labels.tolist() == ["NA", "07", "7", None]
+
+
+def test_numbers_of_a_text_file_are_integers(tmp_path):
+    (tmp_path / "clusters.csv").write_text("cluster\n-1\n0\n12\n")
+    found = read_labels(tmp_path / "clusters.csv").labels
+    assert found.dtype == np.int64
+    assert found.tolist() == [-1, 0, 12]
+
+
 def test_labels_are_matched_by_id():
     shuffled = Labels(np.array(["z", "x", "y"]), np.array(["c", "a", "b"]))
     assert align(Labels(CLUSTERS, IDS), shuffled).tolist() == ["x", "y", "z"]

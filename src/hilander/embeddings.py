@@ -85,18 +85,25 @@ def check_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
     Raises
     ------
     ValueError
-        Another length, not one-dimensional, or missing labels (None, NaN).
+        Another length, not one-dimensional, or missing labels, see `missing_labels`.
     """
     array = np.asarray(labels)
     if array.ndim != 1 or len(array) != n:
         raise ValueError(f"labels must have shape ({n},), one per embedding; got shape {array.shape}")
-    missing = np.array([value is None or value != value for value in array]) if array.dtype.kind in "fO" else None
-    if missing is not None and missing.any():
+    missing = missing_labels(array)
+    if missing.any():
         raise ValueError(
-            f"labels are missing (None or NaN) in rows {_some(np.flatnonzero(missing))}; "
+            f"labels are missing (None, NaN or an empty string) in rows {_some(np.flatnonzero(missing))}; "
             "leave unlabelled rows out of training"
         )
     return np.unique(array, return_inverse=True)[1].astype(np.int64)
+
+
+def missing_labels(labels: NDArray) -> NDArray[np.bool_]:
+    """Return where labels (n,) are None, NaN or an empty string, which is none."""
+    if labels.dtype.kind in "fO":
+        return np.array([value is None or value != value or value == "" for value in labels], dtype=bool)
+    return labels == "" if labels.dtype.kind == "U" else np.zeros(len(labels), dtype=bool)
 
 
 def check_width(shape: tuple[int, ...], n_features: int | None) -> None:

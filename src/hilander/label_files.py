@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Labels:
     Attributes
     ----------
     labels : ndarray of shape (n,)
-        Integers or strings.
+        Integers or strings; None where a label is missing.
     ids : ndarray of shape (n,), str, or None
         Names of the items, where the file has them.
     """
@@ -74,14 +75,24 @@ def read_labels(path: str | Path) -> Labels:
         if labels.ndim != 1:
             raise ValueError(f"{path} must hold one label per item, shape (n,); got {labels.shape}")
         return Labels(labels)
-    table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    is_text = path.suffix == ".csv"  # read as it stands: 007 is no 7 and NA no missing value
+    table = pd.read_csv(path, dtype=str, keep_default_na=False) if is_text else pd.read_parquet(path)
     for column in _LABEL_COLUMNS:
         if column in table:
             ids = table["id"].astype(str).to_numpy() if "id" in table else None
-            return Labels(table[column].to_numpy(), ids)
+            return Labels(_parsed(table[column]) if is_text else table[column].to_numpy(), ids)
     raise ValueError(
         f"{path} must have a column {' or '.join(_LABEL_COLUMNS)}; it has {', '.join(map(str, table.columns))}"
     )
+
+
+def _parsed(texts: pd.Series) -> NDArray:
+    """Labels of a text file: integers where all are written as such, else strings, None where there is none."""
+    with contextlib.suppress(ValueError, OverflowError):
+        numbers = texts.astype(np.int64)
+        if (numbers.astype(str) == texts).all():
+            return numbers.to_numpy()
+    return texts.astype(object).where(texts != "", None).to_numpy()
 
 
 def align(reference: Labels, other: Labels) -> NDArray:

@@ -113,3 +113,14 @@ def test_the_installed_command_runs():
     command = Path(sys.executable).with_name("hilander")
     run = subprocess.run([command, "--help"], capture_output=True, text=True, check=True)
     assert all(name in run.stdout for name in COMMANDS)
+
+
+def test_items_without_a_label_are_not_learned_from_as_a_class(files):
+    embeddings, labels = blobs()
+    names = pd.Series([f"class {label}" for label in labels])
+    names[::3] = None
+    pd.DataFrame({"embedding": list(embeddings.astype(np.float32)), "label": names}).to_parquet("partly.parquet")
+    trained = run("train", "partly.parquet", "-o", "model")
+    assert trained.exit_code == 0, trained.output
+    assert "80 items without a label are left out" in trained.output
+    assert "160 items of 20 classes" in trained.output

@@ -83,6 +83,15 @@ def test_one_file_per_split(tmp_path):
     assert dataset.split("test").labels.tolist() == ["emu", "emu"]
 
 
+def test_files_side_by_side_need_no_labels(tmp_path):
+    for name, rows in (("one", slice(0, 4)), ("two", slice(4, 6))):
+        np.save(tmp_path / f"{name}.npy", EMBEDDINGS[rows])
+    dataset = read_dataset(tmp_path)
+    assert dataset.labels is None
+    assert dataset.ids.tolist() == ["one/0", "one/1", "one/2", "one/3", "two/0", "two/1"]
+    np.testing.assert_array_equal(dataset.embeddings, EMBEDDINGS)
+
+
 def test_numbered_classes_of_two_files_are_not_the_same_classes(tmp_path):
     # Files of the face benchmarks each count their people from zero; read as one, test and train seemed to share them.
     np.savez(tmp_path / "a.npz", one=EMBEDDINGS[:3], one_labels=[0, 0, 1], two=EMBEDDINGS[3:], two_labels=[0, 1, 1])

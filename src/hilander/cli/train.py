@@ -30,6 +30,7 @@ def train(
 
         hilander train embeddings.npy --labels labels.csv --variant published
     """
+    from hilander.embeddings import missing_labels
     from hilander.label_files import Labels, align, read_labels
     from hilander.training.train_lander import train_lander
 
@@ -44,6 +45,9 @@ def train(
         rows = dataset.splits == split
         embeddings, classes = embeddings[rows], classes[rows]
         typer.echo(f"split {split!r}: {len(chosen.ids):,} items")
+    if (unlabelled := missing_labels(classes)).any():
+        embeddings, classes = embeddings[~unlabelled], classes[~unlabelled]
+        typer.echo(f"{unlabelled.sum():,} items without a label are left out")
     model = train_lander(embeddings, classes, variant=variant, device=device, random_state=seed, show_progress=True)
     model.save(output)
     typer.echo(
