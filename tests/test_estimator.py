@@ -144,6 +144,23 @@ def test_earlier_clusters_can_be_taken_over():
         HiLander().adopt(embeddings, classes[:3])
 
 
+def test_clusters_may_be_numbered_by_hashes():
+    embeddings, classes = blobs(noise=0.15, seed=5)
+    hashed = (classes + 1) * (1 << 57)
+    assert_array_equal(HiLander().adopt(embeddings[::2], hashed[::2]).predict(embeddings[1::2]), hashed[1::2])
+
+
+def test_nothing_of_an_earlier_fit_stays_with_clusters_that_are_taken_over():
+    embeddings, classes = blobs(noise=0.15, seed=5)
+    clusterer = HiLander().fit(embeddings)
+    assert 0 < clusterer.linkage_threshold_ < 1
+    clusterer.adopt(embeddings[:50], classes[:50])
+    assert not {"probabilities_", "peaks_", "levels_"} & vars(clusterer).keys()
+    with pytest.raises(ValueError, match="NaN"):
+        clusterer.adopt(np.full_like(embeddings, np.nan), classes)
+    assert_array_equal(clusterer.labels_, classes[:50])
+
+
 def test_the_threshold_goes_from_coarse_to_fine():
     embeddings, _ = blobs(noise=0.8, seed=7)
     clusters = [len(HiLander(linkage_threshold=t).fit(embeddings).peaks_) for t in (0.1, 0.3, 0.5, 0.7, 0.9)]
@@ -157,7 +174,13 @@ def test_the_threshold_goes_from_coarse_to_fine():
         ({"linkage_threshold": 2}, "within"),
         ({"linkage_threshold": "adaptive"}, "'adapted'"),
         ({"whitening": 1.5}, "within"),
-        ({"n_neighbors": 0}, "n_neighbors must be at least 1"),
+        ({"n_neighbors": 0}, "n_neighbors must be a whole number from 1, got 0"),
+        ({"n_neighbors": 2.5}, "n_neighbors must be a whole number from 1, got 2.5"),
+        ({"max_levels": True}, "max_levels must be a whole number from 1, got True"),
+        ({"max_cluster_size": True}, "max_cluster_size must be a whole number"),
+        ({"random_state": None}, "random_state must be a whole number"),
+        ({"random_state": np.random.RandomState(0)}, "random_state must be a whole number"),
+        ({"random_state": -1}, "random_state must be a whole number"),
         ({"decode": "magic"}, "tree, average_linkage"),
         ({"model": "models/faces"}, r"HiLander\.load"),
     ],

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 
 from hilander import HiLander
+from hilander.embeddings import check_embeddings
+from hilander.graph.knn import nearest_neighbors
 from hilander.hierarchy.decode import Links
-from hilander.linkage_threshold import CANDIDATES, expected_f, multiply_odds
+from hilander.hierarchy.levels import LevelGraph
+from hilander.hierarchy.next_level import first_level
+from hilander.linkage_threshold import CANDIDATES, expected_f, f_in_doubt, multiply_odds
 from hilander.models.general_model import general_model
+from hilander.models.similarity import SimilarityModel
 
 
 def links(seed=0, n=40, m=300):
@@ -55,6 +60,20 @@ def test_any_model_can_adapt():
     adapted = HiLander(settled, linkage_threshold="adapted").fit(rows).labels_
     assert np.array_equal(adapted, HiLander().fit(rows).labels_)
     assert not np.array_equal(adapted, HiLander(settled).fit(rows).labels_)
+
+
+@pytest.mark.parametrize("spread", [0.2, 0.9, 1.5])
+def test_a_model_whose_levels_all_merge_by_the_threshold_adapts_too(spread):
+    rows = blobs(20, 10, spread)
+    adapted = HiLander(SimilarityModel(), linkage_threshold="adapted").fit(rows)
+    levels = [HiLander(SimilarityModel(), linkage_threshold=threshold).fit(rows) for threshold in CANDIDATES]
+    nodes = check_embeddings(rows)
+    links = SimilarityModel().link(
+        LevelGraph(first_level(nodes), *nearest_neighbors(nodes, SimilarityModel().settings.n_neighbors))
+    )
+    best = max(levels, key=lambda each: f_in_doubt(links, each.labels_))
+    assert adapted.linkage_threshold_ == best.linkage_threshold_
+    assert np.array_equal(adapted.labels_, best.labels_)
 
 
 def test_granularity_departs_from_the_threshold_that_was_chosen():

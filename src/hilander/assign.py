@@ -63,8 +63,8 @@ class Assigner:
         threshold: float,
         whitening: Whitening | None = None,
     ) -> None:
-        self.embeddings, self.labels, self.model, self.threshold = embeddings, labels, model, threshold
-        self.whitening = whitening
+        self.embeddings, self.model, self.threshold, self.whitening = embeddings, model, threshold, whitening
+        self._clusters, self._cluster_of = np.unique(labels, return_inverse=True)  # numbers may be as large as hashes
         self.n_neighbors = min(n_neighbors, max(len(embeddings) - 1, 1))
 
     @cached_property
@@ -76,10 +76,11 @@ class Assigner:
         if self.whitening is not None:
             embeddings = self.whitening(embeddings)
         point, fitted, linkage = self._link(embeddings)
-        votes = self.labels[fitted] >= 0
-        point, fitted, linkage = point[votes], fitted[votes], linkage[votes]
-        n_new, n_clusters = len(embeddings), max(int(self.labels.max()) + 1, 1)
-        pairs, vote = np.unique(point * n_clusters + self.labels[fitted], return_inverse=True)
+        cluster_of = self._cluster_of[fitted]
+        votes = self._clusters[cluster_of] >= 0
+        point, cluster_of, linkage = point[votes], cluster_of[votes], linkage[votes]
+        n_new, n_clusters = len(embeddings), len(self._clusters)
+        pairs, vote = np.unique(point * n_clusters + cluster_of, return_inverse=True)
         voter, cluster = pairs // n_clusters, pairs % n_clusters
         total, count = np.bincount(vote, linkage), np.bincount(vote)
         likeliest = np.zeros(len(pairs))
@@ -90,7 +91,7 @@ class Assigner:
         likeliest_of_all = np.zeros(n_new)
         np.maximum.at(likeliest_of_all, voter, likeliest)
         labels, probabilities = np.full(n_new, -1), 1 - likeliest_of_all
-        labels[voter[winner]] = cluster[winner]
+        labels[voter[winner]] = self._clusters[cluster[winner]]
         probabilities[voter[winner]] = total[winner] / count[winner]
         return Assignment(labels, probabilities.astype(np.float32))
 

@@ -53,8 +53,8 @@ class Clustering:
     labels : ndarray of shape (n,), int64
         0..C-1, numbered by decreasing cluster size.
     probabilities : ndarray of shape (n,), float32
-        Mean predicted linkage of an item to its neighbours within its cluster; for a cluster of one,
-        1 minus its likeliest link.
+        Mean predicted linkage of an item to its neighbours within its cluster; where it has none there but rows equal
+        to it, 1 minus its likeliest link.
     peaks : ndarray of shape (C,), int64
         The item that represents each cluster.
     levels : list of LevelSummary

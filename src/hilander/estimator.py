@@ -58,7 +58,8 @@ class HiLander(ClusterMixin, BaseEstimator):
     decode : {"tree", "average_linkage"}, optional
         How links become clusters; the model's own by default.
     random_state : int
-        Seed of the approximate neighbour search of large sets. The same seed gives the same labels.
+        Seed of the approximate search for the neighbours of more than 15,000 items, 0 to 2³² − 1. The same seed gives
+        the same labels.
     show_progress : bool
         Draw progress bars while fitting.
     engine : distributed.Client or str, optional
@@ -80,6 +81,8 @@ class HiLander(ClusterMixin, BaseEstimator):
         are clusters of one there.
     peaks_ : ndarray of shape (C,), int64
         The row that represents each cluster.
+    linkage_threshold_ : float
+        The one that was clustered by: adapted where it adapts, and with `granularity` in it.
     n_features_in_ : int
         Width of the embeddings.
 
@@ -177,6 +180,7 @@ class HiLander(ClusterMixin, BaseEstimator):
             random_state=self.random_state,
             show_progress=self.show_progress,
         )
+        self.linkage_threshold_ = clustering.linkage_threshold
         settings = replace(settings, linkage_threshold=clustering.linkage_threshold)
         self.labels_, self.probabilities_ = clustering.labels, clustering.probabilities
         self.peaks_, self.levels_ = clustering.peaks, clustering.levels
@@ -195,6 +199,8 @@ class HiLander(ClusterMixin, BaseEstimator):
 
     def adopt(self, X: ArrayLike, labels: ArrayLike) -> HiLander:
         """Take over clusters that were made before, so that `predict` and `assign` can add to them.
+
+        Of the fitted attributes only `labels_`, `linkage_threshold_` and `n_features_in_` are there then.
 
         Parameters
         ----------
@@ -220,10 +226,13 @@ class HiLander(ClusterMixin, BaseEstimator):
         if not kept.any():
             raise ValueError("every item is labelled -1, so there is no cluster to assign to")
         settings = replace(settings, linkage_threshold=multiply_odds(settings.linkage_threshold, self.granularity))
-        self.labels_ = clusters[kept].astype(np.int64)
+        clusters = clusters[kept].astype(np.int64)
         whitening = learn_whitening(embeddings, model, settings, rows=ordered_rows(embeddings)[0])  # as in `fit`
         embeddings = embeddings[kept] if whitening is None else whitening(embeddings[kept])
-        self._assigner = _assigner(embeddings, self.labels_, model, settings, whitening)
+        assigner = _assigner(embeddings, clusters, model, settings, whitening)
+        for name in ("probabilities_", "peaks_", "levels_"):  # those of an earlier fit
+            self.__dict__.pop(name, None)
+        self.labels_, self.linkage_threshold_, self._assigner = clusters, settings.linkage_threshold, assigner
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
@@ -254,7 +263,11 @@ class HiLander(ClusterMixin, BaseEstimator):
         return self._assigner.assign(embeddings)
 
     def save(self, folder: str | Path) -> Path:
-        """Write the model, with the parameters set here, as a model folder; fitted clusters are not part of it."""
+        """Write the model as a model folder, with the settings that are set here in place of its own.
+
+        These are `linkage_threshold`, `whitening`, `n_neighbors`, `max_levels` and `decode`. All other parameters, such
+        as `granularity`, say how a model is used: give them to `load` again. Fitted clusters are not part of it either.
+        """
         model, settings = model_and_settings(self.get_params(deep=False))
         return save_model(replace(model, settings=settings), folder)
 

@@ -51,8 +51,11 @@ def model_and_settings(parameters: Mapping[str, Any]) -> tuple[ClusteringModel, 
     settings = replace(model.settings, **given)
     _check_settings(settings)
     largest = parameters["max_cluster_size"]
-    if largest is not None and not (isinstance(largest, Integral) and int(largest) >= 1):
+    if largest is not None and not (_is_whole(largest) and int(largest) >= 1):
         raise ValueError(f"max_cluster_size must be a whole number of rows from 1, got {largest!r}")
+    seed = parameters["random_state"]
+    if not (_is_whole(seed) and 0 <= int(seed) < 1 << 32):
+        raise ValueError(f"random_state must be a whole number from 0 to {(1 << 32) - 1:,}, got {seed!r}")
     if parameters["outliers"] not in OUTLIERS:
         raise ValueError(f"outliers must be one of {', '.join(OUTLIERS)}; got {parameters['outliers']!r}")
     multiply_odds(settings.linkage_threshold, parameters["granularity"])  # refused before any work is done
@@ -68,5 +71,10 @@ def _check_settings(settings: ClusteringSettings) -> None:
     if not (isinstance(settings.whitening, Real) and 0 <= settings.whitening <= 1):
         raise ValueError(f"whitening, the shrinkage, must lie within [0, 1], got {settings.whitening!r}")
     for name in ("n_neighbors", "max_levels"):
-        if getattr(settings, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(settings, name)}")
+        value = getattr(settings, name)
+        if not _is_whole(value) or value < 1:
+            raise ValueError(f"{name} must be a whole number from 1, got {value!r}")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from hilander.hierarchy.constraints import Constraints
 from hilander.hierarchy.decode import Links
 from hilander.hierarchy.decoders import get_decoder
-from hilander.hierarchy.levels import LevelGraph
+from hilander.hierarchy.levels import Level, LevelGraph
 from hilander.hierarchy.next_level import find_roots
-from hilander.model_levels import model_levels
+from hilander.model_levels import model_levels, remembered
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 
 ADAPTED = "adapted"  # in place of a threshold: the one that `adapt_threshold` takes
@@ -34,7 +34,7 @@ def adapt_threshold(
     random_state: int = 0,
     show_progress: bool = False,
 ) -> ClusteringSettings:
-    """Return the settings with the threshold of `CANDIDATES` under which the last level has the highest F in doubt.
+    """Return the settings with the threshold of `CANDIDATES` under which the clusters have the highest F in doubt.
 
     How large the classes of unseen data are, and so how far the mean linkage between their parts may fall, is not
     known. But the model says of every pair of neighbours how likely they belong together; a clustering that joins and
@@ -45,22 +45,30 @@ def adapt_threshold(
     embeddings, model, settings, constraints, link, neighbors, random_state, show_progress
         As in `hilander.model_levels.model_levels`.
     """
-    lowest = replace(settings, linkage_threshold=min(CANDIDATES))
-    levels = list(
-        model_levels(
-            embeddings,
-            model,
-            lowest,
-            constraints=constraints,
-            link=link,
-            neighbors=neighbors,
-            random_state=random_state,
-            show_progress=show_progress,
+    link = remembered(link or model.linker())
+
+    def levels_at(threshold: float) -> list[Level]:
+        return list(
+            model_levels(
+                embeddings,
+                model,
+                replace(settings, linkage_threshold=threshold),
+                constraints=constraints,
+                link=link,
+                neighbors=neighbors,
+                random_state=random_state,
+                show_progress=show_progress,
+            )
         )
-    )
+
+    levels = levels_at(min(CANDIDATES))
     if not levels:
         return settings
     items, last = levels[0].links, levels[-1]
+    if settings.first_threshold < max(CANDIDATES):  # all levels merge down to the candidate, not the last one alone
+        by_all_levels = {threshold: levels_at(threshold)[-1].merged.members for threshold in CANDIDATES}
+        chosen = max(CANDIDATES, key=lambda threshold: f_in_doubt(items, by_all_levels[threshold]))
+        return replace(settings, linkage_threshold=chosen)
     held = constraints
     if constraints is not None and last.graph.below is not None:
         held = constraints.on(last.graph.nodes.members)

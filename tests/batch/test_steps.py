@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 
 from hilander.batch import cluster, embed, fetch, identify, write_run
+from hilander.batch.clustering import fit_clusters
+from hilander.embeddings import check_embeddings
+from hilander.estimator import HiLander
+from hilander.models.general_model import general_model
 from hilander.releases import release_in_service
 
 
@@ -37,3 +41,12 @@ def test_a_step_that_fails_leaves_what_was_there(tmp_path, models, image_folder)
         cluster(release, tmp_path, parameters={"linkage_threshold": 7.0}, device="cpu")
     assert (tmp_path / "clustered" / "items.parquet").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clustered", "embedded"]
+
+
+def test_the_settings_say_which_threshold_was_clustered_by(tmp_path, embeddings_of_classes):
+    embeddings = check_embeddings(embeddings_of_classes(60, seed=0))
+    folder = HiLander(general_model()).save(tmp_path / "model")
+    found = fit_clusters(folder, embeddings, {}, "cpu")
+    adapted = HiLander().fit(embeddings)
+    assert found.settings["linkage_threshold"] == adapted.linkage_threshold_
+    np.testing.assert_array_equal(found.labels, adapted.labels_)

@@ -87,5 +87,6 @@ def fit_clusters(lander: Path, embeddings: NDArray[np.float32], parameters: dict
     clusterer = HiLander.load(lander, device=device, **parameters).fit(embeddings)
     assert clusterer.model is not None  # a folder always holds one
     settings = asdict(clusterer.model.settings) | {k: v for k, v in parameters.items() if v is not None}
+    settings["linkage_threshold"] = clusterer.linkage_threshold_
     levels = [{"nodes": row.n_nodes, "edges": row.n_edges, "clusters": row.n_clusters} for row in clusterer.levels_]
     return Clusters(clusterer.labels_, clusterer.probabilities_, levels, settings)
