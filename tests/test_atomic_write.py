@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from hilander.atomic_write import atomic_file, atomic_folder
@@ -48,4 +50,26 @@ def test_a_new_folder_replaces_the_old_one_whole(tmp_path):
     with atomic_folder(folder) as temporary:
         (temporary / "config.json").write_text("new")
     assert [path.name for path in folder.iterdir()] == ["config.json"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_the_old_folder_is_put_back_where_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("old")
+    replace = Path.replace
+
+    def refused(path, target):
+        if path.parent == tmp_path and path.name != "model" and Path(target) == folder:
+            raise PermissionError("not now")
+        return replace(path, target)
+
+    def write():
+        with atomic_folder(folder) as temporary:
+            (temporary / "config.json").write_text("new")
+            monkeypatch.setattr(Path, "replace", refused)
+
+    with pytest.raises(PermissionError, match="not now"):
+        write()
+    assert (folder / "config.json").read_text() == "old"
     assert list(tmp_path.iterdir()) == [folder]

@@ -31,7 +31,11 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; on success it replaces `path`, on any error it is removed."""
+    """Yield a temporary folder beside `path`; on success it replaces `path`, on any error it is removed.
+
+    A folder cannot be renamed over another one in a single step, so for an instant there is none at `path`; where the
+    new one then fails to take its place, the old one is put back.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -40,8 +44,14 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o777 & ~_umask())
         if path.exists():
             retired = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
-            path.replace(retired / path.name)
-            temporary.replace(path)
+            try:
+                path.replace(retired / path.name)
+                temporary.replace(path)
+            except BaseException:
+                if not path.exists():
+                    (retired / path.name).replace(path)
+                shutil.rmtree(retired, ignore_errors=True)
+                raise
             shutil.rmtree(retired)
         else:
             temporary.replace(path)

@@ -8,9 +8,10 @@ import pytest
 from hilander.distributed.store import Parts, Store
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(params=["folder", "file://", "memory://"])
 def store(request, tmp_path):
-    return Store(str(tmp_path / "store") if request.param == "folder" else f"memory://{uuid.uuid4().hex}")
+    places = {"folder": tmp_path / "store", "file://": f"file://{tmp_path}/store"}
+    return Store(str(places.get(request.param, f"memory://{uuid.uuid4().hex}")))
 
 
 @pytest.mark.parametrize("shape", [(7,), (7, 3), (0, 3), (7, 0)])

@@ -1,9 +1,11 @@
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import faiss
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from hilander.graph.threads import Spares, by_threads
 
@@ -63,3 +65,28 @@ def test_no_two_threads_have_one_array_and_free_ones_are_taken_again():
         assert all(threads.map(count, range(2000)))
     assert len(made) <= 4
     assert sum(int(array[0]) for array in made) == 2000
+
+
+def test_overlapping_calls_leave_blas_as_they_found_it():
+    def blas_threads():
+        return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        faiss.omp_set_num_threads(2)
+        first_is_in, first_may_go = threading.Event(), threading.Event()
+
+        def enter_first(rows):
+            first_is_in.set()
+            assert first_may_go.wait(20)
+
+        def leave_last(rows):
+            first_may_go.set()
+            first.result(20)
+            assert set(blas_threads().values()) == {1}
+
+        with ThreadPoolExecutor(1) as caller:
+            first = caller.submit(by_threads, enter_first, 2, 1, multiplies=True)
+            assert first_is_in.wait(20)
+            by_threads(leave_last, 2, 1, multiplies=True)
+        assert blas_threads() == before

@@ -55,3 +55,13 @@ def test_the_ranges_that_threads_work_on_change_no_bit(monkeypatch, n_channels):
     for edges_per_range in (1, 50, 700, 2500):
         monkeypatch.setattr(module, "_EDGES_PER_RANGE", edges_per_range)
         np.testing.assert_array_equal(sum_over_triangles(values, edges, 130), whole)
+
+
+def test_numbers_of_more_edges_than_32_bits_hold_change_nothing(monkeypatch):
+    edges = np.array(list(combinations(range(12), 2)), np.int64)
+    values = np.random.default_rng(0).random((len(edges), 5), np.float32)
+    few = sum_over_triangles(values, edges, 12)
+    monkeypatch.setattr(module, "_MOST_IN_32_BITS", len(edges) - 1)
+    np.testing.assert_array_equal(sum_over_triangles(values, edges, 12), few)
+    with pytest.raises(ValueError, match="can be listed, got 66"):
+        triangles(edges, 12)

@@ -5,10 +5,12 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from hilander.monitoring.capture import CaptureWriter, read_captures
+from hilander.monitoring.capture.store import SCHEMA, CaptureStore
 
 
 def rows(n, d=4, seed=0):
@@ -168,6 +170,20 @@ with CaptureWriter({str(tmp_path)!r}, max_rows_per_part=5) as capture:
         assert worker.wait() == 0
     assert len(read_captures(str(tmp_path))) == 200
     assert all(pq.ParquetFile(path).metadata.num_rows for path in tmp_path.iterdir())
+
+
+def test_the_newest_rows_are_found_where_parts_overlap_in_time(tmp_path):
+    def part(first, labels):
+        times = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=first + i) for i in range(len(labels))]
+        columns = [times, ["v1"] * len(labels), [[1.0]] * len(labels), labels, [1.0] * len(labels)]
+        CaptureStore(str(tmp_path)).write(pa.table(columns, schema=SCHEMA))
+
+    part(0, list(range(10)))  # ends last, and begins first
+    part(5.5, [100, 101, 102])
+    assert read_captures(str(tmp_path), max_rows=4).labels.tolist() == [7, 102, 8, 9]
+    assert read_captures(str(tmp_path), max_rows=10).labels.tolist() == [3, 4, 5, 100, 6, 101, 7, 102, 8, 9]
+    with pytest.raises(ValueError, match="at least 1"):
+        read_captures(str(tmp_path), max_rows=0)
 
 
 def test_any_fsspec_url_will_do():

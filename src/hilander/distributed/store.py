@@ -80,7 +80,7 @@ class Store:
     def names(self, folder: str) -> set[str]:
         """Return the names of all arrays in a folder of the store."""
         if self._fs is None:
-            return {f"{folder}/{path.stem}" for path in (Path(self.url) / folder).glob("[!.]*.npy")}
+            return {f"{folder}/{path.stem}" for path in (Path(self._root) / folder).glob("[!.]*.npy")}
         place = f"{self._root}/{folder}"
         if not self._fs.exists(place):
             return set()

@@ -33,10 +33,6 @@ class Quantized(NamedTuple):
     scale: NDArray[np.float32]
     error: NDArray[np.float32]
 
-    def taken(self, which: NDArray[np.int64]) -> Quantized:
-        """Return some of the rows, (w, d)."""
-        return Quantized(self.rows[which], self.codes[which], self.scale[which], self.error[which])
-
 
 @cache
 def _multiplies_bytes() -> bool:

@@ -7,9 +7,10 @@ the number of threads of every other library that uses OpenMP.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -54,7 +55,7 @@ def by_threads(
                 work(rows)
                 bar.update(rows.stop - rows.start)
             return
-        limited = threadpool_limits(1, user_api="blas") if multiplies else nullcontext()
+        limited = _one_blas_thread.held() if multiplies else nullcontext()
         if multiplies and prepare_thread is None:
             prepare_thread = use_one_core
         with limited, ThreadPoolExecutor(n_threads, initializer=prepare_thread) as threads:
@@ -65,6 +66,33 @@ def by_threads(
                     bar.update(running[done].stop - running[done].start)
             finally:  # after Ctrl-C only the blocks under way are waited for
                 threads.shutdown(cancel_futures=True)
+
+
+class _OneBlasThread:
+    """BLAS on one thread for as long as anyone holds it: the limit is the process's, and calls may overlap."""
+
+    def __init__(self) -> None:
+        self._lock, self._n_holders = threading.Lock(), 0
+        self._limits: threadpool_limits | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Set the limit unless another call has; the last one to leave restores what was before the first."""
+        with self._lock:
+            self._n_holders += 1
+            if self._limits is None:
+                self._limits = threadpool_limits(1, user_api="blas")
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_holders -= 1
+                if self._n_holders == 0 and self._limits is not None:
+                    self._limits.restore_original_limits()
+                    self._limits = None
+
+
+_one_blas_thread = _OneBlasThread()
 
 
 class Spares:

@@ -10,6 +10,7 @@ from hilander.graph.threads import Spares, by_threads
 from hilander.paged_arrays import let_go
 
 _EDGES_PER_RANGE = 1 << 20  # that one thread works on, about; then pages that lie in a file are let go
+_MOST_IN_32_BITS = np.iinfo(np.int32).max  # edges whose numbers take half the room
 _USUAL_CHANNELS = 5  # of RelationalLander: for a number that the compiler knows, sums take half the time
 
 
@@ -27,7 +28,14 @@ def triangles(edges: NDArray[np.int64], n_nodes: int) -> NDArray[np.int32]:
     -------
     ndarray of shape (t, 3), int32
         Row numbers in `edges` of the three sides (i, j), (i, m), (j, m).
+
+    Raises
+    ------
+    ValueError
+        The graph has more than 2³¹ − 1 edges.
     """
+    if len(edges) > _MOST_IN_32_BITS:
+        raise ValueError(f"triangles of at most {_MOST_IN_32_BITS:,} edges can be listed, got {len(edges):,}")
     starts = _first_edges(edges, n_nodes)
     edge_at = np.full(n_nodes, -1, np.int32)
     count = _list_triangles(edges, starts, edge_at, np.empty((0, 3), np.int32))
@@ -55,7 +63,7 @@ def sum_over_triangles(values: NDArray[np.float32], edges: NDArray[np.int64], n_
     sums = np.zeros_like(values)
     bounds = np.searchsorted(starts, np.arange(0, len(edges) + _EDGES_PER_RANGE, _EDGES_PER_RANGE))
     bounds = np.minimum(bounds, n_nodes)
-    places = Spares(lambda: np.full(n_nodes, -1, np.int32))
+    places = Spares(lambda: np.full(n_nodes, -1, _number_dtype(len(edges))))
 
     def add(ranges: slice) -> None:
         edge_at = places.take()
@@ -65,6 +73,11 @@ def sum_over_triangles(values: NDArray[np.float32], edges: NDArray[np.int64], n_
 
     by_threads(add, len(bounds) - 1, 1)
     return sums
+
+
+def _number_dtype(n_edges: int) -> type[np.int32] | type[np.int64]:
+    """Of edge numbers up to `n_edges`."""
+    return np.int32 if n_edges <= _MOST_IN_32_BITS else np.int64
 
 
 def _first_edges(edges: NDArray[np.int64], n_nodes: int) -> NDArray[np.int64]:

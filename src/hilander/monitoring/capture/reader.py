@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -67,15 +67,17 @@ def read_captures(
     since, until : datetime, optional
         First moment, and the moment after the last; with a time zone.
     max_rows : int, optional
-        The newest so many.
+        The newest so many, 1 or more.
     model_version : str, optional
         Rows that this release answered.
 
     Raises
     ------
     ValueError
-        A time without a time zone.
+        A time without a time zone, or `max_rows` below 1.
     """
+    if max_rows is not None and max_rows < 1:
+        raise ValueError(f"max_rows must be at least 1, got {max_rows}")
     for name, moment in (("since", since), ("until", until)):
         if moment is not None and moment.tzinfo is None:
             raise ValueError(f"{name} must have a time zone; got {moment}. Say datetime.now(UTC), for instance")
@@ -88,8 +90,8 @@ def read_captures(
     for part in reversed(parts):
         if (since is not None and part.last < since) or (until is not None and part.first >= until):
             continue
-        if max_rows is not None and n >= max_rows:
-            break
+        if max_rows is not None and n >= max_rows and _moment(part.last) < _oldest_kept(found, max_rows):
+            break  # parts of several writers overlap in time: one that ends earlier may hold newer rows
         try:
             with store.file_system.open(part.path, "rb") as file:
                 captures = _from_table(_select(pq.read_table(file, schema=SCHEMA), since, until, model_version))
@@ -132,11 +134,21 @@ def _from_table(table: pa.Table) -> Captures:
     )
 
 
+def _oldest_kept(found: list[Captures], max_rows: int) -> np.datetime64:
+    """Time of the oldest row among the newest `max_rows`."""
+    times = np.concatenate([captures.times for captures in found])
+    return np.partition(times, len(times) - max_rows)[len(times) - max_rows]
+
+
+def _moment(time: datetime) -> np.datetime64:
+    return np.datetime64(time.astimezone(UTC).replace(tzinfo=None), "us")
+
+
 def _newest(found: list[Captures], max_rows: int | None) -> Captures:
     if not found:
         return _from_table(SCHEMA.empty_table())
     columns: dict[str, Any] = {
         field.name: np.concatenate([getattr(captures, field.name) for captures in found]) for field in fields(Captures)
     }
-    order = np.argsort(columns["times"], kind="stable")[-max_rows if max_rows else 0 :]
+    order = np.argsort(columns["times"], kind="stable")[0 if max_rows is None else -max_rows :]
     return Captures(**{name: values[order] for name, values in columns.items()})
