@@ -92,6 +92,8 @@ def read_model_folder(folder: str | Path, kind: str, keys: set[str]) -> dict[str
     missing = (keys | {"files"}) - config.keys()
     if missing:
         raise ModelFolderError(f"{path} lacks {', '.join(sorted(missing))}; copy the folder again, or train again")
+    if not isinstance(config["files"], dict):
+        raise ModelFolderError(f"{path} must list its files by name; it was altered: copy the whole folder again")
     for name, digest in config["files"].items():
         file = folder / name
         if not file.resolve().is_relative_to(folder.resolve()):

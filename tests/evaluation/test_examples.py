@@ -35,3 +35,11 @@ def test_perfect_clusters_have_no_bad_examples():
     found = pick_examples(TRUE, np.unique(TRUE, return_inverse=True)[1])
     assert found["merged"] == found["split"] == []
     assert len(found["whole"]) == 3  # the class of one item is no feat
+
+
+def test_items_in_no_cluster_are_none_that_merges_classes():
+    found = pick_examples(TRUE, np.where(PRED == 1, -1, PRED))
+    assert found["merged"] == []
+    assert [example.title for example in found["split"]] == ["d is split over 3 clusters", "b is split over 3 clusters"]
+    assert found["split"][1].caption == "3 items: 1 in no cluster, 1 in no cluster, 1 in no cluster"
+    assert [example.title for example in found["whole"]] == ["a is found whole"]

@@ -69,6 +69,7 @@ def test_altered_weights_are_refused(tmp_path):
     [
         ({"format": "other"}, "must be of format 'hilander-model/1'"),
         ({"files": {"../secret": "0"}}, "outside the folder"),
+        ({"files": ["model.safetensors"]}, "list its files by name"),
         ({"variant": "magic"}, "variant 'magic'"),
         ({"settings": {"n_neighbours": 3}}, "did you mean 'n_neighbors'"),
         ({"architecture": {"n_features": 12}}, "does not fit together"),

@@ -91,6 +91,12 @@ def test_few_items_and_duplicates(labels, duplicates):
         assert np.isfinite(prediction.density).all()
 
 
+@pytest.mark.parametrize("variant", ["hilander", "published"])
+def test_nothing_can_be_learned_from_one_direction(variant):
+    with pytest.raises(ValueError, match="all rows point in one direction"):
+        train_lander(np.outer([1, 2, 3, 4], [1, 1]), [0, 0, 1, 1], variant=variant)
+
+
 def test_learns_from_sets_of_several_widths_by_turns():
     sets = [LabelledSet(*blobs(10, 12, seed=0)), LabelledSet(*blobs(8, 15, seed=1, d=40))]
     together, alone = (fit_relational(part, BRIEF)[0].landers for part in (sets, sets[:1]))

@@ -99,7 +99,7 @@ class TrainingRun:
         self.best: dict[str, Tensor] = {}
 
     def train_epoch(self, progress: tqdm) -> float:
-        """See every image once; return the mean loss."""
+        """See every image once, but for those of a last batch that would not be full; return the mean loss."""
         torch.manual_seed(_seed(self.params.seed, len(self.history) + 1))  # so a resumed run draws the same
         self.encoder.network.train()
         total = 0.0

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_NOISE = -1  # the label of items in no cluster
+
 
 @dataclass(frozen=True)
 class Group:
@@ -46,7 +48,7 @@ def pick_examples(
     labels_true : ndarray of shape (n,)
         Class names.
     labels_pred : ndarray of shape (n,), int64
-        Cluster of each item.
+        Cluster of each item; -1 for one that stands alone.
     per_kind : int
         Examples of each kind, at most.
     max_items : int
@@ -59,9 +61,12 @@ def pick_examples(
         different classes. ``split``: classes with the most pairs torn apart.
     """
     names, classes = np.unique(np.asarray(labels_true), return_inverse=True)
-    _, clusters = np.unique(labels_pred, return_inverse=True)
+    found, clusters = np.unique(labels_pred, return_inverse=True)
     class_names = [str(name) for name in names]
-    cluster_names = [f"cluster {cluster}" for cluster in np.unique(labels_pred)]
+    cluster_names = [f"cluster {cluster}" for cluster in found]
+    alone = np.flatnonzero(labels_pred == _NOISE)
+    clusters[alone] = len(found) + np.arange(len(alone))
+    cluster_names += ["no cluster"] * len(alone)
     merged = [
         _example(
             f"{cluster_names[cluster]} merges {{}} classes", clusters == cluster, classes, class_names, "of", max_items

@@ -33,7 +33,7 @@ def main() -> None:
     train, train_items, train_graph = _read_split("train")
     test, test_items, test_graph = _read_split("test")
     variants = dict.fromkeys((params.lander.variant, *params.lander.compare_with))
-    clusterers = {variant: HiLander.load(MODELS / variant) for variant in variants}
+    clusterers = {variant: HiLander.load(MODELS / variant, device=params.lander.device) for variant in variants}
     predictions = [_predict(variant, clusterer, test) for variant, clusterer in clusterers.items()]
     evaluation = evaluate(
         predictions,

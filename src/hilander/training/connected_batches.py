@@ -72,7 +72,7 @@ def connected_batches(
     return batches
 
 
-def mixed_batches(batches: Sequence[Batch], random_state: int) -> Iterator[Batch]:
+def mixed_batches(batches: Sequence[Batch], random_state: int | tuple[int, ...]) -> Iterator[Batch]:
     """Yield parts of many graphs in random order, small ones side by side, so that a step sees thousands of edges."""
     order = np.random.default_rng(random_state).permutation(len(batches))
     waiting, n_edges = [], 0

@@ -102,12 +102,12 @@ def fit_published(
 @contextmanager
 def _deterministic() -> Iterator[None]:
     """Sum gradients in one order, where several threads would take turns as they come; restored afterwards."""
-    before = torch.are_deterministic_algorithms_enabled()
+    before, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(before, warn_only=warned)
 
 
 def _fit(

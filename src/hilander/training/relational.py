@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import cycle
+from itertools import count, cycle
 
 import numpy as np
 import torch
@@ -148,8 +148,8 @@ class _Lessons:
         """Yield parts without end: of one level after the other by turns, or of all at random."""
         if self._run.mixed:
             parts = [batch for level in self._levels for batch in level]
-            while True:  # put together anew each time: kept, they would take as much memory as the parts
-                yield from mixed_batches(parts, self._run.random_state)
+            for turn in count():  # put together anew each time: kept, they would take as much memory as the parts
+                yield from mixed_batches(parts, (self._run.random_state, turn))
         endless = [cycle(level) for level in self._levels]
         for level in cycle(endless):
             yield next(level)

@@ -58,8 +58,8 @@ def train_lander(
     Raises
     ------
     ValueError
-        Embeddings or labels do not fit (see `check_embeddings`, `check_labels`), no two items share a class, all
-        share one, or the variant is unknown.
+        Embeddings or labels do not fit (see `check_embeddings`, `check_labels`), all embeddings are equal, no two items
+        share a class, all share one, or the variant is unknown.
 
     Examples
     --------
@@ -79,6 +79,8 @@ def train_lander(
             "training needs several classes with several items, to see what belongs together and what does not; got "
             f"{len(checked)} items of {n_classes} class(es)"
         )
+    if all(np.array_equal(row, checked[0]) for row in checked):  # ends at the first other one
+        raise ValueError("training needs embeddings that differ, but all rows point in one direction; encode them anew")
     common: dict[str, Any] = {
         "random_state": random_state,
         "device": device,
