@@ -34,11 +34,11 @@ def _may_pass(task: Any, task_run: Any, state: State) -> bool:
 
 
 @task(retries=2, retry_delay_seconds=[3, 15], retry_condition_fn=_may_pass)
-def pull_data(workspace: Path) -> None:
-    """Bring data that are tracked, but not here, from the remote."""
+def pull_data(workspace: Path) -> list[str]:
+    """Bring data that are tracked, but not here, from the remote; return the pointers whose data are not recorded."""
     from hilander.pipeline.data_versions import pull_missing
 
-    pull_missing(workspace, get_run_logger().info)
+    return pull_missing(workspace, get_run_logger().info)
 
 
 @task  # DVC knows what is out of date: nothing is cached here; a stage that fails would fail again: no retry
@@ -152,7 +152,7 @@ def train(
         Version of the model in service.
     """
     from hilander.pipeline.dvc_stages import outdated_stages, stage_names
-    from hilander.pipeline.experiment import finish_experiment, open_experiment
+    from hilander.pipeline.experiment import check_data_recorded, finish_experiment, open_experiment
     from hilander.pipeline.workspace_lock import workspace_lock
 
     log = get_run_logger()
@@ -160,11 +160,13 @@ def train(
     releases = home / models
     with workspace_lock(home, log.warning, wait_minutes * 60):
         here, experiment = home, None
+        unrecorded = pull_data(home)
         if overrides:
             experiment = "run-" + hashlib.sha256(json.dumps(overrides, sort_keys=True).encode()).hexdigest()[:8]
             here = open_experiment(home, experiment, overrides)
             log.info("experiment %s in a copy of the workspace: %s", experiment, overrides)
-        pull_data(here)
+            pull_data(here)
+            check_data_recorded(home, here, unrecorded)
         ran = []
         outdated = outdated_stages(here)
         for name in stage_names(here):
@@ -212,6 +214,13 @@ def _shown(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
+def _parsed(key: str, value: str) -> Any:
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError(f"--set {key}: expected a value as in YAML, got {value!r}") from error
+
+
 def main(
     assignments: Annotated[
         list[str] | None,
@@ -233,7 +242,7 @@ def main(
         if not sign:
             raise typer.BadParameter(f"expected KEY=VALUE, got {key!r}; for example --set encoder.epochs=40")
     try:
-        train(str(workspace), {key: yaml.safe_load(value) for key, _, value in pairs}, push=push)
+        train(str(workspace), {key: _parsed(key, value) for key, _, value in pairs}, push=push)
     except Exception as error:  # the run's log holds the trace
         sys.exit(f"train: {error}")
 

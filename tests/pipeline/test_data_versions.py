@@ -14,13 +14,13 @@ def test_data_that_were_deleted_come_back_and_changed_data_stay(workspace):
     shutil.rmtree(workspace.folder / ".dvc/cache")
     (workspace.folder / "data").unlink()
     (workspace.folder / "more").unlink()
-    pull_missing(workspace.folder, said.append)
+    assert pull_missing(workspace.folder, said.append) == []
     assert workspace.read("data") == "first data\n"
     assert workspace.read("more") == "more data\n"
 
     said.clear()
     workspace.write("data", "changed\n")
-    pull_missing(workspace.folder, said.append)
+    assert pull_missing(workspace.folder, said.append) == ["data.dvc"]
     assert workspace.read("data") == "changed\n"
     assert said[-1].startswith("the data differ from data.dvc and are not recorded: going on with them as they are")
     shutil.rmtree(workspace.folder / ".dvc/cache")  # as in a clone that was filled by hand

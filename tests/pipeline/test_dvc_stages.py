@@ -88,6 +88,20 @@ def test_a_failure_says_what_the_stage_said_last(workspace):
         run_stage(workspace.folder, "fails", lambda line: None)
 
 
+def test_an_error_of_several_lines_is_told_whole(workspace):
+    workspace.write("fails.py", "import sys; sys.exit('fails: the data are bad:\\n- row 7\\nSee the page')")
+    workspace.add_stage("fails", "echo starting; python fails.py")
+    with pytest.raises(StageFailed) as error:
+        run_stage(workspace.folder, "fails", lambda line: None)
+    assert str(error.value).endswith(": the data are bad:\n- row 7\nSee the page")
+
+
+def test_a_dependency_that_is_missing_is_named(workspace):
+    (workspace.folder / "data").unlink()
+    with pytest.raises(StageFailed, match=r"stage 'build_graph' failed .* No such file or directory: .*/data"):
+        run_stage(workspace.folder, "build_graph", lambda line: None)
+
+
 def test_an_unknown_stage_is_a_failure(workspace):
     with pytest.raises(StageFailed, match=r"stage 'nowhere' failed .*nowhere"):
         run_stage(workspace.folder, "nowhere", lambda line: None)

@@ -7,7 +7,7 @@ from dvc.config import Config
 
 from hilander.config import load_params
 from hilander.pipeline.dvc_stages import run_stage
-from hilander.pipeline.experiment import ExperimentError, finish_experiment, open_experiment
+from hilander.pipeline.experiment import ExperimentError, check_data_recorded, finish_experiment, open_experiment
 from hilander.typed_mapping import ConfigError
 
 SETTINGS = """\
@@ -107,3 +107,14 @@ def test_without_git_or_without_a_commit_the_error_says_what_is_asked_for(worksp
     with pytest.raises(ExperimentError, match=words):
         open_experiment(workspace.folder, "run-1", {"encoder.epochs": 5})
     assert not (workspace.folder / PLACE / "run-1").exists()
+
+
+def test_an_experiment_on_data_that_are_not_on_record_is_refused(workspace):
+    copy = open_experiment(workspace.folder, "run-1", {"encoder.epochs": 5})
+    check_data_recorded(workspace.folder, copy, [])
+    with pytest.raises(ExperimentError, match=r"the data differ from data\.dvc; record them first: dvc add"):
+        check_data_recorded(workspace.folder, copy, ["data.dvc"])
+    workspace.write("mine.npy", "1")
+    copy = open_experiment(workspace.folder, "run-2", {"data.path": "mine.npy"})
+    with pytest.raises(ExperimentError, match=r"the data in mine\.npy are tracked by neither; record them first"):
+        check_data_recorded(workspace.folder, copy, [])

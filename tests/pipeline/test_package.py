@@ -1,5 +1,6 @@
 """What the stages have made becomes a release that says where it came from."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -16,6 +17,7 @@ from hilander.releases import release_in_service
 def finished(workspace):
     """A workspace whose stages have run."""
     artifacts = workspace.folder / "artifacts"
+    workspace.run("dvc", "repro", "build_graph")  # reads the data
     HiLander().save(artifacts / "lander/hilander")
     IdentityEncoder(3).save(artifacts / "encoder")
     for n, split in ((6, "train"), (4, "test")):
@@ -45,6 +47,13 @@ def test_a_release_holds_the_model_its_data_and_where_it_came_from(finished):
     assert provenance["experiment"] == "run-1"
     assert f"md5: {provenance['data']}" in finished.read("data.dvc")
     assert provenance["params"]["encoder"]["epochs"] == 3
+
+
+def test_a_release_names_the_data_that_were_read_and_not_those_on_record(finished):
+    finished.write("data", "changed\n")
+    finished.run("dvc", "repro", "build_graph")
+    provenance = package(finished.folder, finished.folder / "models").provenance
+    assert provenance["data"] == hashlib.md5(b"changed\n").hexdigest()
 
 
 @pytest.mark.parametrize("name", ["artifacts/clusters/test.parquet", "reports/metrics.json"])

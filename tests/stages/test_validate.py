@@ -57,3 +57,14 @@ def test_the_program_stops_with_a_sentence_and_a_failing_exit_code(folder, fault
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not validate.REPORT.exists()
+
+
+def test_labels_beside_a_single_file_are_refused_since_dvc_would_not_watch_them(folder):
+    np.save("data/mine.npy", EMBEDDINGS)
+    np.save("data/mine_labels.npy", LABELS)
+    Path("params.yaml").write_text("data: {path: data/mine.npy}\nvalidate: {min_classes: 3}")
+    with pytest.raises(DataError, match=r"lie in data/mine_labels\.npy, where DVC would not see them"):
+        validate.main()
+    Path("data/mine.parquet").unlink()
+    Path("params.yaml").write_text("data: {path: data}\nvalidate: {min_classes: 3}")
+    validate.main()

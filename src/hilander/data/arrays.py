@@ -22,10 +22,14 @@ def read_npy(path: str | Path) -> Dataset:
     Ids are row numbers.
     """
     path = Path(path)
-    embeddings = _load(path, mmap_mode="r")
+    embeddings, labels = _load(path, mmap_mode="r"), labels_beside(path)
+    return _dataset(path, embeddings, None if labels is None else _load(labels))
+
+
+def labels_beside(path: Path) -> Path | None:
+    """Return the file that holds the labels of a ``.npy``, if there is one."""
     beside = (path.with_name(f"{path.stem}_labels.npy"), path.with_name("labels.npy"))
-    labels = next((_load(file) for file in beside if file.is_file()), None)
-    return _dataset(path, embeddings, labels)
+    return next((file for file in beside if file.is_file()), None)
 
 
 def read_npz(path: str | Path) -> Dataset:
@@ -92,6 +96,8 @@ def _dataset(
     splits: NDArray | None = None,
     ids: NDArray | None = None,
 ) -> Dataset:
+    if embeddings.ndim == 0:
+        raise DataError(f"{path}: expected embeddings of shape (n, d), got a single number")
     try:
         return Dataset(row_ids(len(embeddings)) if ids is None else ids, labels, splits, embeddings=embeddings)
     except DataError as error:

@@ -24,10 +24,8 @@ def read_learn_to_cluster(path: str | Path) -> Dataset:
         No ``.meta`` file, or the floats do not divide evenly among its labels.
     """
     path = Path(path)
-    meta = path.with_suffix(".meta")
-    if not meta.is_file():
-        meta = path.parent.parent / "labels" / meta.name
-    if not meta.is_file():
+    meta = meta_of(path)
+    if meta is None:
         raise DataError(
             f"{path}: expected its labels, one per line, in {path.with_suffix('.meta').name}; found no such file"
         )
@@ -40,3 +38,9 @@ def read_learn_to_cluster(path: str | Path) -> Dataset:
         )
     features = np.memmap(path, dtype="<f4", mode="r", shape=(len(labels), size // 4 // len(labels)))
     return Dataset(ids=row_ids(len(labels)), labels=labels, embeddings=features)
+
+
+def meta_of(path: Path) -> Path | None:
+    """Return the file that holds the labels of a ``.bin``, if there is one."""
+    beside = (path.with_suffix(".meta"), path.parent.parent / "labels" / path.with_suffix(".meta").name)
+    return next((file for file in beside if file.is_file()), None)

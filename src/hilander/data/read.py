@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from hilander.data.arrays import read_npy, read_npz
+from hilander.data.arrays import labels_beside, read_npy, read_npz
 from hilander.data.concatenate import concatenate
 from hilander.data.dataset import Dataset
 from hilander.data.errors import DataError, some
 from hilander.data.image_folder import list_images, read_image_folder
-from hilander.data.learn_to_cluster import read_learn_to_cluster
+from hilander.data.learn_to_cluster import meta_of, read_learn_to_cluster
 from hilander.data.official_pickle import read_official_pickle
 from hilander.data.parquet import read_parquet
 
@@ -70,6 +70,16 @@ def read_dataset(path: str | Path, format: str = "auto") -> Dataset:
     return concatenate({name: _READERS[format](file) for name, file in parts.items()})
 
 
+def labels_file(path: str | Path, format: str = "auto") -> Path | None:
+    """Return the other file that the labels of the file `path` are read from; None where there is none."""
+    path = Path(path)
+    if not path.is_file():
+        return None
+    kind = _format_of_file(path) if format == "auto" else format
+    finders = {"npy": labels_beside, "learn_to_cluster": meta_of}
+    return finders[kind](path) if kind in finders else None
+
+
 def _format_of_file(path: Path) -> str:
     if path.suffix.lower() not in _SUFFIXES:
         raise DataError(f"cannot tell the format of {path}; known suffixes: {', '.join(_SUFFIXES)}. Or name the format")
@@ -81,7 +91,8 @@ def _format_of_folder(path: Path) -> str:
     if not found and list_images(path):
         return "image_folder"
     if len(found) != 1:
-        what = f"found {some(found)} side by side; name the format" if found else "found nothing of the kind"
+        several = f"found {some(found)} side by side; keep one of them, or name the format"
+        what = several if found else "found nothing of the kind"
         raise DataError(f"expected images, Parquet or embeddings of one format in {path}; {what}, see docs/data.md")
     return found[0]
 

@@ -27,10 +27,15 @@ class _NotRecorded(RuntimeError):
     """The workspace holds changes that DVC has nowhere else."""
 
 
-def pull_missing(workspace: Path, say: Callable[[str], None]) -> None:
+def pull_missing(workspace: Path, say: Callable[[str], None]) -> list[str]:
     """Bring tracked data up to their pointers (``data.dvc``), fetching what is not in the cache.
 
     Data that were changed and not recorded are never overwritten: the run goes on with them, and says so.
+
+    Returns
+    -------
+    list of str
+        Pointers whose data are not recorded.
 
     Raises
     ------
@@ -41,7 +46,8 @@ def pull_missing(workspace: Path, say: Callable[[str], None]) -> None:
     """
     pointers = sorted(path.name for path in workspace.glob("*.dvc") if path.is_file())
     if not pointers:
-        return
+        return []
+    unrecorded = []
     for pointer, changes in _state_of(workspace, pointers).items():
         # A change may also be a word, such as "changed checksum" where a pointer was edited by hand.
         outputs = [change.get("changed outs", {}) for change in changes if isinstance(change, dict)]
@@ -49,10 +55,12 @@ def pull_missing(workspace: Path, say: Callable[[str], None]) -> None:
         try:
             _transfer(workspace, ["checkout" if here else "pull", pointer], say)
         except _NotRecorded:
+            unrecorded.append(pointer)
             say(
                 f"the data differ from {pointer} and are not recorded: going on with them as they are "
                 "(`dvc add` records them, `dvc checkout --force` brings the recorded ones back)"
             )
+    return unrecorded
 
 
 def push_outputs(workspace: Path, say: Callable[[str], None]) -> None:

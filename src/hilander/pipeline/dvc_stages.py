@@ -103,7 +103,7 @@ def run_stage(
         The stage, or DVC itself, ended with an error, or ran longer than the limit.
     """
     arguments = ["repro", "--single-item", name]
-    lines = run_dvc(workspace, arguments, on_line, on_progress, time_limit, what=f"stage '{name}'")
+    lines = run_dvc(workspace, arguments, on_line, on_progress, time_limit, stage=name)
     return not any(_UNCHANGED.match(line) for line in lines)
 
 
@@ -114,9 +114,11 @@ def run_dvc(
     on_progress: Callable[[float], None] = lambda percent: None,
     time_limit: float | None = None,
     what: str | None = None,
+    stage: str | None = None,
 ) -> list[str]:
     """Run ``dvc`` in a process group of its own, which ends with this call, come what may; return what it printed."""
     redact = Redactor(workspace)
+    what = what or (f"stage '{stage}'" if stage else f"dvc {arguments[0]}")
     lines: list[str] = []
     percent = -1.0
     overdue = threading.Event()
@@ -161,11 +163,9 @@ def run_dvc(
             _end_group(process)
             process.stdout.close()
     if overdue.is_set():
-        raise StageFailed(
-            f"{what or 'dvc ' + arguments[0]} ran longer than its limit of {time_limit:.0f} s and was ended"
-        )
+        raise StageFailed(f"{what} ran longer than its limit of {time_limit:.0f} s and was ended")
     if code != 0:
-        raise StageFailed(f"{what or 'dvc ' + arguments[0]} failed with exit code {code}: {_last_words(lines)}")
+        raise StageFailed(f"{what} failed with exit code {code}: {_last_words(lines, stage)}")
     return lines
 
 
@@ -188,8 +188,15 @@ def _end_group(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def _last_words(lines: list[str]) -> str:
-    """What the stage said before DVC's own summary of the failure."""
-    frame = ("ERROR: failed to reproduce", "Running stage", "> ", "Is your cache up to date?", "<https://error.dvc.org")
+def _last_words(lines: list[str], stage: str | None) -> str:
+    """What the stage said before DVC's own summary of the failure: all of its error, or else its last line."""
+    summary = "ERROR: failed to reproduce"
+    frame = (summary, "Running stage", "> ", "Is your cache up to date?", "<https://error.dvc.org")
     own = [line for line in lines if not line.startswith(frame)]
-    return own[-1] if own else "it printed nothing"
+    for start in reversed(range(len(own))):
+        if own[start].startswith(f"{stage}: "):  # as every stage of ours begins its error
+            return "\n".join(own[start:]).removeprefix(f"{stage}: ")
+    if own:
+        return own[-1]
+    of_dvc = [line for line in lines if line.startswith(summary)]  # such as a dependency that is missing
+    return of_dvc[-1].removeprefix("ERROR: ") if of_dvc else "it printed nothing"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,34 @@ def open_experiment(workspace: Path, name: str, overrides: Mapping[str, Any]) ->
     with atomic_file(copy / "params.yaml") as temporary:
         temporary.write_text(params, encoding="utf-8")
     return copy
+
+
+def check_data_recorded(workspace: Path, copy: Path, unrecorded: Collection[str]) -> None:
+    """Refuse an experiment whose copy holds other data than the workspace, or none.
+
+    Parameters
+    ----------
+    workspace, copy : Path
+    unrecorded : collection of str
+        Pointers of the workspace whose data differ from what they name, see
+        `hilander.pipeline.data_versions.pull_missing`.
+
+    Raises
+    ------
+    ExperimentError
+        What is not recorded by DVC or Git is not in the copy.
+    """
+    data = load_params(copy / "params.yaml").data.path
+    if unrecorded:
+        found = f"differ from {', '.join(unrecorded)}"
+    elif not (copy / data).exists() and (workspace / data).exists():
+        found = f"in {data} are tracked by neither"
+    else:
+        return
+    raise ExperimentError(
+        "an experiment runs in a copy of the workspace, which holds data that DVC or Git has recorded, but the data "
+        f"{found}; record them first: dvc add data"
+    )
 
 
 def finish_experiment(workspace: Path, copy: Path, say: Callable[[str], None]) -> None:

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,7 +54,7 @@ def package(workspace: Path, models: Path, experiment: str | None = None) -> Rel
         provenance={
             "commit": _commit(workspace),
             "experiment": experiment,
-            "data": _data_digest(workspace),
+            "data": _data_digest(workspace, params.data.path),
             "params": dataclasses.asdict(params),
         },
     )
@@ -77,7 +76,9 @@ def _commit(workspace: Path) -> str | None:
     return answer.stdout.strip() or None
 
 
-def _data_digest(workspace: Path) -> Any:
-    """The version of the data as DVC names it; None where they are not tracked."""
-    pointer = workspace / "data.dvc"
-    return yaml.safe_load(pointer.read_text(encoding="utf-8"))["outs"][0].get("md5") if pointer.is_file() else None
+def _data_digest(workspace: Path, data: str) -> str | None:
+    """The version of the data that the stages have read, as DVC names it, whether it is recorded or not."""
+    lock = workspace / "dvc.lock"
+    stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
+    deps = [dep for stage in stages.values() for dep in stage.get("deps", []) if dep["path"] == data]
+    return deps[0].get("md5") if deps else None
