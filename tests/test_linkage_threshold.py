@@ -41,6 +41,15 @@ def test_expected_f_of_certain_links_is_one_for_their_own_clusters_alone():
     assert expected_f(found, np.arange(40)) == 0
 
 
+def test_expected_f_of_nothing_joined_is_the_probability_that_nothing_belongs_together():
+    three = Links(np.array([0, 0, 1]), np.array([1, 2, 2]), np.array([0.1, 0.2, 0.5], np.float32), np.zeros(3))
+    assert expected_f(three, np.arange(3)) == pytest.approx(0.9 * 0.8 * 0.5)
+
+
+def test_two_opposite_points_stay_apart():
+    assert len(set(HiLander().fit_predict(np.array([[1.0, 0.0], [-1.0, 0.0]])))) == 2
+
+
 def blobs(n_classes, size, spread, d=32):
     rng = np.random.default_rng(0)
     classes = np.repeat(np.arange(n_classes), size)

@@ -100,7 +100,7 @@ def expected_f(links: Links, members: NDArray[np.int64], *, odds: float = 1.0) -
 
     Twice the expected number of true pairs within clusters, over the expected number of true pairs and the number of
     pairs within clusters. As each item has about as many neighbours, all of them count alike, whatever the size of
-    their clusters.
+    their clusters. Where no pair is within a cluster, the probability that there is no true one: F is 1 then, else 0.
 
     Parameters
     ----------
@@ -111,22 +111,23 @@ def expected_f(links: Links, members: NDArray[np.int64], *, odds: float = 1.0) -
     odds : float
         Multiplies the odds of every link.
     """
-    joined, right, true = _count(links.source, links.target, links.linkage, members, odds)
-    return 2 * right / max(true + joined, 1e-12)
+    joined, right, true, none_true = _count(links.source, links.target, links.linkage, members, odds)
+    return 2 * right / (true + joined) if joined else none_true
 
 
 @njit(cache=True, nogil=True)
 def _count(source, target, linkage, members, odds):
-    """Count the pairs within clusters, and the expected true ones among them and among all."""
-    joined, right, true = 0, 0.0, 0.0
+    """Pairs within clusters, expected true ones among them and among all, and the probability that none is true."""
+    joined, right, true, none_true = 0, 0.0, 0.0, 1.0
     for e in range(len(source)):
         p = np.float64(linkage[e])
         p = odds * p / (odds * p + 1 - p)
         true += p
+        none_true *= 1 - p
         if members[source[e]] == members[target[e]]:
             joined += 1
             right += p
-    return joined, right, true
+    return joined, right, true, none_true
 
 
 def multiply_odds(threshold: float, granularity: float) -> float:

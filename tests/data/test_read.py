@@ -145,3 +145,16 @@ def test_what_cannot_be_read_says_why(tmp_path):
         write_dataset(images(), tmp_path / "a.npz")
     with pytest.raises(DataError, match="expected the suffix"):
         write_dataset(images(), tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(("mode", "words"), [("I", "32-bit"), ("F", "floating-point"), ("LAB", "CIE")])
+def test_an_image_that_does_not_say_what_is_white_is_refused_by_name(tmp_path, mode, words):
+    Image.new(mode, (8, 8)).save(tmp_path / "odd.tiff")
+    with pytest.raises(DataError, match=f"image odd.tiff: {words}"):
+        read_dataset(tmp_path).images[0]
+
+
+def test_a_single_number_is_no_dataset(tmp_path):
+    np.save(tmp_path / "number.npy", np.float64(3))
+    with pytest.raises(DataError, match=r"number\.npy: expected embeddings of shape \(n, d\), got a single number"):
+        read_dataset(tmp_path / "number.npy")

@@ -12,6 +12,17 @@ from PIL import Image, UnidentifiedImageError
 
 from hilander.data.errors import DataError
 
+_NO_WHITE = {"I": "32-bit pixels", "F": "floating-point pixels", "LAB": "CIE L*a*b* colours"}
+
+
+def check_mode(image: Image.Image) -> None:
+    """Raise ValueError where the pixels of an image cannot be told light from dark.
+
+    Nothing says which 32-bit number is white, and Pillow cuts them off at 255.
+    """
+    if image.mode in _NO_WHITE:
+        raise ValueError(f"{_NO_WHITE[image.mode]} are not supported; save it in grey or RGB, of 8 or 16 bits")
+
 
 class Images:
     """A lazy sequence of images.
@@ -55,7 +66,7 @@ class Images:
         Raises
         ------
         DataError
-            The bytes are no image, or end too early; the message names the id.
+            The bytes are no image, end too early, or say nothing of light and dark; the message names the id.
         """
         content = self.read_bytes(i)
         try:
@@ -66,6 +77,10 @@ class Images:
                 f"image {self._ids[i]} is damaged or cut short ({len(content)} bytes: {error}); "
                 "replace it or leave it out"
             ) from error
+        try:
+            check_mode(image)
+        except ValueError as error:
+            raise DataError(f"image {self._ids[i]}: {error}") from error
         return image
 
     def take(self, rows: NDArray | slice) -> Images:

@@ -10,6 +10,8 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from hilander.data.images import check_mode
+
 
 class ImageSequence(Protocol):
     """A list of Pillow images, or anything that decodes one on access, as `hilander.data.Images` does."""
@@ -54,6 +56,11 @@ def prepare_image(image: Image.Image, image_size: int) -> np.ndarray:
     -------
     (image_size, image_size) uint8
 
+    Raises
+    ------
+    ValueError
+        The image is of a mode that does not say what is light, see `hilander.data.images.check_mode`.
+
     Examples
     --------
     >>> paper = Image.new("L", (20, 10), 255)
@@ -80,6 +87,7 @@ def prepare_image(image: Image.Image, image_size: int) -> np.ndarray:
 
 
 def _grey(image: Image.Image) -> Image.Image:
+    check_mode(image)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:  # what is transparent shows paper
         image = image.convert("RGBA")
         paper = Image.new("RGBA", image.size, "white")
