@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.runtime import flow_run
 from prefect.states import State
 
 from hilander.batch import redact
@@ -114,22 +112,19 @@ def cluster(
         The run folder.
     """
     from hilander.batch import find_run
+    from hilander.batch.working_folder import working_folder
     from hilander.releases import release_in_service
 
     home = Path(workspace).resolve()
     folder = home / runs
     release = release_in_service(home / models)
     earlier = find_run(folder, earlier_run)
-    working = folder / f".working-{flow_run.id}"
-    working.mkdir(parents=True)
-    try:
+    with working_folder(folder) as working:
         data = fetch(source if "://" in source else str(home / source), working)
         embed(data, release, working, dask_scheduler)
         find_clusters(release, working, linkage_threshold, dask_scheduler)
         identify(release, working, earlier)
         run = write_run(source, data, release, working, folder)
-    finally:
-        shutil.rmtree(working)
     get_run_logger().info("%s clustered with model %s: %s", redact(source), release.version, run.folder)
     return str(run.folder)
 

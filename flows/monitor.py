@@ -31,13 +31,13 @@ SUSTAINED = "hilander.drift.sustained"  # event, for automations
 @task(retries=2, retry_delay_seconds=[3, 15], retry_condition_fn=lambda task, run, state: isinstance(
     state.result(raise_on_failure=False), OSError
 ))  # fmt: skip
-def read_window(home: Path, params: MonitorParams) -> Captures:
-    """Read what came in lately; a store that does not answer may be back in a minute."""
+def read_window(home: Path, params: MonitorParams, versions: list[str]) -> Captures:
+    """Read what those releases answered lately; a store that does not answer may be back in a minute."""
     from hilander.monitoring.capture import read_captures
 
     url = params.captures if "://" in params.captures else str(home / params.captures)
     since = datetime.now(UTC) - timedelta(hours=params.window_hours)
-    return read_captures(url, since=since, max_rows=params.max_rows)
+    return read_captures(url, since=since, max_rows=params.max_rows, model_version=versions)
 
 
 @task(timeout_seconds=3600)
@@ -113,12 +113,12 @@ def monitor(workspace: str = ".", models: str = "models", folder: str = "monitor
     """
     from hilander.config import load_params
     from hilander.monitoring.history import read_history, sustained
-    from hilander.releases import release_in_service
+    from hilander.releases import release_in_service, versions_of_same_encoder
 
     log, home = get_run_logger(), Path(workspace).resolve()
     params = load_params(home / "params.yaml").monitor
     release = release_in_service(home / models)
-    window = read_window(home, params)
+    window = read_window(home, params, versions_of_same_encoder(home / models, release))
     if len(window) < params.min_rows:
         log.info(
             "%d embeddings came in during the last %g hours, fewer than monitor.min_rows (%d): no verdict",

@@ -11,7 +11,14 @@ import pytest
 from hilander.embeddings import check_embeddings
 from hilander.encoder.identity_encoder import IdentityEncoder
 from hilander.estimator import HiLander
-from hilander.releases import Items, ReleaseError, publish_release, put_into_service, release_in_service
+from hilander.releases import (
+    Items,
+    ReleaseError,
+    publish_release,
+    put_into_service,
+    release_in_service,
+    versions_of_same_encoder,
+)
 
 
 @pytest.fixture(scope="module")
@@ -174,3 +181,15 @@ def test_readers_see_one_whole_release_while_the_service_moves(parts, models):
 def version_items(models, version):
     put_into_service(models, version)
     return release_in_service(models).reference().embeddings
+
+
+def test_versions_of_one_encoder_are_told_from_those_of_another(parts, models, tmp_path):
+    first = release_in_service(models)
+    same = publish(parts, models, seed=1)
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder" / "config.json").write_text("another")
+    other = publish(parts, models, encoder=tmp_path / "encoder")
+    (models / "versions" / "broken").mkdir()
+    (models / "versions" / "broken" / "release.json").write_text("{")
+    assert versions_of_same_encoder(models, same) == sorted([first.version, same.version])
+    assert versions_of_same_encoder(models, other) == [other.version]

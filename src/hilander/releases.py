@@ -207,6 +207,21 @@ def release_in_service(models: str | Path = "models") -> Release:
     return Release.load(Path(models) / IN_SERVICE)
 
 
+def versions_of_same_encoder(models: str | Path, release: Release) -> list[str]:
+    """Return the versions in `models` whose encoder is that of `release`, so that their embeddings can be compared."""
+    found = []
+    for path in (Path(models) / VERSIONS).glob(f"*/{MANIFEST}"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # one that was altered
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            if _of_encoder(manifest["files"]) == _of_encoder(release.files):
+                found.append(str(manifest["version"]))
+    return sorted({*found, release.version})
+
+
+def _of_encoder(files: Mapping[str, str]) -> dict[str, str]:
+    return {name: digest for name, digest in files.items() if name.startswith("encoder/")}
+
+
 def _write_items(folder: Path, items: Items) -> None:
     folder.mkdir()
     np.save(folder / "embeddings.npy", items.embeddings)

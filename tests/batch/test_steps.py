@@ -1,10 +1,15 @@
 """The steps one by one, as a flow calls them."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from hilander.batch import cluster, embed, fetch, identify, write_run
 from hilander.batch.clustering import fit_clusters
+from hilander.batch.working_folder import working_folder
 from hilander.embeddings import check_embeddings
 from hilander.estimator import HiLander
 from hilander.models.general_model import general_model
@@ -50,3 +55,20 @@ def test_the_settings_say_which_threshold_was_clustered_by(tmp_path, embeddings_
     adapted = HiLander().fit(embeddings)
     assert found.settings["linkage_threshold"] == adapted.linkage_threshold_
     np.testing.assert_array_equal(found.labels, adapted.labels_)
+
+
+def test_a_working_folder_outlives_neither_its_run_nor_the_next(tmp_path):
+    hold = "import sys, time\nfrom hilander.batch.working_folder import working_folder\n"
+    hold += "with working_folder(sys.argv[1]) as working:\n    print(working, flush=True)\n    time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    other = Path(process.stdout.readline().strip())
+    with working_folder(tmp_path) as working:
+        assert working.is_dir()
+        assert other.is_dir()  # its run goes on
+    assert not working.exists()
+    process.kill()
+    process.wait()
+    assert other.is_dir()
+    with working_folder(tmp_path):
+        assert not other.exists()
+    assert list(tmp_path.iterdir()) == []

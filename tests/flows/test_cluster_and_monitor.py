@@ -14,7 +14,7 @@ from hilander.config import EncoderParams
 from hilander.data.dataset import Dataset
 from hilander.encoder import make_encoder
 from hilander.monitoring.capture import CaptureWriter
-from hilander.releases import Items, publish_release
+from hilander.releases import Items, publish_release, release_in_service
 
 FLOWS = Path(__file__).parents[2] / "flows"
 
@@ -96,7 +96,7 @@ def test_too_few_captures_give_no_verdict(harness, workspace):
 def test_drift_is_kept_and_sustained_only_when_it_lasts(harness, workspace):
     embeddings, labels = draw(40, seed=2)
     with CaptureWriter(str(workspace / "captures")) as captures:
-        captures.put(embeddings + 0.5, labels, np.ones(len(labels)), "v1")
+        captures.put(embeddings + 0.5, labels, np.ones(len(labels)), release_in_service(workspace / "models").version)
     flow = load_flow("monitor")
     assert flow(str(workspace)) == "drift"
     assert flow(str(workspace)) == "sustained drift"
@@ -110,5 +110,5 @@ def test_what_looks_like_the_reference_is_no_drift(harness, workspace):
     embeddings, labels = draw(60, seed=0)
     fresh = embeddings + 0.01 * np.random.default_rng(3).normal(size=embeddings.shape).astype(np.float32)
     with CaptureWriter(str(workspace / "captures")) as captures:
-        captures.put(fresh, labels, np.ones(len(labels)), "v1")
+        captures.put(fresh, labels, np.ones(len(labels)), release_in_service(workspace / "models").version)
     assert load_flow("monitor")(str(workspace)) == "no drift"

@@ -9,7 +9,7 @@ from hilander import HiLander
 from hilander.cli import app
 from hilander.embeddings import check_embeddings
 from hilander.monitoring.capture import CaptureWriter
-from hilander.releases import Items, publish_release
+from hilander.releases import Items, publish_release, release_in_service
 
 
 def classes(n_classes, seed):
@@ -53,12 +53,26 @@ def test_no_drift_is_exit_code_0_and_drift_is_3(models, tmp_path):
 
 def test_captures_are_read_by_folder(models, tmp_path):
     with CaptureWriter(str(tmp_path / "captures")) as capture:
-        capture.put(classes(40, 2) + 0.5, None, None, "v1")
+        capture.put(classes(40, 2) + 0.5, None, None, release_in_service(models).version)
     page = tmp_path / "drift.html"
     assert run(tmp_path / "captures", "--hours", 1, "--models", models, "-o", page).exit_code == 3
 
 
+def test_what_another_encoder_made_is_not_compared(models, tmp_path):
+    with CaptureWriter(str(tmp_path / "captures")) as capture:
+        capture.put(classes(40, 2) + 0.5, None, None, "of another encoder")
+    found = run(tmp_path / "captures", "--models", models)
+    assert found.exit_code == 1
+    assert "that the release in service answered" in found.output
+    with CaptureWriter(str(tmp_path / "captures")) as capture:
+        capture.put(classes(40, 1), None, None, release_in_service(models).version)
+    assert run(tmp_path / "captures", "--models", models, "-o", tmp_path / "drift.html").exit_code == 0
+
+
 def test_what_cannot_be_answered_is_exit_code_1_and_a_sentence(models, tmp_path):
+    missing = run(tmp_path / "captures", "--hours", 24, "--models", models)
+    assert missing.exit_code == 1
+    assert "is it running" in missing.output
     (tmp_path / "empty").mkdir()
     assert "holds no captures" in run(tmp_path / "empty", "--models", models).output
     np.save(tmp_path / "few.npy", np.eye(16))

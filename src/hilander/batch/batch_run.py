@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from hilander.batch.clustering import cluster
@@ -10,7 +9,7 @@ from hilander.batch.embedding import BATCH_SIZE, embed
 from hilander.batch.fetching import fetch
 from hilander.batch.identifying import identify
 from hilander.batch.run_folder import RunFolder, find_run
-from hilander.batch.working_folder import INPUT
+from hilander.batch.working_folder import INPUT, working_folder
 from hilander.batch.writing import write_run
 from hilander.releases import release_in_service
 
@@ -69,9 +68,8 @@ def cluster_batch(
     """
     release = release_in_service(models)
     earlier = find_run(runs, earlier_run)
-    Path(runs).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".working-", dir=runs) as working:
-        data = fetch(source, Path(working) / INPUT, show_progress=show_progress)
+    with working_folder(runs) as working:
+        data = fetch(source, working / INPUT, show_progress=show_progress)
         embed(
             data, release, working,
             batch_size=batch_size, device=device, dask_scheduler=dask_scheduler, show_progress=show_progress,

@@ -37,10 +37,10 @@ def drift(
     """
     from hilander.monitoring.drift import DriftMonitor
     from hilander.monitoring.drift.report import write_drift_report
-    from hilander.releases import release_in_service
+    from hilander.releases import release_in_service, versions_of_same_encoder
 
-    embeddings = _read(window, hours)
     release = release_in_service(models)
+    embeddings = _read(window, hours, versions_of_same_encoder(models, release))
     monitor = DriftMonitor.of_release(
         release, against=against, use_model=model, calibration_folder=models / "drift_calibration"
     )
@@ -57,18 +57,26 @@ def drift(
         raise typer.Exit(DRIFTED)
 
 
-def _read(window: str, hours: float | None) -> NDArray[np.float32]:
+def _read(window: str, hours: float | None, versions: list[str]) -> NDArray[np.float32]:
     from datetime import UTC, datetime, timedelta
 
     from hilander.cli.inputs import load_embeddings
     from hilander.monitoring.capture import read_captures
 
+    if "://" not in window and not Path(window).exists():
+        raise FileNotFoundError(
+            f"expected embeddings, or a folder of captures, in {window}; found neither. The service captures what it "
+            "is sent: is it running, and is capture.url in serving.yaml this folder?"
+        )
     if "://" not in window and not Path(window).is_dir():
         if hours is not None:
             raise ValueError(f"--hours chooses among captures, but {window} is a file; leave it out")
         return load_embeddings(Path(window), None)[1]
     since = None if hours is None else datetime.now(UTC) - timedelta(hours=hours)
-    captures = read_captures(window, since=since)
+    captures = read_captures(window, since=since, model_version=versions)
     if not len(captures):
-        raise ValueError(f"{window} holds no captures{'' if hours is None else f' of the last {hours:g} hours'}")
+        raise ValueError(
+            f"{window} holds no captures{'' if hours is None else f' of the last {hours:g} hours'} that the release in "
+            "service answered, or an earlier one with the same encoder"
+        )
     return captures.embeddings

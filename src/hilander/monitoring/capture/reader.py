@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -53,7 +54,7 @@ def read_captures(
     since: datetime | None = None,
     until: datetime | None = None,
     max_rows: int | None = None,
-    model_version: str | None = None,
+    model_version: str | Collection[str] | None = None,
 ) -> Captures:
     """Read the rows of a window of time.
 
@@ -68,8 +69,8 @@ def read_captures(
         First moment, and the moment after the last; with a time zone.
     max_rows : int, optional
         The newest so many, 1 or more.
-    model_version : str, optional
-        Rows that this release answered.
+    model_version : str or collection of str, optional
+        Rows that this release, or one of these, answered.
 
     Raises
     ------
@@ -110,13 +111,16 @@ def read_captures(
     return _newest(found, max_rows)
 
 
-def _select(table: pa.Table, since: datetime | None, until: datetime | None, model_version: str | None) -> pa.Table:
+def _select(
+    table: pa.Table, since: datetime | None, until: datetime | None, model_version: str | Collection[str] | None
+) -> pa.Table:
     if since is not None:
         table = table.filter(pc.field("time") >= pa.scalar(since, SCHEMA.field("time").type))
     if until is not None:
         table = table.filter(pc.field("time") < pa.scalar(until, SCHEMA.field("time").type))
     if model_version is not None:
-        table = table.filter(pc.field("model_version") == model_version)
+        versions = [model_version] if isinstance(model_version, str) else list(model_version)
+        table = table.filter(pc.field("model_version").isin(pa.array(versions, pa.string())))
     return table
 
 
