@@ -44,8 +44,7 @@ def write_model_folder(
         The folder holds files but no model: they are not overwritten.
     """
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / CONFIG).exists())):
-        raise ModelFolderError(f"{folder} holds files but no model; choose a new or empty folder")
+    check_model_folder(folder)
     with atomic_folder(folder) as temporary:
         write_weights(temporary)
         files = sorted(path for path in temporary.rglob("*") if path.is_file())
@@ -54,6 +53,14 @@ def write_model_folder(
         (temporary / CONFIG).write_text(text + "\n", encoding="utf-8")
         (temporary / CARD).write_text(card(list(digests)), encoding="utf-8")
     return folder
+
+
+def check_model_folder(folder: Path) -> None:
+    """Raise ModelFolderError where a model written to `folder` would replace anything but a model."""
+    if folder.exists() and not folder.is_dir():
+        raise ModelFolderError(f"{folder} is a file, but a model is a folder; choose another name")
+    if folder.exists() and any(folder.iterdir()) and not (folder / CONFIG).exists():
+        raise ModelFolderError(f"{folder} holds files but no model; choose a new or empty folder")
 
 
 def read_model_folder(folder: str | Path, kind: str, keys: set[str]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 import json
+import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -99,14 +101,33 @@ def test_import_data(files):
         (("train", "labelled.npz", "--variant", "magic"), "hilander, published"),
         (("evaluate", "true.npy", "true.txt"), "labels are kept in"),
         (("report", "nowhere"), "dvc repro"),
+        (("cluster", "others.npy", "-o", "others.npy"), "others.npy is read here"),
+        (("cluster", "others.npy", "-o", "folder.csv"), "folder.csv is a folder"),
+        (("cluster", "others.npy", "-o", "/proc/self/c.csv"), "nothing can be written to /proc/self"),
+        (("assign", "true.npy", "--to", "others.npy", "--clusters", "true.npy", "-o", "others.npy"), "is read here"),
+        (("train", "labelled.npz", "-o", "labelled.npz"), "labelled.npz is a file"),
+        (("train", "labelled.npz", "-o", "."), "holds files but no model"),
+        (("train", "labelled.npz", "-o", "/proc/self/model"), "nothing can be written to /proc/self"),
+        (("evaluate", "true.npy", "empty.csv"), "empty.csv cannot be read"),
+        (("evaluate", "true.npy", "text.npy"), "text.npy must be a NumPy file"),
+        (("cluster", "text.npy"), "text.npy is no NumPy file"),
+        (("report", "broken"), "metrics.json holds no metrics"),
+        (("cluster", "others.npy", "--scheduler", "foo"), "like tcp://10.0.0.5:8786, got 'foo'"),
     ],
 )
 def test_bad_input_ends_in_one_sentence(files, arguments, message):
+    (files / "folder.csv").mkdir()
+    (files / "empty.csv").touch()
+    (files / "text.npy").write_text("no numbers")
+    (files / "broken").mkdir()
+    (files / "broken" / "metrics.json").write_text("[]")
+    before = (files / "others.npy").read_bytes()
     result = run(*arguments)
     assert result.exit_code == 1
     assert message in result.output
     assert "Traceback" not in result.output
     assert not list(files.glob("*.xlsx"))
+    assert (files / "others.npy").read_bytes() == before
 
 
 def test_the_installed_command_runs():
@@ -124,3 +145,26 @@ def test_items_without_a_label_are_not_learned_from_as_a_class(files):
     assert trained.exit_code == 0, trained.output
     assert "80 items without a label are left out" in trained.output
     assert "160 items of 20 classes" in trained.output
+
+
+def test_the_version_is_told():
+    assert run("--version").output == f"hilander {metadata.version('hilander')}\n"
+
+
+def test_ids_that_repeat_are_noted(files):
+    embeddings, _ = blobs()
+    pd.DataFrame({"embedding": list(embeddings), "id": ["a", *map(str, range(239))]}).to_parquet("same.parquet")
+    assert "ids occur before" not in run("cluster", "same.parquet").output
+    pd.DataFrame({"embedding": list(embeddings), "id": "a"}).to_parquet("same.parquet")
+    assert "239 ids occur before" in run("cluster", "same.parquet").output
+
+
+def test_assigning_by_the_threshold_that_was_printed_is_as_after_a_fit(files):
+    printed = run("cluster", "others.npy", "-o", "clusters.csv").output
+    threshold = re.search(r"at linkage threshold ([\d.]+)", printed)[1]
+    later = np.load("others.npy") + 0.3 * np.random.default_rng(5).normal(size=(240, 16))
+    np.save("later.npy", later)
+    arguments = ("later.npy", "--to", "others.npy", "--clusters", "clusters.csv", "--threshold", threshold)
+    assert run("assign", *arguments, "-o", "assigned.csv").exit_code == 0
+    expected = HiLander().fit(np.load("others.npy")).predict(later)
+    assert pd.read_csv("assigned.csv")["cluster"].tolist() == expected.tolist()

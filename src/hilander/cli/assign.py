@@ -32,13 +32,19 @@ def assign(
 ) -> None:
     """Assign later embeddings to existing clusters; -1 is none of them. The clusters do not change.
 
+    `hilander cluster` says by which threshold it clustered, which the general model adapts to what it clusters: give
+    the same one here.
+
     Examples:
 
         hilander assign new.npy --to embeddings.npy --clusters clusters.parquet --model models/faces
-    """
-    from hilander.label_files import Labels, align, check_suffix, read_labels, write_clusters
 
-    check_suffix(output)
+        hilander assign new.npy --to embeddings.npy --clusters clusters.parquet --threshold 0.5
+    """
+    from hilander.cli.outputs import check_output
+    from hilander.label_files import Labels, align, read_labels, write_clusters
+
+    check_output(output, data, to, clusters)
     clusterer = load_clusterer(model)
     clusterer.set_params(linkage_threshold=threshold, whitening=whitening)
     old, old_embeddings = load_embeddings(to, encoder)

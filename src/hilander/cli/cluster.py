@@ -92,12 +92,13 @@ def cluster(
     """
     import numpy as np
 
+    from hilander.cli.outputs import check_output
     from hilander.cli.pairs import read_pairs
     from hilander.distributed.ids import read_ids
     from hilander.distributed.source import Source
-    from hilander.label_files import check_suffix, write_clusters
+    from hilander.label_files import write_clusters
 
-    check_suffix(output)
+    check_output(output, data, must_link, cannot_link)
     clusterer = load_clusterer(model)
     clusterer.set_params(
         granularity=granularity,
@@ -118,6 +119,8 @@ def cluster(
     else:
         dataset, X = load_embeddings(Path(data), encoder)
         ids, shape = dataset.ids, X.shape
+    if repeated := len(ids) - len(np.unique(ids)):
+        typer.echo(f"note: {repeated:,} ids occur before; clusters can then not be matched by id later", err=True)
     pairs = {"must_link": read_pairs(must_link, ids), "cannot_link": read_pairs(cannot_link, ids)}
     typer.echo(f"clustering {shape[0]:,} embeddings of width {shape[1]} …")
     clusterer.fit(X, **pairs)
@@ -127,8 +130,9 @@ def cluster(
     alone = clusterer.labels_ < 0
     sizes = np.bincount(clusterer.labels_[~alone])
     typer.echo(
-        f"{len(sizes):,} clusters: the largest holds {sizes.max(initial=0):,}, the median "
-        f"{np.median(sizes) if len(sizes) else 0:.0f}, {(sizes == 1).sum():,} hold one item"
+        f"{len(sizes):,} clusters at linkage threshold {clusterer.linkage_threshold_:.3g}: the largest holds "
+        f"{sizes.max(initial=0):,}, the median {np.median(sizes) if len(sizes) else 0:.0f}, {(sizes == 1).sum():,} "
+        "hold one item"
         + (f"; {alone.sum():,} items stand alone (-1)" if outliers == "label" else "")
         + f"; written to {output}"
     )

@@ -23,5 +23,9 @@ def report(
     path = folder / "metrics.json"
     if not path.is_file():
         raise FileNotFoundError(f"expected the metrics of a pipeline run in {path}, found none; run `dvc repro` first")
-    typer.echo(format_metrics(json.loads(path.read_text(encoding="utf-8"))))
+    try:
+        table = format_metrics(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} holds no metrics of a pipeline run; run `dvc repro` again") from error
+    typer.echo(table)
     typer.echo(f"\nreport: {(folder / 'report.html').resolve()}")

@@ -30,10 +30,12 @@ def train(
 
         hilander train embeddings.npy --labels labels.csv --variant published
     """
+    from hilander.cli.outputs import check_output_folder
     from hilander.embeddings import missing_labels
     from hilander.label_files import Labels, align, read_labels
     from hilander.training.train_lander import train_lander
 
+    check_output_folder(output)
     dataset, embeddings = load_embeddings(data, encoder)
     classes = dataset.labels
     if labels is not None:

@@ -62,8 +62,13 @@ def load_model(folder: str | Path, *, device: str = "auto") -> ClusteringModel:
         A file is missing or altered, or the parts do not fit together.
     """
     config = read_model_folder(folder, FORMAT, _KEYS)
-    if config["variant"] not in MODELS:
+    if WEIGHTS not in config["files"]:
+        raise ModelFolderError(f"model folder {folder} names no {WEIGHTS}, whose digest would be checked; train again")
+    if not isinstance(config["variant"], str) or config["variant"] not in MODELS:
         raise ModelFolderError(f"{folder} holds variant {config['variant']!r}; known: {', '.join(MODELS)}")
+    width = config["n_features"]
+    if not isinstance(config["provenance"], dict) or not (width is None or isinstance(width, int)):
+        raise ModelFolderError(f"model folder {folder} was altered: provenance or n_features is of another kind")
     try:
         model = MODELS[config["variant"]].build(
             config["architecture"],

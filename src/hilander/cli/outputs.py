@@ -1,0 +1,50 @@
+"""Where a command writes to: looked at before any work is done."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hilander.label_files import check_suffix
+from hilander.model_folder import check_model_folder
+
+
+def check_output(path: Path, *inputs: str | Path | None) -> None:
+    """Refuse a file that cannot be written, or that the command reads.
+
+    Raises
+    ------
+    ValueError
+        Another suffix than labels have, a folder, or one of the inputs.
+    OSError
+        Nothing can be written there.
+    """
+    check_suffix(path)
+    if path.is_dir():
+        raise ValueError(f"--output must name a file, but {path} is a folder; name a file in it")
+    for given in inputs:
+        if given is not None and path.exists() and Path(given).exists() and path.samefile(given):
+            raise ValueError(f"{path} is read here, so it would be overwritten; choose another --output")
+    _check_writable(path.parent)
+
+
+def check_output_folder(folder: Path) -> None:
+    """Refuse a folder that no model can be written to.
+
+    Raises
+    ------
+    ModelFolderError
+        It holds other files, or is none.
+    OSError
+        Nothing can be written there.
+    """
+    check_model_folder(folder)
+    _check_writable(folder.parent)
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(f"nothing can be written to {folder} ({error.strerror}); choose another --output") from error
