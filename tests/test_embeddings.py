@@ -39,6 +39,7 @@ def test_any_real_dtype_will_do(dtype):
         (RAW.astype(complex), "Complex data not supported"),
         (np.array([["a", "b"]]), "must be numbers"),
         ([[1.0, 2.0], [3.0]], "rectangular"),
+        (np.ma.masked_less(RAW, 0), "masked values"),
     ],
 )
 def test_bad_embeddings_get_a_sentence(value, message):

@@ -142,12 +142,28 @@ def test_earlier_clusters_can_be_taken_over():
         HiLander().adopt(embeddings, np.full(len(embeddings), -1))
     with pytest.raises(ValueError, match="one per embedding; got int64 of shape"):
         HiLander().adopt(embeddings, classes[:3])
+    with pytest.raises(ValueError, match="from 0, or -1 for none; got -5"):
+        HiLander().adopt(embeddings, classes - 5)
 
 
 def test_clusters_may_be_numbered_by_hashes():
     embeddings, classes = blobs(noise=0.15, seed=5)
     hashed = (classes + 1) * (1 << 57)
     assert_array_equal(HiLander().adopt(embeddings[::2], hashed[::2]).predict(embeddings[1::2]), hashed[1::2])
+
+
+def test_any_largest_size_will_do():
+    embeddings, _ = blobs(seed=5)
+    assert_array_equal(HiLander(max_cluster_size=10**30).fit(embeddings).labels_, HiLander().fit(embeddings).labels_)
+
+
+def test_pairs_that_are_none_leave_a_fitted_estimator_as_it_was():
+    embeddings, _ = blobs(seed=5)
+    clusterer = HiLander().fit(embeddings[:, :5])
+    before = clusterer.predict(embeddings[:3, :5])
+    with pytest.raises(ValueError, match="numbered from 0"):
+        clusterer.fit(embeddings, must_link=[[0, len(embeddings)]])
+    assert_array_equal(clusterer.predict(embeddings[:3, :5]), before)
 
 
 def test_nothing_of_an_earlier_fit_stays_with_clusters_that_are_taken_over():
@@ -178,6 +194,13 @@ def test_the_threshold_goes_from_coarse_to_fine():
         ({"n_neighbors": 2.5}, "n_neighbors must be a whole number from 1, got 2.5"),
         ({"max_levels": True}, "max_levels must be a whole number from 1, got True"),
         ({"max_cluster_size": True}, "max_cluster_size must be a whole number"),
+        ({"granularity": "2"}, "granularity must be above 0"),
+        ({"granularity": None}, "granularity must be above 0"),
+        ({"linkage_threshold": True}, "within"),
+        ({"linkage_threshold": np.ones(3)}, "within"),
+        ({"whitening": True}, "within"),
+        ({"decode": ["tree"]}, "tree, average_linkage"),
+        ({"outliers": np.ones(3)}, "outliers must be one of"),
         ({"random_state": None}, "random_state must be a whole number"),
         ({"random_state": np.random.RandomState(0)}, "random_state must be a whole number"),
         ({"random_state": -1}, "random_state must be a whole number"),

@@ -39,9 +39,7 @@ def check_embeddings(
     """
     array = as_real_matrix(embeddings)
     if array.shape[0] < min_rows:
-        raise ValueError(
-            f"embeddings must have at least {min_rows} row(s), n_samples = {array.shape[0]}; nothing to cluster"
-        )
+        raise ValueError(f"embeddings must have at least {min_rows} row(s), n_samples = {array.shape[0]}")
     if array.shape[1] == 0:
         raise ValueError(
             f"0 feature(s) (shape={array.shape}) while a minimum of 1 is required: embeddings must have a column"
@@ -125,6 +123,8 @@ def as_real_matrix(embeddings: ArrayLike) -> NDArray:
     """
     if hasattr(embeddings, "toarray"):
         raise ValueError("sparse matrices are not supported: embeddings must be a dense array of shape (n, d)")
+    if np.ma.is_masked(embeddings):
+        raise ValueError("embeddings have masked values, of which no direction is known; drop these rows or fill them")
     try:
         array = np.asarray(embeddings)
         if array.dtype.kind == "O":

@@ -200,7 +200,9 @@ class HiLander(ClusterMixin, BaseEstimator):
     def adopt(self, X: ArrayLike, labels: ArrayLike) -> HiLander:
         """Take over clusters that were made before, so that `predict` and `assign` can add to them.
 
-        Of the fitted attributes only `labels_`, `linkage_threshold_` and `n_features_in_` are there then.
+        Of the fitted attributes only `labels_`, `linkage_threshold_` and `n_features_in_` are there then. Nothing is
+        clustered here, so no threshold adapts: the model's own holds. To assign as after a `fit`, set
+        `linkage_threshold` to that fit's `linkage_threshold_`.
 
         Parameters
         ----------
@@ -212,7 +214,7 @@ class HiLander(ClusterMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Labels are not integers, are of another length, or all are -1.
+            Labels are not integers from -1, are of another length, or all are -1.
         """
         model, settings = model_and_settings(self.get_params(deep=False))
         embeddings = self._checked(X, model)
@@ -222,6 +224,8 @@ class HiLander(ClusterMixin, BaseEstimator):
                 f"clusters must be {len(embeddings)} integers, one per embedding; got {clusters.dtype} of shape "
                 f"{clusters.shape}"
             )
+        if (clusters < -1).any():
+            raise ValueError(f"clusters must be integers from 0, or -1 for none; got {clusters.min()}")
         kept = clusters >= 0
         if not kept.any():
             raise ValueError("every item is labelled -1, so there is no cluster to assign to")
@@ -289,12 +293,14 @@ class HiLander(ClusterMixin, BaseEstimator):
         random_state: int,
         show_progress: bool,
     ) -> Clustering:
+        joined = check_pairs(must_link, _num_samples(X), name="must_link")
+        parted = check_pairs(cannot_link, _num_samples(X), name="cannot_link")
         return cluster_embeddings(  # all arguments by name: a call with ** would hold them until it returns
             self._checked(X, model),  # not held here, so that it is freed as soon as its distinct rows are taken
             model,
             settings,
-            must_link=check_pairs(must_link, _num_samples(X), name="must_link"),
-            cannot_link=check_pairs(cannot_link, _num_samples(X), name="cannot_link"),
+            must_link=joined,
+            cannot_link=parted,
             max_cluster_size=max_cluster_size,
             granularity=granularity,
             random_state=random_state,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 from hilander.hierarchy.decoders import get_decoder
@@ -45,7 +46,8 @@ def model_and_settings(parameters: Mapping[str, Any]) -> tuple[ClusteringModel, 
         )
     given = {name: parameters[name] for name in _SETTINGS if parameters[name] is not None}
     if "linkage_threshold" in given:
-        given["adapt_threshold"] = adapts = given["linkage_threshold"] == ADAPTED
+        threshold = given["linkage_threshold"]
+        given["adapt_threshold"] = adapts = isinstance(threshold, str) and threshold == ADAPTED
         if adapts:
             del given["linkage_threshold"]
     settings = replace(model.settings, **given)
@@ -53,10 +55,13 @@ def model_and_settings(parameters: Mapping[str, Any]) -> tuple[ClusteringModel, 
     largest = parameters["max_cluster_size"]
     if largest is not None and not (_is_whole(largest) and int(largest) >= 1):
         raise ValueError(f"max_cluster_size must be a whole number of rows from 1, got {largest!r}")
+    folder = parameters["run_folder"]
+    if folder is not None and not (isinstance(folder, str | Path) and str(folder)):
+        raise ValueError(f"run_folder must be a path or a URL, got {folder!r}")
     seed = parameters["random_state"]
     if not (_is_whole(seed) and 0 <= int(seed) < 1 << 32):
         raise ValueError(f"random_state must be a whole number from 0 to {(1 << 32) - 1:,}, got {seed!r}")
-    if parameters["outliers"] not in OUTLIERS:
+    if not isinstance(parameters["outliers"], str) or parameters["outliers"] not in OUTLIERS:
         raise ValueError(f"outliers must be one of {', '.join(OUTLIERS)}; got {parameters['outliers']!r}")
     multiply_odds(settings.linkage_threshold, parameters["granularity"])  # refused before any work is done
     return model, settings
@@ -64,11 +69,11 @@ def model_and_settings(parameters: Mapping[str, Any]) -> tuple[ClusteringModel, 
 
 def _check_settings(settings: ClusteringSettings) -> None:
     get_decoder(settings.decode)
-    if not (isinstance(settings.linkage_threshold, Real) and 0 <= settings.linkage_threshold <= 1):
+    if not (_is_number(settings.linkage_threshold) and 0 <= settings.linkage_threshold <= 1):
         raise ValueError(
             f"linkage_threshold must lie within [0, 1] or be {ADAPTED!r}, got {settings.linkage_threshold!r}"
         )
-    if not (isinstance(settings.whitening, Real) and 0 <= settings.whitening <= 1):
+    if not (_is_number(settings.whitening) and 0 <= settings.whitening <= 1):
         raise ValueError(f"whitening, the shrinkage, must lie within [0, 1], got {settings.whitening!r}")
     for name in ("n_neighbors", "max_levels"):
         value = getattr(settings, name)
@@ -78,3 +83,7 @@ def _check_settings(settings: ClusteringSettings) -> None:
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

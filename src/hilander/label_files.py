@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from hilander.atomic_write import atomic_file
@@ -70,8 +71,18 @@ def read_labels(path: str | Path) -> Labels:
     path = check_suffix(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected labels in {path}, found no such file")
+    try:
+        return _read(path)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, pa.ArrowException, EOFError) as error:
+        raise ValueError(f"{path} cannot be read as a {path.suffix} file: {error}") from error
+
+
+def _read(path: Path) -> Labels:
     if path.suffix == ".npy":
-        labels = np.load(path, allow_pickle=False)
+        try:
+            labels = np.load(path, allow_pickle=False)
+        except ValueError as error:  # of objects, or no NumPy file at all
+            raise ValueError(f"{path} must be a NumPy file of integers or strings: {error}") from error
         if labels.ndim != 1:
             raise ValueError(f"{path} must hold one label per item, shape (n,); got {labels.shape}")
         return Labels(labels)
@@ -123,5 +134,5 @@ def check_suffix(path: str | Path) -> Path:
     """Return `path` if its suffix is one that labels are kept in, before any work is done."""
     path = Path(path)
     if path.suffix not in SUFFIXES:
-        raise ValueError(f"labels are kept in {', '.join(SUFFIXES)}; got {path.name}")
+        raise ValueError(f"labels are kept in {', '.join(SUFFIXES)}; got {path}")
     return path

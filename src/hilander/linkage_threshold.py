@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from numbers import Real
 
 import numpy as np
 from numba import njit
@@ -143,8 +144,10 @@ def multiply_odds(threshold: float, granularity: float) -> float:
     >>> multiply_odds(0.5, 3.0)
     0.75
     """
-    if not (granularity > 0 and math.isfinite(granularity)):
-        raise ValueError(f"granularity must be above 0, 1 for the model's own and higher for finer; got {granularity}")
+    is_number = isinstance(granularity, Real) and not isinstance(granularity, bool)
+    if not (is_number and granularity > 0 and math.isfinite(granularity)):
+        asked = "granularity must be above 0, 1 for the model's own and higher for finer"
+        raise ValueError(f"{asked}; got {granularity!r}")
     if granularity == 1:
         return threshold  # to the last bit
     return granularity * threshold / (granularity * threshold + 1 - threshold)

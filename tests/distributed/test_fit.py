@@ -111,7 +111,7 @@ def test_constraints_hold_in_parts(embeddings, expected, tmp_path):
 
 def test_another_run_is_not_carried_on(embeddings, tmp_path):
     HiLander(run_folder=tmp_path).fit(embeddings[:300])
-    with pytest.raises(ValueError, match=r"holds another run, which differs in input.*delete this one"):
+    with pytest.raises(ValueError, match=r"another run, .* differs in input: expected '\w{15}…, .*delete this one"):
         HiLander(run_folder=tmp_path).fit(embeddings[:301])
 
 
@@ -120,3 +120,15 @@ def test_wrong_uses_are_told(embeddings):
         HiLander().fit("faces.npy")
     with pytest.raises(ValueError, match=r"a distributed\.Client or the address of a scheduler, got int"):
         HiLander(engine=3).fit(embeddings)
+
+
+@pytest.mark.parametrize("folder", ["", 5])
+def test_a_run_folder_that_is_none_is_refused(embeddings, folder):
+    with pytest.raises(ValueError, match="run_folder must be a path or a URL"):
+        HiLander(run_folder=folder).fit(embeddings)
+
+
+def test_constraints_that_part_equal_rows_are_refused_in_parts(embeddings, tmp_path):
+    twice = np.concatenate([embeddings[:100], embeddings[:100]])
+    with pytest.raises(ValueError, match="these part some; fit without `engine` and `run_folder`"):
+        HiLander(run_folder=tmp_path).fit(twice, cannot_link=[[0, 100]])

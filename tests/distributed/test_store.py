@@ -100,3 +100,15 @@ def test_even_parts_cover_all_rows(store):
     assert Parts.even(store, "name", 10, 4).bounds.tolist() == [0, 3, 6, 10]
     assert Parts.even(store, "name", 8, 4).bounds.tolist() == [0, 4, 8]
     assert Parts.even(store, "name", 0, 4).bounds.tolist() == [0, 0]
+
+
+def test_a_damaged_array_is_named(tmp_path):
+    store = Store(str(tmp_path))
+    store.write("folder/array", np.arange(100))
+    path = tmp_path / "folder" / "array.npy"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"folder/array\.npy is damaged .*; delete the folder"):
+        store.read("folder/array")
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"folder/array\.npy is damaged"):
+        store.read("folder/array")

@@ -84,7 +84,13 @@ def _load(path: Path, mmap_mode: Any = None) -> Any:
         return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     except (OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read as a NumPy file: {error}") from error
-    except ValueError as error:  # an array of objects, or a file cut short
+    except ValueError as error:  # an array of objects, a file cut short, or another kind of file
+        with path.open("rb") as file:
+            is_numpy = file.read(2) in (b"\x93N", b"PK")
+        if not is_numpy:
+            raise DataError(
+                f"{path} is no NumPy file; write it with numpy.save, or name it after what it is"
+            ) from error
         objects = "object" in str(error).lower() or "pickle" in str(error).lower()
         raise DataError(_OBJECTS.format(path=path) if objects else f"{path} is damaged: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _SECONDS_TO_CONNECT = 60
+_ADDRESS = re.compile(r"([a-z]+://)?[^/\s]+:\d+|inproc://\S+")  # of distributed
 
 
 class Engine(Protocol):
@@ -70,6 +72,8 @@ def connected(scheduler: Client | str) -> Iterator[Client]:
 
     Raises
     ------
+    ValueError
+        Neither a client nor an address.
     OSError
         No connection to the scheduler, or no worker within a minute.
     ImportError
@@ -83,6 +87,8 @@ def connected(scheduler: Client | str) -> Iterator[Client]:
         raise ValueError(
             f"engine must be a distributed.Client or the address of a scheduler, got {type(scheduler).__name__}"
         )
+    if isinstance(scheduler, str) and not _ADDRESS.fullmatch(scheduler):
+        raise ValueError(f"the address of a scheduler must be like tcp://10.0.0.5:8786, got {scheduler!r}")
     with ExitStack() as stack:
         client = scheduler
         if isinstance(client, str):

@@ -37,6 +37,8 @@ from hilander.nn.scatter import sum_at_ends
 if TYPE_CHECKING:
     from distributed import Client
 
+_MOST_SHOWN = 16  # characters of a setting
+
 
 def fit_in_parts(
     X: ArrayLike | str | Path,
@@ -139,8 +141,8 @@ def cluster_in_parts(
         )
         if len(apart) > len(first):
             raise ValueError(
-                "expected constraints that let equal rows share a cluster, got some that part them; without `engine` "
-                "they are honoured"
+                "in parts, constraints must let equal rows share a cluster, but these part some; fit without `engine` "
+                "and `run_folder`, where they are honoured"
             )
     features, whitening = whitened_parts(run, found.features, model, settings)
     levels = _Levels(run, model, features, settings.n_neighbors, random_state)
@@ -259,9 +261,15 @@ def _claim(
         differing = [key for key in told if before.get(key) != told[key]]
         if differing:
             raise ValueError(
-                f"{run.store.url} holds another run, which differs in {', '.join(differing)}: expected "
-                f"{', '.join(repr(before.get(key)) for key in differing)}, got "
-                f"{', '.join(repr(told[key]) for key in differing)}. Give another run_folder, or delete this one"
+                f"{run.store.url} holds another run, perhaps of an input that was refused, which differs in "
+                f"{', '.join(differing)}: expected {', '.join(_shown(before.get(key)) for key in differing)}, got "
+                f"{', '.join(_shown(told[key]) for key in differing)}. Give another run_folder, or delete this one"
             )
         return
     run.store.write(name, np.frombuffer(json.dumps(told).encode(), np.uint8))
+
+
+def _shown(value: object) -> str:
+    """A setting in a message: of a digest the beginning."""
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"

@@ -52,7 +52,19 @@ class Store:
         ------
         FileNotFoundError
             There is no array of that name.
+        ValueError
+            Its file is damaged.
         """
+        try:
+            return self._read(name, start, stop)
+        except FileNotFoundError:
+            raise
+        except (ValueError, OSError, EOFError) as error:
+            raise ValueError(
+                f"{self._place(name)} is damaged ({error}); delete the folder that it is part of, and start anew"
+            ) from error
+
+    def _read(self, name: str, start: int, stop: int | None) -> NDArray[Any]:
         if self._fs is None:
             return np.load(self._place(name), mmap_mode="r")[start:stop]
         with self._open(name) as file:

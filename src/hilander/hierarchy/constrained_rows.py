@@ -45,7 +45,7 @@ def constrained_rows(
         The pairs contradict each other, or more rows must share a cluster than it may hold.
     """
     n = len(distinct)
-    most = n if max_cluster_size is None else max_cluster_size
+    most = n if max_cluster_size is None else min(max_cluster_size, n)
     linked = _components(must_link, n)
     _check_consistency(linked, cannot_link, most)
 

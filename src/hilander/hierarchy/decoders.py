@@ -59,6 +59,6 @@ def get_decoder(name: str) -> Decoder:
     ValueError
         There is none.
     """
-    if name not in DECODERS:
+    if not isinstance(name, str) or name not in DECODERS:
         raise ValueError(f"decode must be one of {', '.join(DECODERS)}; got {name!r}")
     return DECODERS[name]
