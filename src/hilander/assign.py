@@ -96,8 +96,8 @@ class Assigner:
         return Assignment(labels, probabilities.astype(np.float32))
 
     def _link(self, embeddings: NDArray[np.float32]) -> AttachedLinks:
-        if len(self.embeddings) > 1:
+        if len(self.embeddings) >= self.model.fewest_items:
             return self._attachment.link(embeddings)
-        # A single fitted point has no graph of its own: similarity decides.
-        neighbors, similarities = search_neighbors(embeddings, self.embeddings, 1)
-        return AttachedLinks(np.arange(len(embeddings)), neighbors[:, 0], np.maximum(similarities[:, 0], 0))
+        neighbors, similarities = search_neighbors(embeddings, self.embeddings, len(self.embeddings))
+        points = np.repeat(np.arange(len(embeddings)), neighbors.shape[1])
+        return AttachedLinks(points, neighbors.ravel(), np.clip(similarities.ravel(), 0, 1))

@@ -2,6 +2,7 @@ import os
 import signal
 import threading
 import time
+import uuid
 
 import numpy as np
 import pytest
@@ -132,3 +133,13 @@ def test_constraints_that_part_equal_rows_are_refused_in_parts(embeddings, tmp_p
     twice = np.concatenate([embeddings[:100], embeddings[:100]])
     with pytest.raises(ValueError, match="these part some; fit without `engine` and `run_folder`"):
         HiLander(run_folder=tmp_path).fit(twice, cannot_link=[[0, 100]])
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 6])
+def test_a_handful_of_rows_is_clustered_alike(embeddings, n):
+    whole, parts = (
+        HiLander().fit(embeddings[:n]),
+        HiLander(run_folder="memory://" + uuid.uuid4().hex).fit(embeddings[:n]),
+    )
+    np.testing.assert_array_equal(parts.labels_, whole.labels_)
+    np.testing.assert_allclose(parts.probabilities_, whole.probabilities_, atol=1e-6)

@@ -32,3 +32,19 @@ def test_six_points_of_three_groups():
     angles = np.radians([0, 2, 4, 90, 91, 180])
     embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     assert HiLander().fit_predict(embeddings).tolist() == [0, 0, 0, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels"),
+    [
+        ([[1, 0], [-1, 0]], [0, 1]),
+        ([[1, 0], [0.99, 0.14]], [0, 0]),
+        ([[1, 0], [0, 1], [0.9, 0.1]], [0, 1, 0]),
+        ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [0, 1, 2]),
+        ([[1, 0], [0.98, 0.1], [0, 1], [0.1, 0.98], [-1, 0]], [0, 0, 1, 1, 2]),
+    ],
+)
+def test_in_a_handful_of_items_the_similarity_decides(rows, labels):
+    clusterer = HiLander().fit(np.array(rows))
+    assert clusterer.labels_.tolist() == labels
+    assert clusterer.predict(np.array(rows)).tolist() == labels

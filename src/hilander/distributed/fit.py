@@ -148,7 +148,7 @@ def cluster_in_parts(
     levels = _Levels(run, model, features, settings.n_neighbors, random_state)
     n = len(first)
     clustering = cluster_nodes(
-        np.empty((n, 0), np.float32),
+        np.empty((n, 0), np.float32) if n >= model.fewest_items else features.all(),
         first,
         inverse,
         model,

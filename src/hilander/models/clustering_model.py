@@ -75,6 +75,7 @@ class ClusteringModel(ABC):
     provenance: dict[str, Any] = field(default_factory=dict)
 
     variant: ClassVar[str]
+    fewest_items: ClassVar[int] = 2  # in a set of fewer the similarity decides
 
     @classmethod
     def build(cls, architecture: dict[str, Any], *, device: str = "auto", **common: Any) -> ClusteringModel:

@@ -20,10 +20,13 @@ from hilander.hierarchy.decode import Links
 from hilander.hierarchy.levels import LevelGraph
 from hilander.models.clustering_model import ClusteringModel
 from hilander.models.relational_attachment import RelationalAttachment
+from hilander.models.similarity import link_by_similarity
 from hilander.nn.chunked_lander import link_in_chunks
 from hilander.nn.context_network import ContextNetwork
 from hilander.nn.device import resolve_device
 from hilander.nn.relational_lander import RelationalLander
+
+FEWEST_ITEMS = 6  # of a set whose relations say something; no model has learned from fewer
 
 
 class RelationalLanders(nn.Module):
@@ -129,6 +132,7 @@ class RelationalModel(ClusteringModel):
     device: str = "auto"
 
     variant: ClassVar[str] = "hilander"
+    fewest_items: ClassVar[int] = FEWEST_ITEMS
 
     @classmethod
     def build(cls, architecture: dict[str, Any], *, device: str = "auto", **common: Any) -> RelationalModel:
@@ -175,7 +179,12 @@ class RelationalLevels:
         self._kept: tuple[NDArray[np.int64], _Sums] | None = None
 
     def link(self, graph: LevelGraph) -> Links:
-        """Return the links of a level, from those of the levels below."""
+        """Return the links of a level, from those of the levels below.
+
+        Of fewer than `FEWEST_ITEMS` items, in which all are neighbours of all, the similarity decides on level 0.
+        """
+        if len(graph.nodes.members) < FEWEST_ITEMS:
+            return link_by_similarity(graph.nodes.features) if graph.below is None else _no_links(len(graph.nodes))
         if graph.below is None:
             return from_denser(self.in_context(self.link_items(graph)))
         lowest = graph
@@ -236,3 +245,8 @@ def from_denser(prediction: Prediction) -> Links:
     i, j = prediction.graph.edges.T
     falling = prediction.density[i] >= prediction.density[j]
     return Links(np.where(falling, i, j), np.where(falling, j, i), prediction.linkage, prediction.density)
+
+
+def _no_links(n_nodes: int) -> Links:
+    none = np.empty(0, np.int64)
+    return Links(none, none, np.empty(0, np.float32), np.zeros(n_nodes, np.float32))
