@@ -27,7 +27,6 @@ def test_few_items(n):
     assert np.array_equal(np.unique(labels), np.arange(labels.max() + 1))
 
 
-@pytest.mark.xfail(strict=True, reason="since worlds with styles it joins tiny groups at right angles (docs/method.md)")
 def test_six_points_of_three_groups():
     angles = np.radians([0, 2, 4, 90, 91, 180])
     embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1)

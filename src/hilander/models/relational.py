@@ -26,7 +26,7 @@ from hilander.nn.context_network import ContextNetwork
 from hilander.nn.device import resolve_device
 from hilander.nn.relational_lander import RelationalLander
 
-FEWEST_ITEMS = 6  # of a set whose relations say something; no model has learned from fewer
+FEWEST_ITEMS = 9  # of a set whose relations say more than the similarities do
 
 
 class RelationalLanders(nn.Module):
