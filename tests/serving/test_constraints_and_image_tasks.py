@@ -41,12 +41,33 @@ def test_constraints_give_the_librarys_labels_wherever_they_stand(client, make, 
     assert answer.json()["counts"] == np.bincount(expected.labels_[expected.labels_ >= 0]).tolist()
 
 
+@pytest.mark.parametrize("size", [41, 2**63 - 1, 2**64, 10**30, 10**400])
+def test_a_cluster_may_be_as_large_as_anybody_likes(client, make, rows, size):
+    file = {"file": ("rows.npy", make.npy(rows))}
+    answers = [
+        client.post("/cluster", json={"embeddings": rows.astype(float).tolist(), "max_cluster_size": size}),
+        client.post("/cluster", params={"max_cluster_size": size}, content=make.npy(rows), headers=NPY),
+        client.post("/cluster", files=file, data={"max_cluster_size": str(size)}),
+    ]
+    unbounded = HiLander().fit_predict(rows).tolist()
+    assert [answer.json().get("labels") for answer in answers] == [unbounded] * 3
+
+
+def test_a_row_number_of_64_bits_is_refused_as_it_was_sent(client, make, rows):
+    pairs = make.npy(np.array([[0, 2**64 - 1]], np.uint64))
+    answer = client.post("/cluster", files={"file": ("rows.npy", make.npy(rows)), "must_link": ("must.npy", pairs)})
+    assert answer.status_code == 422
+    assert f"the pair (0, {2**64 - 1})" in answer.json()["error"]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         ({"granularity": 0}, "granularity must be a number above 0"),
         ({"granularity": "fine"}, "granularity must be a number above 0"),
         ({"max_cluster_size": 1.5}, "whole number of rows"),
+        ({"max_cluster_size": -(10**400)}, "whole number of rows"),
+        ({"granularity": 10**400}, "granularity must be a number above 0"),
         ({"outliers": ["drop"]}, "keep, label"),
         ({"must_link": [[0, 99]]}, "numbered from 0 to 39"),
         ({"must_link": [[0, 1, 2]]}, "rows of 3"),

@@ -1,11 +1,14 @@
 """Tasks: submitted, watched, fetched, cancelled, bounded."""
 
+import fcntl
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from hilander.estimator import HiLander
@@ -22,6 +25,13 @@ def wait_for(status, *, until, seconds=180):  # a process loads its libraries an
         assert time.monotonic() < deadline, answer
         time.sleep(0.1)
     return answer
+
+
+def wait_until_ended(folder, seconds=30):
+    deadline = time.monotonic() + seconds
+    while psutil.pid_exists(int((folder / "pid").read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_large_request_becomes_a_task_with_the_librarys_labels(client, make):
@@ -103,8 +113,31 @@ def test_what_killed_jobs_of_other_workers_were_given_is_deleted(tmp_path, make,
 
 def test_a_job_whose_model_is_gone_says_why(tmp_path, make, request_of):
     jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
-    name = jobs.submit(make.blobs(50), {**request_of, "release": str(tmp_path / "gone")})
-    assert "gone" in wait_for(lambda: jobs.status(name), until={"failed"})["error"]
+    name = jobs.submit(make.blobs(50), {**request_of, "release": str(tmp_path / "left")})
+    error = wait_for(lambda: jobs.status(name), until={"failed"})["error"]
+    assert error == "the model of this task is gone; submit the task again"
+
+
+def test_a_job_whose_model_is_broken_names_no_folder_of_the_server(tmp_path, make, request_of, capfd):
+    broken = tmp_path / "release"
+    shutil.copytree(request_of["release"], broken)
+    (broken / "lander" / "config.json").write_text("{}")
+    jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
+    name = jobs.submit(make.blobs(50), {**request_of, "release": str(broken)})
+    error = wait_for(lambda: jobs.status(name), until={"failed"})["error"]
+    assert "config.json" in error
+    assert str(tmp_path) not in error
+    assert str(broken) in capfd.readouterr().err  # which is the service's log
+
+
+def test_a_job_that_breaks_says_nothing_of_the_inside(tmp_path, make, request_of, capfd):
+    jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
+    del request_of["version"]
+    name = jobs.submit(make.blobs(50), request_of)
+    error = wait_for(lambda: jobs.status(name), until={"failed"})["error"]
+    assert "its log says more" in error
+    assert "version" not in error
+    assert "KeyError: 'version'" in capfd.readouterr().err
 
 
 def test_old_results_are_deleted(tmp_path, make, request_of):
@@ -116,3 +149,28 @@ def test_old_results_are_deleted(tmp_path, make, request_of):
     os.utime(old, (0, 0))
     jobs.cancel(jobs.submit(np.ones((2, 3)), request_of))
     assert not old.exists()
+
+
+def test_a_task_is_gone_once_its_result_was_kept_long_enough(tmp_path, make, request_of):
+    jobs = Jobs(Tasks(folder=str(tmp_path / "tasks"), keep_seconds=3600))
+    for ask in (jobs.status, jobs.result, jobs.cancel):
+        name = jobs.submit(make.blobs(20), request_of)
+        wait_for(lambda name=name: jobs.status(name), until={"completed"})
+        wait_until_ended(tmp_path / "tasks" / name)
+        assert jobs.result(name).is_file()
+        os.utime(tmp_path / "tasks" / name, (0, 0))
+        with pytest.raises(Refusal, match="deleted after some time") as refused:
+            ask(name)
+        assert refused.value.status == 404
+        assert not (tmp_path / "tasks" / name).exists()
+
+
+def test_a_task_that_waits_longer_than_results_are_kept_is_not_deleted(tmp_path, make, request_of):
+    jobs = Jobs(Tasks(folder=str(tmp_path / "tasks"), keep_seconds=3600))
+    (tmp_path / "tasks").mkdir()
+    with (tmp_path / "tasks" / "place-0.lock").open("w") as taken:
+        fcntl.flock(taken, fcntl.LOCK_EX)  # as by a task of another worker
+        name = jobs.submit(make.blobs(20), request_of)
+        os.utime(tmp_path / "tasks" / name, (0, 0))
+        assert jobs.status(name)["status"] == "in_progress"
+    assert wait_for(lambda: jobs.status(name), until={"completed", "failed"})["status"] == "completed"

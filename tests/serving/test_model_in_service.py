@@ -40,7 +40,7 @@ def test_a_new_release_is_taken_over_and_an_old_one_again(in_service, models, ma
     wait_until(lambda: in_service.current().version == old.version)
 
 
-def test_an_altered_release_is_refused_and_the_old_one_goes_on(in_service, models, make):
+def test_an_altered_release_is_refused_and_the_old_one_goes_on(in_service, models, make, caplog):
     old = in_service.current().version
     new = make.release(models, seed=1)
     wait_until(lambda: in_service.current().version == new.version)
@@ -50,7 +50,8 @@ def test_an_altered_release_is_refused_and_the_old_one_goes_on(in_service, model
     weights.write_bytes(weights.read_bytes() + b"x")
     put_into_service(models, new.version)
     wait_until(lambda: in_service.failure is not None)
-    assert "altered" in in_service.failure
+    assert in_service.failure == "model.safetensors is missing or was altered; publish the release again"
+    assert str(weights) in caplog.text
     assert in_service.current().version == old
 
 
@@ -62,6 +63,7 @@ def test_a_service_without_a_release_waits_for_one(tmp_path, make):
         with pytest.raises(Refusal, match="no model is in service yet: expected a release") as refused:
             model.current()
         assert refused.value.status == 503
+        assert str(tmp_path) not in refused.value.sentence
         make.release(tmp_path / "models")
         wait_until(lambda: model.is_ready)
         shutil.rmtree(tmp_path / "models")  # what is loaded needs no file

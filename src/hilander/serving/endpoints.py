@@ -22,11 +22,12 @@ from hilander.serving.answers import (
 )
 from hilander.serving.bodies import File, declared_bytes, read_body
 from hilander.serving.embeddings_body import read_embeddings
+from hilander.serving.encoding import encode_images
 from hilander.serving.images_body import LimitedImages, read_images
 from hilander.serving.lane import Lane
 from hilander.serving.model_in_service import LoadedRelease
 from hilander.serving.options import CLUSTER_OPTIONS, check_constraints, check_options
-from hilander.serving.refusals import invalid, too_large
+from hilander.serving.refusals import invalid, too_large, without_folders
 from hilander.serving.serving import Serving
 
 _SUBMITTED = "the task is under way; ask for its status, then get its result"
@@ -91,7 +92,7 @@ async def encode(request: Request) -> Response:
         most = serving.limits.max_images_at_once
         if len(files) > most:
             raise too_large(f"at most {most:,} images can be encoded at once, got {len(files):,}; send them in parts")
-        embeddings = _checked(lambda: loaded.encoder.encode(LimitedImages(files, serving.limits.max_image_pixels)))
+        embeddings = encode_images(loaded.encoder, LimitedImages(files, serving.limits.max_image_pixels))
         if "application/x-npy" in request.headers.get("accept", ""):
             file = io.BytesIO()
             np.save(file, embeddings)
@@ -152,7 +153,7 @@ async def _cluster_images(request: Request, *, as_task: bool) -> Response:
         if as_task or len(files) > serving.limits.max_images_at_once:
             images.check()
             return _submitted(serving, loaded, files, options, "/cluster_images")
-        embeddings = _checked(lambda: loaded.encoder.encode(images))
+        embeddings = encode_images(loaded.encoder, images)
         fitted = _checked(lambda: loaded.cluster(embeddings, options))
         serving.keep(loaded, embeddings, fitted.labels_, fitted.probabilities_)
         return JSONResponse(cluster_images_answer(fitted, [file.name for file in files], loaded.version))
@@ -190,7 +191,7 @@ def _checked(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except ValueError as error:
-        raise invalid(" ".join(str(error).split())) from error
+        raise invalid(without_folders(error)) from error
 
 
 def _serving(request: Request) -> Serving:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hilander.serving.refusals import Refusal
+from hilander.serving.refusals import FAULT, Refusal
 from hilander.serving.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -46,10 +46,11 @@ class Gate:
 
         async def send_safely(message: Message) -> None:
             nonlocal started
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and message["status"] != 500:
                 started = True
                 message["headers"] = [*message.get("headers", []), (b"x-content-type-options", b"nosniff")]
-            await send(message)
+            if started:  # Starlette and BentoML answer 500 in words of their own, and raise only then
+                await send(message)
 
         try:
             self._check(scope)
@@ -58,9 +59,8 @@ class Gate:
             await refusal.response()(scope, receive, send_safely)
         except Exception:
             logger.exception("%s %s failed", scope["method"], scope["path"])
-            if not started:
-                sentence = "the service failed on this request, which is its own fault; its log says more"
-                await Refusal(500, sentence).response()(scope, receive, send_safely)
+        if not started:
+            await Refusal(500, FAULT, {"X-Content-Type-Options": "nosniff"}).response()(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
         path = scope["path"]

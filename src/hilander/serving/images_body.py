@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL import Image
 
+from hilander.data.images import check_mode
 from hilander.serving.bodies import File, media_type_of, read_form
 from hilander.serving.configuration import Limits
 from hilander.serving.embeddings_body import FORM_TYPE
@@ -22,6 +23,7 @@ from hilander.serving.refusals import invalid, too_large, wrong_type
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 ZIP_TYPES = frozenset({"application/zip", "application/x-zip-compressed"})
 _PATH_PARTS = re.compile(r"[\\/]")
+_ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:")
 _MOST_NAME = 200  # characters
 _DAMAGED = (  # what zipfile and zlib raise over archives that are cut short, altered, or made to mislead
     zipfile.BadZipFile,
@@ -45,6 +47,7 @@ class LimitedImages:
 
     def __init__(self, files: Sequence[File], max_pixels: int) -> None:
         self._files, self._max_pixels = files, max_pixels
+        self.names = [file.name for file in files]
 
     def __len__(self) -> int:
         return len(self._files)
@@ -55,18 +58,17 @@ class LimitedImages:
         Raises
         ------
         Refusal
-            It is no image, is cut short, or has too many pixels.
+            It is no image, is cut short, has too many pixels, or colours that cannot be read.
         """
         image = self._open(i)
         try:
             image.load()
         except Exception as error:
-            name = self._files[i].name
-            raise invalid(f"image {name!r} is damaged or cut short; replace it or leave it out") from error
+            raise invalid(f"image {self.names[i]!r} is damaged or cut short; replace it or leave it out") from error
         return image
 
     def check(self) -> None:
-        """Refuse, without decoding any, where one is no image or says that it has too many pixels."""
+        """Refuse, without decoding any, where one is no image, or has too many pixels or unknown colours."""
         for i in range(len(self)):
             self._open(i).close()
 
@@ -80,6 +82,10 @@ class LimitedImages:
             raise invalid(f"file {file.name!r} is no image of {', '.join(FORMATS)}; leave it out") from error
         if image.width * image.height > self._max_pixels:
             raise self._too_many_pixels(file)
+        try:
+            check_mode(image)
+        except ValueError as error:
+            raise invalid(f"image {file.name!r}: {error}") from error
         return image
 
     def _too_many_pixels(self, file: File) -> Exception:
@@ -152,7 +158,7 @@ def _unzip(content: bytes, room: _Room) -> list[File]:
     files = []
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            entries = [entry for entry in archive.infolist() if not (entry.is_dir() or _is_litter(entry.filename))]
             room.take_images(len(entries))
             for entry in entries:
                 _check_entry(entry)
@@ -165,9 +171,15 @@ def _unzip(content: bytes, room: _Room) -> list[File]:
     return files
 
 
+def _is_litter(name: str) -> bool:
+    """Tell whether macOS put a file into the zip beside those that were asked for."""
+    parts = _PATH_PARTS.split(name)
+    return "__MACOSX" in parts or parts[-1] == ".DS_Store"
+
+
 def _check_entry(entry: zipfile.ZipInfo) -> None:
     name = entry.filename
-    if name.startswith(("/", "\\")) or ".." in _PATH_PARTS.split(name) or ":" in name or "\0" in name:
+    if _ABSOLUTE.match(name) or ".." in _PATH_PARTS.split(name) or "\0" in name:
         raise invalid(f"the zip holds the name {name[:_MOST_NAME]!r}, which leads out of its folder; pack it anew")
     if stat.S_ISLNK(entry.external_attr >> 16):
         raise invalid(f"the zip holds the link {name[:_MOST_NAME]!r}; pack the files themselves")
@@ -179,13 +191,15 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
 
 def _distinct_names(files: Sequence[File]) -> list[str]:
     """Names as they came, with ``#2``, ``#3`` … behind those that came before."""
-    seen: dict[str, int] = {}
-    names = []
+    counts: dict[str, int] = {}
     for file in files:
         name = file.name[:_MOST_NAME] or "image"
-        seen[name] = seen.get(name, 0) + 1
-        names.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-    return names
+        distinct = name
+        while distinct in counts:  # a file may itself be called so
+            counts[name] += 1
+            distinct = f"{name}#{counts[name]}"
+        counts[distinct] = 1
+    return list(counts)
 
 
 def _too_many_images(n_images: int, limits: Limits) -> Exception:

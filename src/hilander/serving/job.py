@@ -25,6 +25,7 @@ from hilander.serving.jobs import (
     read_packed,
     write_json,
 )
+from hilander.serving.refusals import FAULT, Refusal, invalid, without_folders
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def main() -> None:
             run(folder, request)
         except Exception as error:
             logger.exception("task %s failed", folder.name)
-            write_json(folder / PROGRESS, {"step": "failed", "share": 0, "error": " ".join(str(error).split())})
+            write_json(folder / PROGRESS, {"step": "failed", "share": 0, "error": _for_callers(error)})
         finally:
             delete_input(folder)
 
@@ -53,7 +54,7 @@ def run(folder: Path, request: dict[str, Any]) -> None:
     _report(folder, "loading the model", 0.0)
     lander = Path(request["release"]) / "lander"
     if not lander.is_dir():  # said before the libraries are loaded, which takes seconds
-        raise FileNotFoundError(f"the model folder {lander} is gone; submit the task again")
+        raise invalid("the model of this task is gone; submit the task again") from FileNotFoundError(lander)
     import numpy as np
 
     from hilander.embeddings import check_embeddings
@@ -65,13 +66,14 @@ def run(folder: Path, request: dict[str, Any]) -> None:
     ids = None
     if (folder / IMAGES).exists():
         from hilander.encoder import load_encoder
+        from hilander.serving.encoding import encode_images
         from hilander.serving.images_body import LimitedImages
 
         files = read_packed(folder / IMAGES)
         ids = [file.name for file in files]
         _report(folder, f"encoding {len(ids):,} images", 0.02)
         encoder = load_encoder(Path(request["release"]) / "encoder")
-        embeddings = encoder.encode(LimitedImages(files, request["max_image_pixels"]))
+        embeddings = encode_images(encoder, LimitedImages(files, request["max_image_pixels"]))
     else:
         embeddings = np.load(folder / EMBEDDINGS, allow_pickle=False)
     clusterer = HiLander.load(lander)
@@ -104,6 +106,12 @@ def _turn(folder: Path, max_running: int) -> Iterator[None]:
                 yield
                 return
         time.sleep(_POLL_SECONDS)
+
+
+def _for_callers(error: Exception) -> str:
+    if isinstance(error, Refusal):
+        return error.sentence
+    return without_folders(error) if isinstance(error, ValueError) else FAULT
 
 
 def _report(folder: Path, step: str, share: float) -> None:

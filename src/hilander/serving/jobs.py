@@ -146,9 +146,10 @@ class Jobs:
         threading.Thread(target=_reap, args=(process, folder), daemon=True).start()
 
     def _find(self, name: str) -> Path:
-        if not _ID.fullmatch(name) or not (self.folder / name / REQUEST).is_file():
+        folder = self.folder / name
+        if not _ID.fullmatch(name) or not (folder / REQUEST).is_file() or self._delete_if_old(folder):
             raise Refusal(404, "there is no task of this task_id; results are deleted after some time, submit it again")
-        return self.folder / name
+        return folder
 
     def _jobs(self) -> list[Path]:
         return [path for path in self.folder.iterdir() if _ID.fullmatch(path.name)]
@@ -156,12 +157,19 @@ class Jobs:
     def _delete_old(self) -> None:
         for folder in self._jobs():
             with contextlib.suppress(OSError):
-                if _is_alive(folder):
-                    continue
-                is_old = time.time() - folder.stat().st_mtime > self.tasks.keep_seconds
-                delete_input(folder)  # of a job that was killed while no worker of its own was there to see it
-                if is_old:
-                    shutil.rmtree(folder)
+                if not _is_alive(folder) and not self._delete_if_old(folder):
+                    delete_input(folder)  # of a job that was killed while no worker of its own was there to see it
+
+    def _delete_if_old(self, folder: Path) -> bool:
+        """Delete a job that ended longer ago than results are kept; tell whether it is gone."""
+        try:
+            age = time.time() - folder.stat().st_mtime
+        except FileNotFoundError:  # another worker was faster
+            return True
+        if age <= self.tasks.keep_seconds or _is_alive(folder):
+            return False
+        shutil.rmtree(folder, ignore_errors=True)
+        return True
 
 
 def _reap(process: subprocess.Popen[bytes], folder: Path) -> None:

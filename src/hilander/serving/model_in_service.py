@@ -19,7 +19,7 @@ from hilander.encoder import Encoder
 from hilander.estimator import HiLander
 from hilander.releases import IN_SERVICE, Release, release_in_service
 from hilander.serving.pairs_body import PAIRS
-from hilander.serving.refusals import Refusal
+from hilander.serving.refusals import Refusal, without_folders
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ class ModelInService:
             self.failure = None
             logger.info("release %s is in service", self._loaded.version)
         except Exception as error:  # whatever is wrong with the new release, the old one goes on
-            self.failure = " ".join(str(error).split())
+            self.failure = without_folders(error)
             logger.error("the release in %s is not taken into service: %s", target, error)
             self._retry_at = time.monotonic() + self._pause  # the fault may pass, as one of memory or of a disk
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)

@@ -40,6 +40,8 @@ def read_npy(
         version = np.lib.format.read_magic(file)
         read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, fortran_order, dtype = read_header[version](file)
+        if not all(type(length) is int and length >= 0 for length in shape):  # NumPy lets True and -1 pass
+            raise ValueError(f"{shape} is no shape")
     except Exception as error:  # the header is a Python literal, and a hostile one can fail in any way
         raise invalid("the .npy file has a broken header; write it with numpy.save") from error
     if dtype.hasobject or dtype.kind not in kinds:

@@ -50,10 +50,11 @@ def check_options(given: Mapping[str, Any], known: Collection[str], limits: Limi
             options[name] = _number(name, value, asked, lambda number: 0 <= number <= 1)
         elif name == "granularity":
             asked = "a number above 0, 1 for the model's own and higher for finer clusters"
-            options[name] = _number(name, value, asked, lambda number: number > 0)
+            options[name] = _number(name, value, asked, lambda number: 0 < number < math.inf)
         elif name == "max_cluster_size":
             asked = "a whole number of rows from 1"
-            options[name] = int(_number(name, value, asked, lambda number: number >= 1 and number.is_integer()))
+            number = _number(name, value, asked, lambda size: size >= 1 and (size.is_integer() or size == math.inf))
+            options[name] = int(min(number, max(limits.max_rows, limits.max_images)))  # beyond, it bounds nothing
         elif value not in OUTLIERS:
             raise invalid(f"{name} must be one of {', '.join(OUTLIERS)}; got {str(value)[:50]!r}")
         else:
@@ -81,9 +82,9 @@ def _number(name: str, value: Any, asked: str, is_right: Callable[[float], bool]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise invalid(sentence)
     try:
-        number = float(value)
-    except (ValueError, OverflowError):
+        number = float(str(value))  # as text, since an integer too large for a float is then infinite, and no error
+    except ValueError:
         raise invalid(sentence) from None
-    if not (math.isfinite(number) and is_right(number)):
+    if not is_right(number):
         raise invalid(sentence)
     return number

@@ -15,8 +15,8 @@ from hilander.serving.refusals import invalid, too_large
 PAIRS = ("must_link", "cannot_link")
 
 
-def read_pairs(name: str, value: Any, limits: Limits) -> NDArray[np.int64]:
-    """Return pairs of row numbers, (m, 2); whether there are such rows is checked with the rows.
+def read_pairs(name: str, value: Any, limits: Limits) -> NDArray[np.integer]:
+    """Return pairs of row numbers, (m, 2), as they came; whether there are such rows is checked with the rows.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def read_pairs(name: str, value: Any, limits: Limits) -> NDArray[np.int64]:
             raise invalid(f"{asked}; got rows of {shape[1]}")
 
     if isinstance(value, bytes) and value.startswith(NPY_MAGIC):
-        return read_npy(value, name=name, form="(m, 2)", kinds="iu", check_shape=check_shape).astype(np.int64)
+        return read_npy(value, name=name, form="(m, 2)", kinds="iu", check_shape=check_shape)
     if isinstance(value, str | bytes):
         try:
             value = json.loads(value)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+
+FAULT = "the service failed on this, which is its own fault; its log says more"
+_FOLDERS = re.compile(r"(?<![\w:/.~-])/(?:[^\s'\"]*/)?(?=[^\s/])")  # of an absolute path, and of no URL
 
 
 class Refusal(Exception):
@@ -53,3 +57,14 @@ async def answer_refusal(request: Request, refusal: Exception) -> JSONResponse:
     """Answer a `Refusal` that an endpoint raised."""
     assert isinstance(refusal, Refusal)
     return refusal.response()
+
+
+def without_folders(error: Exception) -> str:
+    """Return what an error says as one sentence for callers, in which the server's files go by their last names.
+
+    Examples
+    --------
+    >>> without_folders(ValueError("/srv/models/config.json was altered; publish it again"))
+    'config.json was altered; publish it again'
+    """
+    return _FOLDERS.sub("", " ".join(str(error).split()))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import bentoml
 from bentoml import Service
+from bentoml.exceptions import BentoMLException
 from starlette.types import ASGIApp
 
 from hilander.serving.app import ROUTES, make_app
+from hilander.serving.configuration import CONFIGURATION_VARIABLE, complete_variables, load_configuration
 from hilander.serving.documentation import client_routes
 from hilander.serving.gate import PROBES, Gate
 from hilander.serving.serving import Serving
@@ -47,6 +49,19 @@ class GatedService(Service):
 @bentoml.asgi_app(app, path="/")
 class HilanderService:
     """Learned clustering of embeddings and images: labels of classes never seen."""
+
+    @bentoml.on_deployment
+    @staticmethod
+    def prepare() -> None:
+        """Before the workers start, in the folder of the command: name paths in full, refuse a wrong configuration."""
+        complete_variables()
+        is_bento = cast(GatedService, HilanderService).bento is not None
+        if is_bento and not os.environ.get(CONFIGURATION_VARIABLE):
+            return  # a serving.yaml that lies here is not the workers', who work inside of the Bento
+        try:
+            Serving(load_configuration())
+        except (ImportError, OSError, ValueError) as error:  # one line instead of workers that fail again and again
+            raise BentoMLException(str(error)) from error
 
     def __is_ready__(self) -> bool:
         """Tell whether a release is loaded."""

@@ -1,0 +1,51 @@
+"""Kinds of numbers in the configuration, each with the range that makes sense for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from hilander.typed_mapping import ConfigError
+
+
+@dataclass(frozen=True)
+class Range:
+    """From the least to the most, both included."""
+
+    least: float
+    most: float
+
+
+_FAR = 10**12  # more than any machine holds, and less than what overflows
+_THIRTY_YEARS = 10**9
+
+Count = Annotated[int, Range(1, _FAR)]
+CountOrNone = Annotated[int, Range(0, _FAR)]
+Seconds = Annotated[float, Range(0.001, _THIRTY_YEARS)]
+WholeSeconds = Annotated[int, Range(1, _THIRTY_YEARS)]
+Days = Annotated[float, Range(0.001, 10_000)]
+
+
+def check_ranges(block: Any, where: str) -> None:
+    """Check the numbers of a dataclass, and of those within it, against the ranges of their annotations.
+
+    Parameters
+    ----------
+    block : dataclass
+    where : str
+        What stands before a key in an error, as ``"serving.yaml: "``.
+
+    Raises
+    ------
+    ConfigError
+        A number is out of its range; the error names key, range and value.
+    """
+    for key, kind in typing.get_type_hints(type(block), include_extras=True).items():
+        value = getattr(block, key)
+        if dataclasses.is_dataclass(value):
+            check_ranges(value, f"{where}{key}.")
+        for allowed in getattr(kind, "__metadata__", ()):
+            if not allowed.least <= value <= allowed.most:  # which NaN is not either
+                raise ConfigError(f"{where}{key} must be from {allowed.least:,} to {allowed.most:,}; got {value!r}")

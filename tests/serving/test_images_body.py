@@ -1,0 +1,88 @@
+"""Images as people send them: names, zips of other systems, pictures that no embedding can be made of."""
+
+import io
+import time
+import zipfile
+
+import pytest
+from PIL import Image
+
+ZIP = {"Content-Type": "application/zip"}
+
+
+def as_files(pictures):
+    return [("images", picture) for picture in pictures]
+
+
+def zipped(entries):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def encoded(image, form):
+    file = io.BytesIO()
+    image.save(file, form)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("names", "ids"),
+    [
+        (["a.png", "a.png#2", "a.png"], ["a.png", "a.png#2", "a.png#3"]),
+        (["a.png", "a.png", "a.png#2"], ["a.png", "a.png#2", "a.png#2#2"]),
+        (["a.png", "a.png", "a.png"], ["a.png", "a.png#2", "a.png#3"]),
+    ],
+)
+def test_ids_are_distinct_even_where_a_name_looks_like_one_of_a_double(client, make, names, ids):
+    answer = client.post("/encode", files=as_files((name, make.png()) for name in names))
+    assert answer.json()["ids"] == ids
+
+
+def test_what_macos_puts_beside_the_files_of_a_zip_is_passed_over(client, make):
+    litter = {"__MACOSX/._a.png": b"x", "__MACOSX/in/._b.png": b"x", ".DS_Store": b"x", "in/.DS_Store": b"x"}
+    body = zipped({**litter, "a.png": make.png(), "in/b.png": make.png(), "in/c.DS_Store.png": make.png()})
+    answer = client.post("/encode", content=body, headers=ZIP)
+    assert answer.status_code == 200, answer.text  # seven files would also be more than five images
+    assert answer.json()["ids"] == ["a.png", "in/b.png", "in/c.DS_Store.png"]
+    assert client.post("/encode", content=zipped(litter), headers=ZIP).status_code == 422
+
+
+def test_a_colon_in_a_name_is_no_drive(client, make):
+    body = zipped({"12:30.png": make.png(), "in/C:x.png": make.png()})
+    assert client.post("/encode", content=body, headers=ZIP).json()["ids"] == ["12:30.png", "in/C:x.png"]
+    for name in ("C:x.png", "c:\\x.png", "z:/x.png"):
+        answer = client.post("/encode", content=zipped({name: make.png()}), headers=ZIP)
+        assert "leads out of its folder" in answer.json()["error"]
+
+
+EXOTIC = encoded(Image.new("LAB", (20, 20)), "TIFF")
+BLANK = encoded(Image.new("L", (20, 20), 255), "PNG")
+
+
+@pytest.mark.parametrize("path", ["/encode", "/cluster_images"])
+@pytest.mark.parametrize(("picture", "words"), [(EXOTIC, "save it in grey or RGB"), (BLANK, "leave it out")])
+def test_an_image_that_no_embedding_can_be_made_of_is_named(client, make, path, picture, words):
+    answer = client.post(path, files=as_files([("good.png", make.png()), ("bad one", picture)]))
+    assert answer.status_code == 422
+    assert "image 'bad one'" in answer.json()["error"]
+    assert words in answer.json()["error"]
+
+
+def test_a_task_names_the_image_that_no_embedding_can_be_made_of(client, make):
+    files = as_files([("good.png", make.png()), ("bad one", BLANK)])
+    links = client.post("/cluster_images/submit", files=files).json()["links"]
+    deadline = time.monotonic() + 180
+    while (task := client.get(links["status"]).json())["status"] == "in_progress":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert task["status"] == "failed"
+    assert "image 'bad one'" in task["error"]
+
+
+def test_a_task_is_not_made_of_an_image_whose_colours_cannot_be_read(client, make):
+    answer = client.post("/cluster_images/submit", files=as_files([("good.png", make.png()), ("bad one", EXOTIC)]))
+    assert answer.status_code == 422
+    assert "image 'bad one'" in answer.json()["error"]

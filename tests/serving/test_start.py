@@ -1,0 +1,100 @@
+"""What ``bentoml serve`` makes of the folder that it is started in, from the workspace and as a Bento."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from benchmarks.serving.server import SCRIPTS, wait_until_ready
+
+ROOT = Path(__file__).parents[2]
+BENTOML = str(SCRIPTS / "bentoml")
+
+
+def environment(home, **own):
+    inherited = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
+    return inherited | {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "true"} | own
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("tasks: {max_running: 0}", "tasks.max_running must be from 1 to 1,000,000,000,000; got 0"),
+        (None, "expected the service's configuration in"),
+    ],
+)
+def test_a_wrong_configuration_ends_the_command_with_one_line(tmp_path, text, words):
+    if text is not None:
+        (tmp_path / "mine.yaml").write_text(text)
+    ended = subprocess.run(
+        [BENTOML, "serve", "hilander.serving.service:HilanderService"],
+        cwd=tmp_path,
+        env=environment(tmp_path / "bentoml", HILANDER_SERVING_CONFIG="mine.yaml"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert words in ended.stderr.splitlines()[-1]
+    assert str(tmp_path / "mine.yaml") in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.fixture
+def folder(tmp_path, make):
+    """A folder to start the command in, which names all others relative to itself."""
+    make.release(tmp_path / "releases")
+    path = make.configuration(
+        tmp_path,
+        models="releases",
+        tasks={"folder": "tasks"},
+        capture={"url": "captured", "max_seconds_per_part": 0.2},
+        security={"open_on_loopback": True},
+    )
+    path.rename(tmp_path / "mine.yaml")
+    return tmp_path
+
+
+def files_below(folder):
+    return {path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+
+
+def test_a_bento_takes_relative_paths_from_where_it_is_started_and_writes_nothing_into_itself(folder, make):
+    home = folder / "bentoml"
+    with (folder / "log").open("w") as log:
+        build = [BENTOML, "build", "-f", "bentofile.yaml", "src"]
+        subprocess.run(build, cwd=ROOT, env=environment(home), stdout=log, stderr=log, check=True)
+        built = files_below(home / "bentos")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        server = subprocess.Popen(
+            [BENTOML, "serve", "hilander:latest", "--host", "127.0.0.1", "--port", str(port)],
+            cwd=folder,
+            env=environment(home, HILANDER_SERVING_CONFIG="mine.yaml"),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until_ready(url, server)
+        rows = {"embeddings": make.blobs(9).astype(float).tolist()}
+        assert httpx.post(f"{url}/cluster", json=rows, timeout=60).status_code == 200
+        assert httpx.post(f"{url}/cluster/submit", json=rows, timeout=60).status_code == 202
+        deadline = time.monotonic() + 30
+        while not list((folder / "captured").rglob("*.parquet")):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(60)
+    assert len(list((folder / "tasks").glob("*/request.json"))) == 1
+    assert built
+    assert files_below(home / "bentos") == built
