@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
@@ -61,7 +62,8 @@ def test_labels_become_integers_in_sorted_order():
     ("labels", "message"),
     [(["a"], r"shape \(2,\), one per embedding; got shape \(1,\)"), ([["a", "b"]], "shape"),
      (["a", None], "rows 1"), ([1.0, np.nan], "rows 1"), (["a", ""], "rows 1"),
-     (np.array(["", "a"], object), "rows 0")],
+     (np.array(["", "a"], object), "rows 0"), (np.array(["a", pd.NA], object), "rows 1"),
+     (np.array([1, "a"], object), "must all be integers or all strings; got int, str")],
 )  # fmt: skip
 def test_bad_labels_get_a_sentence(labels, message):
     with pytest.raises(ValueError, match=message):

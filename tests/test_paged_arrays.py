@@ -69,3 +69,9 @@ def test_clusters_are_the_same_from_files(everything_in_files, monkeypatch):
     expected = HiLander().fit(embeddings)
     np.testing.assert_array_equal(found.labels_, expected.labels_)
     np.testing.assert_array_equal(found.probabilities_, expected.probabilities_)
+
+
+def test_too_little_room_for_a_file_is_an_error_and_no_death(monkeypatch):
+    monkeypatch.setattr(paged_arrays, "_LARGEST_IN_MEMORY", 0)
+    with pytest.raises(OSError, match=r"temporary files in .* need room for 40,000,000,000,000,000 bytes"):
+        paged_arrays.empty_array((10**8, 10**8))

@@ -9,6 +9,17 @@ from typing import Any
 
 import yaml
 
+from hilander.ranges import (
+    AtLeastTwo,
+    Count,
+    CountOrNone,
+    NotNegative,
+    Positive,
+    Seed,
+    Share,
+    ShareBelowOne,
+    check_ranges,
+)
 from hilander.typed_mapping import ConfigError, from_mapping
 
 
@@ -20,7 +31,7 @@ class DataParams:
     format: str = "auto"
     train_split: str = "train"
     test_split: str = "test"
-    test_share: float = 0.3  # share of the classes held out where the data name no split
+    test_share: Share = 0.3  # share of the classes held out where the data name no split
     seed: int = 0
 
 
@@ -28,10 +39,10 @@ class DataParams:
 class ValidateParams:
     """Floors and ceilings that the raw data must keep before anything is trained on them."""
 
-    min_classes: int = 10  # in each split
-    min_items_per_class: float = 2.0  # mean over the classes of each split
-    max_near_empty_share: float = 0.01  # images that show next to nothing
-    max_duplicate_share: float = 0.05  # items whose content came before
+    min_classes: Count = 10  # in each split
+    min_items_per_class: NotNegative = 2.0  # mean over the classes of each split
+    max_near_empty_share: Share = 0.01  # images that show next to nothing
+    max_duplicate_share: Share = 0.05  # items whose content came before
 
 
 @dataclass(frozen=True)
@@ -51,27 +62,29 @@ class EncoderParams:
 
     name: str = "resnet"  # resnet | conv | onnx | huggingface | identity (embeddings are brought)
     path: str = ""  # onnx: the .onnx file; huggingface: the model folder
-    image_size: int = 32  # pixels a side that images are resized to; onnx: where the file leaves it open
+    image_size: Count = 32  # pixels a side that images are resized to; onnx: where the file leaves it open
     pixel_mean: tuple[float, ...] = (127.5,)  # onnx: the network reads (pixel - mean) / std, one value or one a channel
     pixel_std: tuple[float, ...] = (127.5,)
-    embedding_size: int = 128
-    width: int = 32  # channels of the first layer
+    embedding_size: Count = 128
+    width: Count = 32  # channels of the first layer
     loss: str = "arcface"  # arcface | subcenter_arcface | cosface | softmax
     margin: float | None = None  # null: the loss's usual one; degrees for arcface, cosine for cosface
-    scale: float = 32.0  # factor on the cosines in the softmax
-    epochs: int = 20
-    batch_size: int = 128
-    learning_rate: float = 0.003  # the highest of one cycle
-    weight_decay: float = 0.05
-    augmentation: float = 1.0  # strength of random distortions; 0 for none
+    scale: Positive = 32.0  # factor on the cosines in the softmax
+    epochs: Count = 20
+    batch_size: AtLeastTwo = 128
+    learning_rate: Positive = 0.003  # the highest of one cycle
+    weight_decay: NotNegative = 0.05
+    augmentation: NotNegative = 1.0  # strength of random distortions; 0 for none
     rotate_classes: bool = False  # quarter turns of a class become classes of their own
     precision: str = "auto"  # auto | float32 | bfloat16: of the convolutions in training
-    held_out_share: float = 0.1  # share of the training classes that choose the epoch instead; 0 takes the last epoch
+    held_out_share: ShareBelowOne = (
+        0.1  # share of the training classes that choose the epoch instead; 0 takes the last epoch
+    )
     ensemble: tuple[NetworkParams, ...] = ()  # one block a network, side by side; none: one network
     average_views: bool = False  # embed slightly turned and scaled copies of an image too, and take the mean
     whitening: float | None = None  # shrinkage of the within-class covariance to whiten by, (0, 1]; null: none
     device: str = "auto"
-    seed: int = 0
+    seed: Seed = 0
 
     def networks(self) -> tuple[EncoderParams, ...]:
         """Parameters of every network to train, each by itself."""
@@ -86,14 +99,14 @@ class EncoderParams:
 class EncodeParams:
     """Images to embeddings."""
 
-    batch_size: int = 256
+    batch_size: Count = 256
 
 
 @dataclass(frozen=True)
 class GraphParams:
     """k-nearest-neighbour graph of level 0."""
 
-    n_neighbors: int = 10
+    n_neighbors: Count = 10
     method: str = "auto"  # auto | exact | ivf
 
 
@@ -105,21 +118,21 @@ class PublishedParams:
     learning_rate=0.01, epochs=250, batch_size=4096`` is the published recipe to the letter.
     """
 
-    n_neighbors: tuple[int, ...] = (10, 5, 3)
-    n_levels: tuple[int, ...] = (2, 3, 4)
-    hidden_features: int = 512
+    n_neighbors: tuple[Count, ...] = (10, 5, 3)
+    n_levels: tuple[Count, ...] = (2, 3, 4)
+    hidden_features: Count = 512
     n_convolutions: int = 1
     convolution: str = "mean"
-    n_heads: int = 1
-    dropout: float = 0.0
+    n_heads: Count = 1
+    dropout: Share = 0.0
     use_cluster_features: bool = True
     balance: bool = True
-    focal_gamma: float = 0.0
+    focal_gamma: NotNegative = 0.0
     optimizer: str = "adamw"  # adamw | sgd (momentum .9)
-    learning_rate: float = 0.001
-    weight_decay: float = 1e-5
-    epochs: int = 60
-    batch_size: int = 4096  # nodes; graphs of fewer take one step as a whole
+    learning_rate: Positive = 0.001
+    weight_decay: NotNegative = 1e-5
+    epochs: Count = 60
+    batch_size: Count = 4096  # nodes; graphs of fewer take one step as a whole
 
 
 @dataclass(frozen=True)
@@ -161,23 +174,23 @@ class RelationalParams:
         Weight of the squared error of the density.
     """
 
-    hidden: int = 24
-    n_rounds: int = 2
-    n_item_steps: int = 600
-    n_cluster_steps: int = 240
-    n_starter_steps: int = 100
-    n_context_steps: int = 3000
-    n_thinned: int = 0
-    n_drawn: int = 0
-    n_cores: int = 24
-    core_size: int = 900
-    learning_rate: float = 5e-3
-    weight_decay: float = 1e-3
-    dropout: float = 0.0
-    cluster_weight_decay: float = 1e-2
-    cluster_dropout: float = 0.1
-    early_round_weight: float = 0.3
-    density_weight: float = 1.0
+    hidden: Count = 24
+    n_rounds: Count = 2
+    n_item_steps: Count = 600
+    n_cluster_steps: Count = 240
+    n_starter_steps: Count = 100
+    n_context_steps: Count = 3000
+    n_thinned: CountOrNone = 0
+    n_drawn: CountOrNone = 0
+    n_cores: Count = 24
+    core_size: Count = 900
+    learning_rate: Positive = 5e-3
+    weight_decay: NotNegative = 1e-3
+    dropout: Share = 0.0
+    cluster_weight_decay: NotNegative = 1e-2
+    cluster_dropout: Share = 0.1
+    early_round_weight: NotNegative = 0.3
+    density_weight: NotNegative = 1.0
 
 
 @dataclass(frozen=True)
@@ -186,7 +199,7 @@ class LanderParams:
 
     variant: str = "hilander"  # hilander | published: the model that is put into service
     compare_with: tuple[str, ...] = ()  # variants that are trained beside it, for the report
-    seed: int = 0
+    seed: Seed = 0
     device: str = "auto"
     hilander: RelationalParams = field(default_factory=RelationalParams)
     published: PublishedParams = field(default_factory=PublishedParams)
@@ -270,7 +283,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     FileNotFoundError
         No such file.
     ConfigError
-        The file is not YAML, a key is unknown, or a value has another type than its default.
+        The file is not YAML, a key is unknown, or a value has another type than its default or is out of its range.
     """
     path = Path(path)
     if not path.is_file():
@@ -279,7 +292,9 @@ def load_params(path: str | Path = "params.yaml") -> Params:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    return from_mapping(Params, {} if raw is None else raw, where=str(path))
+    params = from_mapping(Params, {} if raw is None else raw, where=str(path))
+    check_ranges(params, f"{path}: ")
+    return params
 
 
 def _given(block: Any) -> dict[str, Any]:

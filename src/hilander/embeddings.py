@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from hilander.paged_arrays import empty_array, let_go
@@ -94,13 +95,17 @@ def check_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
             f"labels are missing (None, NaN or an empty string) in rows {_some(np.flatnonzero(missing))}; "
             "leave unlabelled rows out of training"
         )
-    return np.unique(array, return_inverse=True)[1].astype(np.int64)
+    try:
+        return np.unique(array, return_inverse=True)[1].astype(np.int64)
+    except TypeError as error:
+        kinds = ", ".join(sorted({type(value).__name__ for value in array}))
+        raise ValueError(f"labels must all be integers or all strings; got {kinds}") from error
 
 
 def missing_labels(labels: NDArray) -> NDArray[np.bool_]:
-    """Return where labels (n,) are None, NaN or an empty string, which is none."""
+    """Return where labels (n,) are None, NaN, pandas's NA or an empty string, which is none."""
     if labels.dtype.kind in "fO":
-        return np.array([value is None or value != value or value == "" for value in labels], dtype=bool)
+        return np.array([value is None or value is pd.NA or value != value or value == "" for value in labels], bool)
     return labels == "" if labels.dtype.kind == "U" else np.zeros(len(labels), dtype=bool)
 
 

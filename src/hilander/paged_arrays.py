@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import shutil
 import tempfile
 from typing import Any
 
@@ -26,10 +27,21 @@ def empty_array(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArra
     """Return an array of no particular content: in memory, or in a temporary file where it is large.
 
     What was written stays in the file, and is read from there or from the system's cache when it is looked at again.
+
+    Raises
+    ------
+    OSError
+        There is not so much room where temporary files lie: to run out of it later would end the process.
     """
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     if fits_memory(n_bytes):
         return np.empty(shape, dtype)
+    place = tempfile.gettempdir()
+    if (free := shutil.disk_usage(place).free) < n_bytes:
+        raise OSError(
+            f"temporary files in {place} need room for {n_bytes:,} bytes, but {free:,} are free; let TMPDIR name a "
+            "folder on a larger disk"
+        )
     with tempfile.TemporaryFile() as file:  # has no name, so nothing is left behind however the process ends
         file.truncate(n_bytes)
         return np.frombuffer(_Pages(file.fileno(), n_bytes), dtype).reshape(shape)

@@ -112,6 +112,7 @@ def test_import_data(files):
         (("evaluate", "true.npy", "text.npy"), "text.npy must be a NumPy file"),
         (("cluster", "text.npy"), "text.npy is no NumPy file"),
         (("report", "broken"), "metrics.json holds no metrics"),
+        (("import-data", "labelled.npz", "labelled.npz"), "labelled.npz is read here"),
         (("cluster", "others.npy", "--scheduler", "foo"), "like tcp://10.0.0.5:8786, got 'foo'"),
     ],
 )

@@ -1,10 +1,12 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from hilander.data import DataError, Dataset, Images
+from hilander.data.images import as_shown
 
 
 def png(grey: int) -> bytes:
@@ -78,3 +80,31 @@ def test_a_damaged_image_is_named(content):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match="image gone cannot be read"):
         Images([tmp_path / "gone.png"], np.array(["gone"]))[0]
+
+
+def test_a_label_that_pandas_calls_missing_is_missing():
+    for labels in (pd.array(["a", pd.NA], dtype="string"), pd.array([3, pd.NA], dtype="Int64"), [b"a", pd.NaT]):
+        assert Dataset(["x", "y"], labels, embeddings=np.eye(2)).labels.tolist() in (["a", ""], ["3", ""])
+
+
+def test_rows_beyond_the_range_of_float32_keep_their_direction():
+    rows = np.array([[3e200, 4e200], [3e-200, -4e-200], [0.25, 0.5], [np.nan, 1e200], [np.inf, 1.0], [0.0, 0.0]])
+    embeddings = Dataset(np.arange(6), embeddings=rows).embeddings
+    np.testing.assert_allclose(embeddings[:2], [[0.75, 1], [0.75, -1]])
+    assert embeddings[2].tolist() == [0.25, 0.5]  # what float32 holds stays as it came
+    assert np.isfinite(embeddings).all(axis=1).tolist() == [True, True, True, False, False, True]
+    assert not embeddings[5].any()
+    assert rows[0, 0] == 3e200
+
+
+def test_an_image_is_shown_turned_as_its_exif_orientation_says():
+    image = Image.new("L", (8, 4), 0)
+    image.paste(255, (0, 0, 4, 4))  # light on the left
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by a quarter, clockwise
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", exif=exif)
+    shown = as_shown(Images([buffer.getvalue()], np.array(["a"]))[0])
+    assert shown.size == (4, 8)
+    assert shown.getpixel((2, 1)) > 200  # now at the top
+    assert shown.getpixel((2, 6)) < 50

@@ -1,4 +1,6 @@
 import io
+import os
+import pickle
 
 import numpy as np
 import pytest
@@ -158,3 +160,33 @@ def test_a_single_number_is_no_dataset(tmp_path):
     np.save(tmp_path / "number.npy", np.float64(3))
     with pytest.raises(DataError, match=r"number\.npy: expected embeddings of shape \(n, d\), got a single number"):
         read_dataset(tmp_path / "number.npy")
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "npz"])
+def test_images_beside_another_format_are_refused_and_unknown_files_ignored(tmp_path, suffix):
+    write_dataset(embeddings(), tmp_path / f"a.{suffix}")
+    for name in ("README.md", "notes.txt", ".DS_Store", f".cut-short.{suffix}"):
+        (tmp_path / name).write_text("no data")
+    assert len(read_dataset(tmp_path)) == 6
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "1.png").write_bytes(png(1))
+    with pytest.raises(DataError, match=f"{suffix}, image_folder side by side; keep one of them, or name the format"):
+        read_dataset(tmp_path)
+    assert len(read_dataset(tmp_path, suffix)) == 6
+    assert len(read_dataset(tmp_path, "image_folder")) == 1
+
+
+def test_two_files_for_one_split_are_refused(tmp_path):
+    for name in ("train.pkl", "train.pickle"):
+        (tmp_path / name).write_bytes(pickle.dumps([EMBEDDINGS, LABELS]))
+    with pytest.raises(DataError, match=r"train\.pickle and .*train\.pkl for the split 'train'"):
+        read_dataset(tmp_path)
+
+
+def test_a_path_that_is_not_utf8_is_shown(tmp_path):
+    try:
+        (tmp_path / os.fsdecode(b"caf\xe9.png")).write_bytes(png(1))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    with pytest.raises(DataError, match=r"expected paths in UTF-8, got b'caf\\xe9\.png'; rename it"):
+        read_dataset(tmp_path)

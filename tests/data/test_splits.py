@@ -72,3 +72,9 @@ def test_missing_labels_and_splits_are_named():
         train_test(dataset(["a", "b"], ["train", "train"]), DataParams())
     with pytest.raises(DataError, match="neither labels nor splits"):
         train_test(Dataset(["a"], embeddings=np.ones((1, 2))), DataParams())
+
+
+@pytest.mark.parametrize("splits", [None, ["train", "test"]])
+def test_one_name_for_both_splits_is_refused(splits):
+    with pytest.raises(DataError, match=r"data\.train_split and data\.test_split .* are both 'train'"):
+        train_test(dataset(["a", "b"], splits), DataParams(test_split="train"))

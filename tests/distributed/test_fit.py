@@ -9,7 +9,9 @@ import pytest
 from distributed import Client, LocalCluster
 
 from hilander import HiLander
-from hilander.distributed import link
+from hilander.distributed import engine, link
+from hilander.distributed.engine import Run
+from hilander.distributed.store import Store
 from tests.distributed.conftest import draw_classes
 
 
@@ -143,3 +145,63 @@ def test_a_handful_of_rows_is_clustered_alike(embeddings, n):
     )
     np.testing.assert_array_equal(parts.labels_, whole.labels_)
     np.testing.assert_allclose(parts.probabilities_, whole.probabilities_, atol=1e-6)
+
+
+@pytest.mark.parametrize("graph", ["first", "second"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_round_that_was_done_but_not_noted_is_done_again_alike(
+    embeddings, expected, tmp_path, monkeypatch, graph, number
+):
+    done = engine._do_and_note
+
+    def dies(work, arguments, store, mark):
+        if mark == f"done/{graph}: round {number + 1}/000001":
+            work(*arguments)
+            raise KeyboardInterrupt
+        done(work, arguments, store, mark)
+
+    monkeypatch.setattr(engine, "_do_and_note", dies)
+    with pytest.raises(KeyboardInterrupt):
+        HiLander(run_folder=tmp_path).fit(embeddings)
+    monkeypatch.setattr(engine, "_do_and_note", done)
+    again = HiLander(run_folder=tmp_path).fit(embeddings)
+    np.testing.assert_array_equal(again.labels_, expected.labels_)
+    np.testing.assert_array_equal(again.probabilities_, HiLander(run_folder=tmp_path).fit(embeddings).probabilities_)
+    np.testing.assert_allclose(again.probabilities_, expected.probabilities_, atol=1e-5)
+
+
+@pytest.mark.parametrize("step", ["first: pairs", "first: edges", "second: edges", "second: adjacency"])
+def test_a_run_that_ended_at_any_step_of_the_edges_carries_on(embeddings, expected, tmp_path, monkeypatch, step):
+    done = engine._do_and_note
+
+    def dies(work, arguments, store, mark):
+        if mark == f"done/{step}/000000":
+            raise KeyboardInterrupt
+        done(work, arguments, store, mark)
+
+    monkeypatch.setattr(engine, "_do_and_note", dies)
+    with pytest.raises(KeyboardInterrupt):
+        HiLander(run_folder=tmp_path).fit(embeddings)
+    monkeypatch.setattr(engine, "_do_and_note", done)
+    np.testing.assert_array_equal(HiLander(run_folder=tmp_path).fit_predict(embeddings), expected.labels_)
+
+
+def test_a_second_run_in_the_same_folder_is_refused_while_the_first_goes_on(embeddings, tmp_path):
+    with Store(str(tmp_path)).held(), pytest.raises(ValueError, match="another run works in"):
+        HiLander(run_folder=tmp_path).fit(embeddings[:50])
+    HiLander(run_folder=tmp_path).fit(embeddings[:50])
+
+
+def test_a_run_folder_that_is_a_file_is_told(embeddings, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="is a file; name another one"):
+        HiLander(run_folder=tmp_path / "file").fit(embeddings[:50])
+
+
+def test_a_relative_run_folder_is_that_of_the_caller(embeddings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    calls = []
+    step = Run.step
+    monkeypatch.setattr(Run, "step", lambda self, *arguments: (calls.append(self.store.url), step(self, *arguments))[1])
+    HiLander(run_folder="here").fit(embeddings[:50])
+    assert set(calls) == {str(tmp_path / "here")}

@@ -40,6 +40,12 @@ def test_no_images_is_an_error(folder):
         load_encoder(folder).encode([])
 
 
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_a_batch_of_no_images_is_an_error(folder, drawings, batch_size):
+    with pytest.raises(ValueError, match=rf"encode\.batch_size\) of at least 1; got {batch_size}"):
+        load_encoder(folder).encode(drawings[0][:3], batch_size=batch_size)
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -7,19 +9,30 @@ from hilander.encoder import load_encoder
 from hilander.encoder.huggingface_encoder import HuggingFaceEncoder
 
 
-@pytest.fixture(scope="module")
-def backbone(tmp_path_factory):
-    from transformers import ViTConfig, ViTModel
+def write_backbone(kind, folder):
+    from transformers import ViTConfig
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-    folder = tmp_path_factory.mktemp("backbone")
     torch.manual_seed(0)
     config = ViTConfig(
         hidden_size=12, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, image_size=16, patch_size=8
     )
-    ViTModel(config).save_pretrained(folder)
+    kind(config).save_pretrained(folder)
     ViTImageProcessorPil(size={"height": 16, "width": 16}).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    from transformers import ViTModel
+
+    return write_backbone(ViTModel, tmp_path_factory.mktemp("backbone"))
+
+
+@pytest.fixture
+def damaged(backbone, tmp_path):
+    """A copy to damage."""
+    return shutil.copytree(backbone, tmp_path / "damaged")
 
 
 def test_the_pooled_output_is_the_embedding_before_and_after_saving(backbone, tmp_path):
@@ -42,3 +55,57 @@ def test_the_pooled_output_is_the_embedding_before_and_after_saving(backbone, tm
 def test_a_name_is_not_downloaded():
     with pytest.raises(FileNotFoundError, match="hf download"):
         HuggingFaceEncoder("google/vit-base-patch16-224")
+
+
+def test_drawings_of_any_mode_are_told_apart(backbone, special_drawings):
+    embeddings = HuggingFaceEncoder(backbone).encode(special_drawings)
+    similarities = embeddings @ embeddings.T
+    assert similarities[~np.eye(5, dtype=bool)].max() < 0.99999
+
+
+def test_a_classifiers_folder_has_no_pooler_and_gives_the_same_mean_over_tokens_at_each_loading(tmp_path):
+    from transformers import ViTForImageClassification
+
+    folder = write_backbone(ViTForImageClassification, tmp_path / "classifier")
+    images = [Image.fromarray(np.random.default_rng(i).integers(0, 255, (16, 16, 3), dtype=np.uint8)) for i in range(3)]
+    encoder = HuggingFaceEncoder(folder)
+    embeddings = encoder.encode(images)
+    torch.manual_seed(1)
+    assert np.array_equal(HuggingFaceEncoder(folder).encode(images), embeddings)
+
+    pixels = torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.inference_mode():
+        tokens = ViTForImageClassification.from_pretrained(folder).eval().vit(pixels).last_hidden_state
+    assert np.allclose(embeddings, torch.nn.functional.normalize(tokens.mean(dim=1)).numpy(), atol=1e-5)
+
+    encoder.save(tmp_path / "encoder")
+    torch.manual_seed(2)
+    loaded = load_encoder(tmp_path / "encoder")
+    assert np.array_equal(loaded.encode(images), embeddings)
+    loaded.save(tmp_path / "again")
+    assert np.array_equal(load_encoder(tmp_path / "again").encode(images), embeddings)
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json", "model.safetensors"])
+def test_a_file_cut_short_is_refused_in_a_sentence_that_names_the_folder(damaged, name):
+    content = (damaged / name).read_bytes()
+    (damaged / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"whole Hugging Face vision model in the folder '.*damaged'"):
+        HuggingFaceEncoder(damaged)
+
+
+@pytest.mark.parametrize("name", ["preprocessor_config.json", "model.safetensors"])
+def test_a_missing_file_is_refused_in_a_sentence_that_names_the_folder(damaged, name):
+    (damaged / name).unlink()
+    with pytest.raises(ValueError, match=r"whole Hugging Face vision model in the folder '.*damaged'"):
+        HuggingFaceEncoder(damaged)
+
+
+def test_a_weight_that_the_embedding_depends_on_must_not_be_missing(damaged):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(damaged / "model.safetensors")
+    del weights["layernorm.weight"]
+    save_file(weights, damaged / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"all weights .*damaged'; 1 are missing, for instance layernorm\.weight"):
+        HuggingFaceEncoder(damaged)

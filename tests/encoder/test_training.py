@@ -71,6 +71,24 @@ def test_the_state_of_other_data_or_parameters_is_not_picked_up(drawings, tmp_pa
     assert same_weights(restarted, resumed)
 
 
+def test_a_checkpoint_that_holds_something_else_is_not_picked_up(drawings, tmp_path):
+    params = dataclasses.replace(SHORT, epochs=1)
+    (tmp_path / "network_0").mkdir()
+    torch.save([1, 2], tmp_path / "network_0" / "checkpoint.pt")
+    restarted, _ = train_encoder(*drawings, params, checkpoint_folder=tmp_path)
+    assert same_weights(restarted, train_encoder(*drawings, params)[0])
+
+
+@pytest.mark.parametrize("held_out_share", [0.0, 0.25])
+@pytest.mark.parametrize("batch_size", [32, 1000], ids=["in the midst of an epoch", "in its last step"])
+def test_a_training_that_diverges_ends_with_the_epoch_and_the_advice(drawings, held_out_share, batch_size):
+    params = dataclasses.replace(SHORT, learning_rate=1e9, held_out_share=held_out_share, batch_size=batch_size)
+    with pytest.raises(
+        ValueError, match=r"diverged in epoch 1: .* lower encoder\.learning_rate, which is 1000000000\.0"
+    ):
+        train_encoder(*drawings, params)
+
+
 def test_the_best_epoch_is_kept_and_random_numbers_of_the_caller_are_not_touched(drawings, monkeypatch):
     scores = iter([0.5, 0.9, 0.9, 0.1])
     kept = []
@@ -99,5 +117,5 @@ def test_too_few_classes_and_wrong_labels_are_refused(drawings):
         train_encoder(images[:16], labels[:16], SHORT)
     with pytest.raises(ValueError, match="labels must have shape"):
         train_encoder(images, labels[:-1], SHORT)
-    with pytest.raises(ValueError, match=r"encoder\.batch_size of at least 2"):
+    with pytest.raises(ValueError, match=r"encoder\.batch_size must be from 2"):
         train_encoder(images, labels, dataclasses.replace(SHORT, batch_size=1))

@@ -37,6 +37,13 @@ def test_perfect_clusters_have_no_bad_examples():
     assert len(found["whole"]) == 3  # the class of one item is no feat
 
 
+def test_braces_in_the_name_of_a_class_are_letters():
+    names = np.where(TRUE == "d", r"\mathbb{R}", np.where(TRUE == "a", "{}", "c{0}"))
+    found = pick_examples(names, PRED)
+    assert [example.title for example in found["split"]] == [r"\mathbb{R} is split over 3 clusters"]
+    assert [example.title for example in found["whole"]] == ["c{0} is found whole", "{} is found whole"]
+
+
 def test_items_in_no_cluster_are_none_that_merges_classes():
     found = pick_examples(TRUE, np.where(PRED == 1, -1, PRED))
     assert found["merged"] == []

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from hilander.data import Dataset, write_dataset
+from hilander.encoder.torch_encoder import TorchEncoder
 from hilander.stages import encode, train_encoder
 
 LABELS = np.repeat([f"class{i}" for i in range(10)], 4)
@@ -76,3 +77,50 @@ def test_embeddings_that_are_brought_skip_the_encoder_by_params_alone(tmp_path, 
         "classes": 3,
         "one_nn": 1.0,
     }
+
+
+def test_a_single_item_has_no_nearest_neighbour_and_the_reports_stay_json(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    draw_images(tmp_path)
+    for path in (tmp_path / "data").rglob("*.png"):
+        if path.parent.parent.name == "test" and path.stem != "39":
+            path.unlink()
+    (tmp_path / "params.yaml").write_text(f"encoder: {TINY}")
+    train_encoder.main()
+    encode.main()
+    report = json.loads((tmp_path / "reports/encode.json").read_text())
+    assert report["test"] == {"items": 1, "classes": 1}
+    assert "one_nn" in report["train"]
+
+
+def test_a_single_held_out_item_gives_no_accuracy(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    draw_images(tmp_path)
+    for i, path in enumerate(sorted((tmp_path / "data/train").rglob("*.png"))):
+        if i % 4:
+            path.unlink()  # seven classes of one item, of which one is held out
+    (tmp_path / "params.yaml").write_text(f"encoder: {TINY.replace('0.3', '0.1')}")
+    train_encoder.main()
+    assert json.loads((tmp_path / "reports/encoder.json").read_text()) == {"embedding_size": 6, "epochs": 2}
+
+
+@pytest.mark.parametrize(
+    ("stage", "params", "told"),
+    [
+        ("train_encoder", "encoder: {name: huggingface, path: backbone}", "'backbone'"),
+        ("train_encoder", "encoder: {learning_rate: -1}", "encoder.learning_rate above 0"),
+        ("encode", "encode: {batch_size: -1}", "encode.batch_size"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_one_sentence(tmp_path, monkeypatch, stage, params, told):
+    monkeypatch.chdir(tmp_path)
+    draw_images(tmp_path)
+    TorchEncoder("conv", 16, 4, 6).save(tmp_path / "artifacts/encoder")
+    (tmp_path / "backbone").mkdir()
+    (tmp_path / "backbone" / "config.json").write_text("{")
+    (tmp_path / "params.yaml").write_text(params)
+    command = [sys.executable, "-m", f"hilander.stages.{stage}"]
+    failed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert told in failed.stderr
+    assert "Traceback" not in failed.stderr

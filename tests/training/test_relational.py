@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hilander import HiLander
-from hilander.config import RelationalParams
+from hilander.config import PublishedParams, RelationalParams
 from hilander.graph.knn import nearest_neighbors
 from hilander.graph.super_graph import super_graph
 from hilander.hierarchy.average_linkage import average_linkage
@@ -95,6 +95,44 @@ def test_few_items_and_duplicates(labels, duplicates):
 def test_nothing_can_be_learned_from_one_direction(variant):
     with pytest.raises(ValueError, match="all rows point in one direction"):
         train_lander(np.outer([1, 2, 3, 4], [1, 1]), [0, 0, 1, 1], variant=variant)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        replace(BRIEF, n_item_steps=40, learning_rate=1e6),
+        PublishedParams(optimizer="sgd", learning_rate=1e6, epochs=20),
+    ],
+)
+def test_a_training_that_diverges_ends_at_once(params):
+    variant = "published" if isinstance(params, PublishedParams) else "hilander"
+    with pytest.raises(ValueError, match=r"has diverged: its loss is (nan|inf|-inf) at (step|epoch)"):
+        train_lander(*blobs(10, 8, seed=0), variant=variant, params=params)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (replace(BRIEF, n_cores=0), "n_cores must be from 1"),
+        (replace(BRIEF, n_item_steps=-5), "n_item_steps must be from 1"),
+        (replace(BRIEF, n_drawn=-3), "n_drawn must be from 0"),
+        (replace(BRIEF, learning_rate=float("nan")), "learning_rate must be from"),
+        (replace(BRIEF, dropout=1.5), "dropout must be from 0 to 1"),
+        (PublishedParams(epochs=0), "epochs must be from 1"),
+        (PublishedParams(n_neighbors=(0, 5, 3)), "n_neighbors must be from 1"),
+        (PublishedParams(n_levels=(2, 3)), "as many training graphs"),
+        (PublishedParams(n_neighbors=(), n_levels=()), "at least one"),
+    ],
+)
+def test_parameters_out_of_their_range_are_refused(params, message):
+    variant = "published" if isinstance(params, PublishedParams) else "hilander"
+    with pytest.raises(ValueError, match=message):
+        train_lander(*blobs(10, 8, seed=0), variant=variant, params=params)
+
+
+def test_thinned_copies_of_one_set_do_not_teach_what_is_usual_in_sets():
+    params = replace(BRIEF, n_thinned=16, n_context_steps=1)
+    assert train_lander(*blobs(10, 8, seed=0), params=params).landers.context is None
 
 
 def test_learns_from_sets_of_several_widths_by_turns():

@@ -21,6 +21,8 @@ def import_data(
 
         hilander import-data deepglint_train.pkl data/faces.npz
     """
+    from hilander.cli.outputs import check_not_read
     from hilander.data.write import import_dataset
 
+    check_not_read(target, source)
     typer.echo(f"{import_dataset(source, target, format)} written to {target}")

@@ -22,10 +22,18 @@ def check_output(path: Path, *inputs: str | Path | None) -> None:
     check_suffix(path)
     if path.is_dir():
         raise ValueError(f"--output must name a file, but {path} is a folder; name a file in it")
+    check_not_read(path, *inputs)
+    for given in inputs:
+        if given is not None and Path(given).is_dir() and path.resolve().is_relative_to(Path(given).resolve()):
+            raise ValueError(f"{path} lies in {given}, and would be read as data the next time; write it elsewhere")
+    _check_writable(path.parent)
+
+
+def check_not_read(path: Path, *inputs: str | Path | None) -> None:
+    """Raise ValueError where a file to write is one of the inputs."""
     for given in inputs:
         if given is not None and path.exists() and Path(given).exists() and path.samefile(given):
-            raise ValueError(f"{path} is read here, so it would be overwritten; choose another --output")
-    _check_writable(path.parent)
+            raise ValueError(f"{path} is read here, so it would be overwritten; choose another output")
 
 
 def check_output_folder(folder: Path) -> None:
@@ -47,4 +55,4 @@ def _check_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise OSError(f"nothing can be written to {folder} ({error.strerror}); choose another --output") from error
+        raise OSError(f"nothing can be written to {folder} ({error.strerror}); choose another output") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -35,24 +34,25 @@ def labels_beside(path: Path) -> Path | None:
 def read_npz(path: str | Path) -> Dataset:
     """Read ``.npz``: `embeddings` (or `features`), and `labels`, `splits`, `ids` where known.
 
-    A file without `embeddings` may hold one pair of arrays per split instead: `train`, `train_labels`, `test`, ….
+    A file without `embeddings` may hold one pair of arrays per split instead: `train`, `train_labels`, `test`, …; then
+    nothing else may be in it.
     """
     path = Path(path)
-    archive = _load(path)
-    try:
-        arrays = {name: archive[name] for name in archive.files}
-    except ValueError as error:
-        raise DataError(_OBJECTS.format(path=path)) from error
-    finally:
-        archive.close()
+    arrays = _load_archive(path)
     name = next((name for name in ("embeddings", "features") if name in arrays), None)
     if name:
         return _dataset(path, arrays[name], arrays.get("labels"), arrays.get("splits"), arrays.get("ids"))
     parts = {key: value for key, value in arrays.items() if f"{key}_labels" in arrays}
+    alone = arrays.keys() - parts.keys() - {f"{key}_labels" for key in parts}
     if not parts:
         raise DataError(
             f"{path}: expected an array `embeddings` (and `labels`), or pairs such as `train`, `train_labels`; "
             f"got {some(arrays, shown=20)}"
+        )
+    if alone:
+        raise DataError(
+            f"{path}: expected pairs such as `train`, `train_labels` and nothing else, got {some(sorted(alone))} "
+            "without its other half; add that, or leave the array out"
         )
     return concatenate({key: _dataset(path, value, arrays[f"{key}_labels"]) for key, value in parts.items()})
 
@@ -73,26 +73,54 @@ def write_npz(dataset: Dataset, path: str | Path) -> None:
         np.savez(temporary, embeddings=dataset.embeddings, ids=dataset.ids, **known)
 
 
+_ARRAY_START, _ARCHIVE_START = b"\x93NUMPY", b"PK"
 _OBJECTS = (
     "{path} holds Python objects, which only unpickling could read; save plain numbers: numpy.save(path, "
     "embeddings.astype('float32'))"
 )
 
 
-def _load(path: Path, mmap_mode: Any = None) -> Any:
+def _load(path: Path, mmap_mode: Any = None) -> NDArray:
+    _check_start(path, _ARRAY_START, "one array, as numpy.save writes it")
     try:
         return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as a NumPy file: {error}") from error
-    except ValueError as error:  # an array of objects, a file cut short, or another kind of file
+    except Exception as error:  # a damaged header can fail in any way
+        raise _unreadable(path, error) from error
+
+
+def _load_archive(path: Path) -> dict[str, NDArray]:
+    _check_start(path, _ARCHIVE_START, "several arrays, as numpy.savez writes them")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except Exception as error:  # so can a damaged archive
+        raise _unreadable(path, error) from error
+    others = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if others:
+        raise DataError(f"{path}: expected arrays alone, got {some(others)}; write it with numpy.savez")
+    return arrays
+
+
+def _check_start(path: Path, start: bytes, expected: str) -> None:
+    """Raise where a file is of another kind than its suffix says."""
+    try:
         with path.open("rb") as file:
-            is_numpy = file.read(2) in (b"\x93N", b"PK")
-        if not is_numpy:
-            raise DataError(
-                f"{path} is no NumPy file; write it with numpy.save, or name it after what it is"
-            ) from error
-        objects = "object" in str(error).lower() or "pickle" in str(error).lower()
-        raise DataError(_OBJECTS.format(path=path) if objects else f"{path} is damaged: {error}") from error
+            found = file.read(len(_ARRAY_START))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if found.startswith(start):
+        return
+    kinds = {_ARRAY_START: "a single array: rename it to .npy", _ARCHIVE_START: "an archive: rename it to .npz"}
+    for first, kind in kinds.items():
+        if found.startswith(first):
+            raise DataError(f"{path}: expected {expected}; got {kind}")
+    raise DataError(f"{path} is no NumPy file; write it with numpy.save, or name it after what it is")
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    if "pickle" in str(error) or "Python objects" in str(error):
+        return DataError(_OBJECTS.format(path=path))
+    return DataError(f"{path} is damaged or cannot be read: {error}; write or copy it anew")
 
 
 def _dataset(

@@ -29,7 +29,7 @@ def concatenate(parts: Mapping[str, Dataset]) -> Dataset:
     if labels and len(labels) < len(parts):
         bare = [name for name, part in parts.items() if part.labels is None]
         raise DataError(f"either every part has labels or none has; none came with {some(bare)}")
-    if labels and all((np.char.isdecimal(part) | (part == "")).all() for part in labels):
+    if labels and all((np.char.isdecimal(np.char.lstrip(part, "-")) | (part == "")).all() for part in labels):
         labels = [
             np.where(part == "", "", np.char.add(f"{name}/", part)) for name, part in zip(parts, labels, strict=True)
         ]

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from hilander.data.errors import DataError, some
 from hilander.data.images import Images
+
+_ROWS_PER_CHUNK = 65_536
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Dataset:
         Encoded images, decoded one by one on request.
     embeddings : (n, d) float32, optional
         Vectors as they were handed in, neither normalised nor checked for NaN; may be memory-mapped, never written to.
+        A row of float64 too large or too small for float32 is scaled, since its direction is all that counts.
 
     Raises
     ------
@@ -60,7 +64,7 @@ class Dataset:
         if self.images is not None and len(self.images) != n:
             raise DataError(f"expected {n} images, one per id; got {len(self.images)}")
         if self.embeddings is not None:
-            object.__setattr__(self, "embeddings", _as_matrix(self.embeddings, n))
+            object.__setattr__(self, "embeddings", as_matrix(self.embeddings, n))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -118,23 +122,31 @@ def row_ids(n: int) -> NDArray[np.str_]:
 
 
 def as_names(values: object, what: str, n: int) -> NDArray[np.str_]:
-    """Return `values` as n strings; None and NaN become the empty string, integers are written out."""
+    """Return `values` as n strings; None, NaN and NA become the empty string, integers are written out."""
     array = np.asarray(values)
     if array.ndim != 1 or len(array) != n:
         raise DataError(f"{what} must have shape ({n},), one per item; got shape {array.shape}")
     if array.dtype.kind == "U":
         return array
-    if array.dtype.kind in "fO":
-        array = np.array(["" if v is None or v != v else _name(v) for v in array.tolist()], dtype=str)
+    if array.dtype.kind in "fOS":
+        missing = pd.isna(array).tolist()
+        names = ["" if gone else _name(v, what) for v, gone in zip(array.tolist(), missing, strict=True)]
+        return np.array(names, dtype=str)
     return array.astype(str)
 
 
-def _name(value: object) -> str:
+def _name(value: object, what: str) -> str:
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{what} must be text in UTF-8, got the bytes {value!r}; save them as strings") from error
     # A column of integers with one missing value arrives as float: 3.0 is the class "3".
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _as_matrix(values: object, n: int) -> NDArray[np.float32]:
+def as_matrix(values: object, n: int) -> NDArray[np.float32]:
+    """Return `values` (n, d) as float32; rows out of its range are scaled, see `Dataset`."""
     array = np.asanyarray(values)  # keeps a memory map
     if array.dtype.kind not in "fiu":
         raise DataError(f"embeddings must be real numbers, got dtype {array.dtype}")
@@ -142,4 +154,21 @@ def _as_matrix(values: object, n: int) -> NDArray[np.float32]:
         raise DataError(f"embeddings must have shape (n, d), one row per item; got {array.shape}")
     if len(array) != n:
         raise DataError(f"expected {n} embeddings, one per id; got {len(array)}")
-    return array if array.dtype == np.float32 else array.astype(np.float32)
+    return array if array.dtype == np.float32 else _as_float32(array)
+
+
+def _as_float32(array: NDArray) -> NDArray[np.float32]:
+    """Convert a matrix; rows of finite values that float32 would make inf or zero are scaled to a maximum of 1."""
+    limits = np.finfo(np.float32)
+    converted = np.empty(array.shape, np.float32)
+    for start in range(0, len(array), _ROWS_PER_CHUNK):
+        rows = np.asarray(array[start : start + _ROWS_PER_CHUNK])
+        if rows.dtype.kind == "f" and rows.itemsize > limits.dtype.itemsize:
+            peak = np.abs(rows).max(axis=1)
+            outside = (peak > limits.max) | ((peak < limits.tiny / limits.eps) & (peak > 0))
+            outside &= np.isfinite(peak)
+            if outside.any():
+                rows = rows / np.where(outside, peak, 1)[:, None]
+        with np.errstate(over="ignore"):  # beside a NaN or inf, which is reported later
+            converted[start : start + len(rows)] = rows
+    return converted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +9,9 @@ import numpy as np
 from hilander.data.dataset import Dataset
 from hilander.data.errors import DataError, some
 from hilander.data.images import Images
+from hilander.data.listing import list_files
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
-
-
-def list_images(folder: Path) -> list[Path]:
-    """Return the images at any depth below `folder`, relative to it and sorted; hidden ones are left out."""
-    found = []
-    for root, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        here = Path(root).relative_to(folder)
-        found += [here / f for f in files if Path(f).suffix.lower() in SUFFIXES and not f.startswith(".")]
-    return sorted(found)
 
 
 def read_image_folder(folder: str | Path) -> Dataset:
@@ -30,10 +20,10 @@ def read_image_folder(folder: str | Path) -> Dataset:
     Raises
     ------
     DataError
-        There is no image, or the images lie at several depths.
+        There is no image, or the images lie at several depths, or a path is not UTF-8.
     """
     folder = Path(folder)
-    paths = list_images(folder)
+    paths = list_files(folder, SUFFIXES, deep=True)
     if not paths:
         raise DataError(f"expected images ({', '.join(sorted(SUFFIXES))}) below {folder}, found none")
     depths = {len(path.parts): path for path in paths}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hilander.data.errors import DataError
 
@@ -22,6 +22,28 @@ def check_mode(image: Image.Image) -> None:
     """
     if image.mode in _NO_WHITE:
         raise ValueError(f"{_NO_WHITE[image.mode]} are not supported; save it in grey or RGB, of 8 or 16 bits")
+
+
+def as_shown(image: Image.Image) -> Image.Image:
+    """Return an image as people see it, in a mode that Pillow converts to grey and to colours without loss of sense.
+
+    Turned as its EXIF orientation says, on white paper where it is transparent, 16 bits scaled to 8, at which Pillow
+    would cut them off.
+
+    Raises
+    ------
+    ValueError
+        Nothing says which of its values is light, see `check_mode`.
+    """
+    check_mode(image)
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
+        paper = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(paper, image).convert("RGB")
+    return image
 
 
 class Images:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from hilander.data.dataset import Dataset
 from hilander.data.errors import DataError
+from hilander.data.images import as_shown
 
 NEAR_EMPTY_INK = 0.005  # an image with less than this share of pixels apart from its ground shows next to nothing
 _APART = 32  # grey levels of 256 between ground and ink
@@ -50,7 +51,7 @@ def split_table(items: pd.DataFrame) -> pd.DataFrame:
 
 def is_near_empty(image: Image.Image) -> bool:
     """Tell whether next to no pixel stands out from the ground, the median grey level."""
-    grey = np.asarray(image.convert("L")).astype(np.int16)
+    grey = np.asarray(as_shown(image).convert("L")).astype(np.int16)
     return bool((np.abs(grey - np.median(grey)) > _APART).mean() < NEAR_EMPTY_INK)
 
 
@@ -60,7 +61,7 @@ def _image_facts(dataset: Dataset, show_progress: bool) -> pd.DataFrame:
     rows = []
     for i in tqdm(range(len(dataset)), desc="looking at images", disable=not show_progress):
         try:
-            image = images[i]
+            image = as_shown(images[i])
             pixels = image.convert("RGB")  # the same picture in another file format is the same content
             content = hashlib.blake2b(pixels.tobytes() + repr(pixels.size).encode(), digest_size=16).hexdigest()
             rows.append((True, is_near_empty(image), content))

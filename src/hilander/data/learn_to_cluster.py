@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hilander.data.dataset import Dataset, row_ids
-from hilander.data.errors import DataError
+from hilander.data.errors import DataError, some
 
 
 def read_learn_to_cluster(path: str | Path) -> Dataset:
@@ -21,7 +22,8 @@ def read_learn_to_cluster(path: str | Path) -> Dataset:
     Raises
     ------
     DataError
-        No ``.meta`` file, or the floats do not divide evenly among its labels.
+        No ``.meta`` file, or one with an empty line or not in UTF-8; or the floats do not divide evenly among its
+        labels.
     """
     path = Path(path)
     meta = meta_of(path)
@@ -29,15 +31,32 @@ def read_learn_to_cluster(path: str | Path) -> Dataset:
         raise DataError(
             f"{path}: expected its labels, one per line, in {path.with_suffix('.meta').name}; found no such file"
         )
-    labels = np.array(meta.read_text(encoding="utf-8").split())
+    labels = _labels(meta)
     size = path.stat().st_size
-    if not len(labels) or not size or size % (4 * len(labels)):
+    if not size or size % (4 * len(labels)):
         raise DataError(
             f"{path} holds {size} bytes, which is no whole number of float32 for each of the {len(labels)} labels "
             f"in {meta}"
         )
     features = np.memmap(path, dtype="<f4", mode="r", shape=(len(labels), size // 4 // len(labels)))
     return Dataset(ids=row_ids(len(labels)), labels=labels, embeddings=features)
+
+
+def _labels(meta: Path) -> NDArray[np.str_]:
+    """One label per line; a label may hold blanks."""
+    try:
+        lines = meta.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{meta}: expected labels in UTF-8, got another encoding ({error}); save it as UTF-8"
+        ) from error
+    labels = np.array([line.strip() for line in lines])
+    empty = np.flatnonzero(labels == "") + 1
+    if len(empty):
+        raise DataError(
+            f"{meta}: expected one label per line, got none in line {some(empty)}; drop or fill these lines"
+        )
+    return labels
 
 
 def meta_of(path: Path) -> Path | None:

@@ -9,8 +9,9 @@ from hilander.data.arrays import labels_beside, read_npy, read_npz
 from hilander.data.concatenate import concatenate
 from hilander.data.dataset import Dataset
 from hilander.data.errors import DataError, some
-from hilander.data.image_folder import list_images, read_image_folder
+from hilander.data.image_folder import SUFFIXES, read_image_folder
 from hilander.data.learn_to_cluster import meta_of, read_learn_to_cluster
+from hilander.data.listing import list_files
 from hilander.data.official_pickle import read_official_pickle
 from hilander.data.parquet import read_parquet
 
@@ -42,12 +43,13 @@ def read_dataset(path: str | Path, format: str = "auto") -> Dataset:
         A file, or a folder. In a folder of ``.npy``, ``.npz``, ``.bin`` or pickle files each file is one split, named
         by its stem (``train.npy``, ``test.npy``), unless it is the only one.
     format : str
-        One of `FORMATS`; ``auto`` goes by the suffixes found.
+        One of `FORMATS`; ``auto`` goes by the suffixes found. Files of other suffixes are ignored.
 
     Raises
     ------
     DataError
-        Nothing readable at `path`, or several formats side by side, or as the reader of the format says.
+        Nothing readable at `path`, or several formats side by side, or two files for one split, or as the reader of the
+        format says.
     """
     path = Path(path)
     if format not in FORMATS:
@@ -62,11 +64,19 @@ def read_dataset(path: str | Path, format: str = "auto") -> Dataset:
         format = _format_of_folder(path)
     if format in ("parquet", "image_folder"):
         return _READERS[format](path)
-    parts = {file.stem: file for file in _files(path, format)}
-    if not parts:
+    files = _files(path, format)
+    if not files:
         raise DataError(f"expected {format} files in {path}, found none")
-    if len(parts) == 1:
-        return _READERS[format](next(iter(parts.values())))
+    if len(files) == 1:
+        return _READERS[format](files[0])
+    parts: dict[str, Path] = {}
+    for file in files:
+        if file.stem in parts:
+            raise DataError(
+                f"expected one file per split, got {parts[file.stem]} and {file} for the split '{file.stem}'; keep one "
+                "of them, or rename it"
+            )
+        parts[file.stem] = file
     return concatenate({name: _READERS[format](file) for name, file in parts.items()})
 
 
@@ -88,8 +98,8 @@ def _format_of_file(path: Path) -> str:
 
 def _format_of_folder(path: Path) -> str:
     found = [format for format in dict.fromkeys(_SUFFIXES.values()) if _files(path, format)]
-    if not found and list_images(path):
-        return "image_folder"
+    if list_files(path, SUFFIXES, deep=True):
+        found.append("image_folder")
     if len(found) != 1:
         several = f"found {some(found)} side by side; keep one of them, or name the format"
         what = several if found else "found nothing of the kind"
@@ -101,5 +111,5 @@ def _files(folder: Path, format: str) -> list[Path]:
     """Return the files of `format` in `folder`, labels that lie beside embeddings left out."""
     suffixes = tuple(suffix for suffix, name in _SUFFIXES.items() if name == format)
     places = (folder, folder / "features") if format == "learn_to_cluster" else (folder,)
-    files = sorted(file for place in places if place.is_dir() for file in place.iterdir() if file.is_file())
-    return [f for f in files if f.name.lower().endswith(suffixes) and not f.stem.endswith("labels")]
+    files = [place / name for place in places for name in list_files(place, suffixes, deep=False)]
+    return sorted(file for file in files if not file.stem.endswith("labels"))

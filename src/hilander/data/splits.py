@@ -57,8 +57,14 @@ def with_splits(dataset: Dataset, params: DataParams) -> Dataset:
     Raises
     ------
     DataError
-        No split is named and there are no labels to make one by, or a named split has no item.
+        `params` name one split twice; no split is named and there are no labels to make one by; or a named split has
+        no item.
     """
+    if params.train_split == params.test_split:
+        raise DataError(
+            f"expected two splits, but data.train_split and data.test_split in params.yaml are both "
+            f"'{params.train_split}'; name another one to test on"
+        )
     if dataset.splits is not None:
         for name in (params.train_split, params.test_split):
             dataset.split(name)  # raises where it is empty

@@ -119,7 +119,7 @@ def make_edges(run: Run, name: str, *neighbors: Parts) -> EdgeParts:
         run.store.remove(f"{name}_{name_of_pieces}")
     for lists in neighbors:
         for name_of_pieces in ("listed", "listed_ends"):
-            run.store.remove(f"{lists.name}_{name_of_pieces}")
+            run.store.remove(f"{name}_{lists.name}_{name_of_pieces}")
     return graph
 
 
@@ -130,7 +130,7 @@ def _write_pairs(graph: EdgeParts, neighbors: tuple[Parts, ...], part: int) -> N
     for lists in neighbors:
         candidates = np.asarray(lists.read(part))[:, :N_CANDIDATES]
         pairs.append(np.stack([np.repeat(own, candidates.shape[1]), candidates.ravel()], axis=1))
-        _write_pieces(lists.named(f"{lists.name}_listed"), part, np.sort(candidates.ravel()))
+        _write_pieces(_listed(graph, lists), part, np.sort(candidates.ravel()))
     both = np.sort(np.concatenate(pairs), axis=1)
     both = both[both[:, 0] != both[:, 1]]
     order = np.argsort(both[:, 0], kind="stable")
@@ -140,7 +140,7 @@ def _write_pairs(graph: EdgeParts, neighbors: tuple[Parts, ...], part: int) -> N
 def _write_edges(graph: EdgeParts, neighbors: tuple[Parts, ...], part: int) -> None:
     start, stop = graph.bounds[part], graph.bounds[part + 1]
     for lists in neighbors:
-        listed = _read_pieces(lists.named(f"{lists.name}_listed"), part)
+        listed = _read_pieces(_listed(graph, lists), part)
         lists.named(f"{lists.name}_in_degree").write(part, np.bincount(listed - start, minlength=stop - start))
     pairs = _read_pieces(graph.array("pairs"), part)
     edges = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
@@ -168,6 +168,11 @@ def _write_adjacency(graph: EdgeParts, part: int) -> None:
     starts = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=stop - start))])
     for name, values in (("starts", starts), ("nodes", others[order]), ("edges", edges[order])):
         graph.array(f"adjacent_{name}").write(part, values)
+
+
+def _listed(graph: EdgeParts, lists: Parts) -> Parts:
+    """The listed nodes, by the graph that they are gathered for: another one may be made of the same lists."""
+    return lists.named(f"{graph.name}_{lists.name}_listed")
 
 
 def _write_pieces(pieces: Parts, part: int, values: NDArray[np.int64]) -> None:

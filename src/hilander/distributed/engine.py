@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,6 +27,10 @@ class Engine(Protocol):
     def call(self, work: Callable[..., None], arguments: Sequence[tuple[Any, ...]]) -> Iterable[object]:
         """Call ``work(*each)`` for each of `arguments`; yields something as each call ends."""
         ...
+
+
+class WorkersLost(OSError):
+    """Workers or their scheduler died, more often than others could make up for."""
 
 
 class ThisProcess:
@@ -58,9 +63,13 @@ class DaskWorkers:
             for future in as_completed(futures, loop=self.client.loop):
                 yield future.result()
         except KilledWorker as error:
-            raise RuntimeError(
+            raise WorkersLost(
                 "several workers died at the same part, most likely of too little memory; give them more (about 1 GB "
                 "for each thread), or fewer threads"
+            ) from error
+        except CancelledError as error:
+            raise WorkersLost(
+                "the scheduler was lost; start it again, and the same call with the same run folder carries on"
             ) from error
         finally:
             self.client.cancel(futures)

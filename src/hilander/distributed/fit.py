@@ -77,6 +77,9 @@ def fit_in_parts(
     """
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="hilander-")) if run_folder is None else str(run_folder)
+        if "://" not in folder:
+            folder = str(Path(folder).absolute())  # workers start in folders of their own
+        stack.enter_context(Store(folder).held())
         workers = ThisProcess() if engine is None else DaskWorkers(stack.enter_context(connected(engine)))
         run = Run(Store(folder), workers, show_progress)
         source = Source.open(X) if isinstance(X, str | Path) else from_array(run.store, X)
@@ -127,7 +130,10 @@ def cluster_in_parts(
         The model is not of the variant "hilander", the store holds another run, or as `cluster_embeddings` does.
     """
     if not isinstance(model, RelationalModel):
-        raise ValueError(f"an engine takes models of the variant 'hilander', got {model.variant!r}; leave `engine` out")
+        raise ValueError(
+            f"in parts, the model must be of the variant 'hilander', got {model.variant!r}; fit without `engine` and "
+            "`run_folder`"
+        )
     _claim(run, source, model, settings, random_state, rows_per_part)
     found = ingest(run, source, model.n_features, rows_per_part=rows_per_part)
     first, inverse, constraints = found.first, found.inverse, None

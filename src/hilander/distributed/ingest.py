@@ -10,6 +10,7 @@ from itertools import count, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from hilander.data.errors import DataError
 from hilander.distributed.engine import Run
 from hilander.distributed.reorder import fetch, reorder
 from hilander.distributed.source import Piece, Source
@@ -64,7 +65,7 @@ def ingest(run: Run, source: Source, n_features: int | None = None, *, rows_per_
         check_embeddings(np.empty((0, source.width), np.float32))  # which says what is missing
     bounds = np.array([*(piece.first_row for piece in source.pieces), source.n_rows])
     rows = Parts(run.store, "rows", bounds)
-    run.step("rows", _write_rows, [(piece, rows, part) for part, piece in enumerate(source.pieces)])
+    run.step("rows", _write_rows, [(piece, source.width, rows, part) for part, piece in enumerate(source.pieces)])
     inverse = np.array(run.store.kept("nodes/distinct", lambda: _distinct(rows)))
     first = _first_of_each(inverse)
     if len(first) > EXACT_UP_TO:
@@ -83,8 +84,13 @@ def ingest(run: Run, source: Source, n_features: int | None = None, *, rows_per_
     return Ingested(first, inverse, features)
 
 
-def _write_rows(piece: Piece, rows: Parts, part: int) -> None:
+def _write_rows(piece: Piece, width: int, rows: Parts, part: int) -> None:
     embeddings = check_embeddings(piece.read(), first_row=piece.first_row)
+    if embeddings.shape[1] != width:
+        raise DataError(
+            f"{piece.shard}: embeddings must have one width, got {width} and, from row {piece.first_row} on, "
+            f"{embeddings.shape[1]}"
+        )
     told_apart_by = embeddings + np.float32(0)  # −0 equals 0 but has other bytes
     hashes = b"".join(hashlib.blake2b(row.data, digest_size=16).digest() for row in told_apart_by)
     rows.named("rows_hashes").write(part, np.frombuffer(hashes, np.uint64).reshape(-1, 2))

@@ -47,8 +47,8 @@ def link_parts(
     for number in range(len(network.rounds)):
         run.step(f"{graph.name}: nodes {number + 1}", _gather, [(network, graph, number, part) for part in parts])
         run.step(f"{graph.name}: round {number + 1}", _advance, [(network, graph, number, part) for part in parts])
-    for name in ("states", "channels", "told_states", "told_channels", "node_states", "adjacent_channels"):
-        run.store.remove(f"{graph.name}_{name}")
+        for name in ("states", "channels", "told_states", "told_channels", "node_states", "adjacent_channels"):
+            run.store.remove(f"{graph.name}_{_of_round(name, number)}")
 
 
 @torch.inference_mode()
@@ -88,7 +88,7 @@ def _gather(network: RelationalLander, graph: EdgeParts, number: int, part: int)
     for edges, tells in ((told, True), (own, False)):
         states, channels = (
             np.array(graph.told(part, f"told_{name}") if tells else graph.array(name).read(part))
-            for name in ("states", "channels")
+            for name in (_of_round("states", number), _of_round("channels", number))
         )
         ends = np.where((edges >= start) & (edges < stop), edges - start, n)
         add_to_nodes(torch.from_numpy(states), torch.from_numpy(channels[:, 0].copy()), ends, sums)
@@ -99,8 +99,8 @@ def _gather(network: RelationalLander, graph: EdgeParts, number: int, part: int)
     adjacency = graph.adjacency(part)
     degrees = torch.from_numpy(np.diff(adjacency.starts).astype(np.float32))[:, None].clamp(min=1)
     nodes = message_round.nodes(sums[:n], degrees)
-    graph.array("node_states").write(part, torch.cat([nodes, strength[:n]], dim=1).numpy())
-    graph.array("adjacent_channels").write(part, values[adjacency.edges])
+    graph.array(_of_round("node_states", number)).write(part, torch.cat([nodes, strength[:n]], dim=1).numpy())
+    graph.array(_of_round("adjacent_channels", number)).write(part, values[adjacency.edges])
 
 
 @torch.inference_mode()
@@ -110,18 +110,19 @@ def _advance(network: RelationalLander, graph: EdgeParts, number: int, part: int
     edges = np.asarray(graph.edges(part))
     foreign = np.unique(edges[edges[:, 1] >= stop, 1])
     local = np.where(edges < stop, edges - start, stop - start + np.searchsorted(foreign, edges))
-    own_nodes, own_adjacency = graph.array("node_states").read(part), graph.adjacency(part)
-    of_nodes = np.concatenate([own_nodes, graph.array("node_states").take(foreign)]) if len(foreign) else own_nodes
-    states, channels = (np.array(graph.array(name).read(part)) for name in ("states", "channels"))
+    node_states, adjacent_channels = _of_round("node_states", number), _of_round("adjacent_channels", number)
+    own_nodes, own_adjacency = graph.array(node_states).read(part), graph.adjacency(part)
+    of_nodes = np.concatenate([own_nodes, graph.array(node_states).take(foreign)]) if len(foreign) else own_nodes
+    states, channels = (np.array(graph.array(_of_round(name, number)).read(part)) for name in ("states", "channels"))
     linkage = channels[:, 0].copy()
 
-    starts, others, of_others = graph.take_adjacent(foreign, "adjacent_channels")
+    starts, others, of_others = graph.take_adjacent(foreign, adjacent_channels)
     paths = np.zeros_like(channels)
     _sum_over_common_neighbors(
         local,
         np.concatenate([own_adjacency.starts, own_adjacency.starts[-1] + starts[1:]]),
         np.concatenate([own_adjacency.nodes, others]),
-        np.concatenate([graph.array("adjacent_channels").read(part), of_others]),
+        np.concatenate([graph.array(adjacent_channels).read(part), of_others]),
         paths,
     )
     hidden = message_round.to_channels.in_features
@@ -147,8 +148,13 @@ def _write_states(
     channels = torch.empty((len(states), message_round.to_channels.out_features + 1))
     fill_channels(message_round, states, linkage, channels)
     for name, values in (("states", states.numpy()), ("channels", channels.numpy())):
-        graph.array(name).write(part, values)
-        graph.tell(part, f"told_{name}", values)
+        graph.array(_of_round(name, number)).write(part, values)
+        graph.tell(part, f"told_{_of_round(name, number)}", values)
+
+
+def _of_round(name: str, number: int) -> str:
+    """An array that a round starts from: none is written over, so that a round which is done again does the same."""
+    return f"{name}_{number}"
 
 
 def _round(network: RelationalLander, number: int) -> MessageRound:

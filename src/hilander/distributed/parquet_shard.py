@@ -84,7 +84,7 @@ def _group_sizes(parquet: pq.ParquetFile) -> list[int]:
     return [parquet.metadata.row_group(group).num_rows for group in range(parquet.metadata.num_row_groups)]
 
 
-def _matrix(lists: Any, name: str, first_row: int) -> NDArray[np.float32]:
+def _matrix(lists: Any, name: str, first_row: int) -> NDArray[Any]:
     is_list = pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type)
     if not (is_list or pa.types.is_fixed_size_list(lists.type)):
         raise DataError(f"{name}: the column `embedding` must be a list of floats, got {lists.type}")
@@ -95,5 +95,8 @@ def _matrix(lists: Any, name: str, first_row: int) -> NDArray[np.float32]:
     widths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
     if (widths != widths[0]).any():
         raise DataError(f"{name}: embeddings must have one width, got {some(sorted(set(widths.tolist())))}")
-    values = lists.flatten().cast(pa.float32()).to_numpy(zero_copy_only=False)  # a null inside becomes NaN
-    return values.reshape(len(lists), widths[0])
+    values = lists.flatten()
+    if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
+        raise DataError(f"{name}: the column `embedding` must be a list of numbers, got {lists.type}")
+    # In full precision, since doubles may lie beyond float32 until they are normalised; a null inside becomes NaN.
+    return values.to_numpy(zero_copy_only=False).reshape(len(lists), widths[0])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,8 +44,14 @@ class Store:
             np.save(content, array)
             self._fs.pipe_file(self._place(name), content.getvalue())  # at once, or not at all
             return
-        with atomic_file(self._place(name)) as path, path.open("wb") as file:
-            np.save(file, array)
+        try:
+            with atomic_file(self._place(name)) as path, path.open("wb") as file:
+                np.save(file, array)
+        except OSError as error:  # NumPy does not say why it wrote less than it should
+            raise OSError(
+                f"{self._place(name)} could not be written ({error}); make room for {array.nbytes:,} bytes, and the "
+                "same call carries on"
+            ) from error
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:
         """Return rows of an array; of a folder on this machine as a read-only map of the file.
@@ -82,6 +90,29 @@ class Store:
             return np.load(self._place(name), mmap_mode="r").shape
         with self._open(name) as file:
             return _header(file, name)[0]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold a folder of this machine, so that no second run works in it; of a URL the caller has to see to that.
+
+        Raises
+        ------
+        ValueError
+            Another run holds it, or it is no folder.
+        """
+        if self._fs is not None:
+            yield
+            return
+        root = Path(self._root)
+        if root.exists() and not root.is_dir():
+            raise ValueError(f"the run folder must be a folder, but {root} is a file; name another one")
+        root.mkdir(parents=True, exist_ok=True)
+        with (root / ".lock").open("w") as lock:  # the system lets go of it when the process dies
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(f"another run works in {root}; wait until it has ended, or name another one") from None
+            yield
 
     def kept(self, name: str, compute: Callable[[], NDArray]) -> NDArray[Any]:
         """Return the array of that name; where there is none, compute and write it first."""

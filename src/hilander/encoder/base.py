@@ -51,8 +51,12 @@ class Encoder(ABC):
         Raises
         ------
         ValueError
-            There are no images, or the encoder made NaN, inf or a zero vector of one.
+            There are no images, a batch is to hold none, or the encoder made NaN, inf or a zero vector of an image.
         """
+        if batch_size < 1:
+            raise ValueError(
+                f"expected a batch_size (in params.yaml: encode.batch_size) of at least 1; got {batch_size}"
+            )
         if not len(images):
             raise ValueError("expected images to encode, got none")
         embeddings = np.empty((len(images), self.embedding_size), dtype=np.float32)

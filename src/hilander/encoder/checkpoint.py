@@ -49,8 +49,8 @@ class Checkpoint:
         except Exception as error:  # a damaged file fails in many ways; any of them means: no state
             logger.warning("%s cannot be read (%s); training starts from the beginning", self._path, error)
             return None
-        if content.get("fingerprint") != self._fingerprint:
-            logger.info("%s belongs to other parameters or data; training starts from the beginning", self._path)
+        if not isinstance(content, dict) or content.get("fingerprint") != self._fingerprint:
+            logger.info("%s is no state of these parameters and data; training starts from the beginning", self._path)
             return None
         return content["state"]
 

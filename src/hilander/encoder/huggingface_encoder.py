@@ -11,8 +11,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from hilander.data.images import as_shown
 from hilander.encoder.base import Encoder
 from hilander.nn.device import resolve_device
+
+_NOT_OF_THE_IMAGE = ("mask_token", "text_", "logit_")  # weights that no embedding of a whole image depends on
 
 
 class HuggingFaceEncoder(Encoder):
@@ -27,7 +30,18 @@ class HuggingFaceEncoder(Encoder):
 
     Notes
     -----
-    The embedding is the model's image feature (CLIP and its kin), else its pooled output, else the mean over tokens.
+    The embedding is the model's image feature (CLIP and its kin), else its pooled output, else the mean over tokens. A
+    folder without the weights of the pooler, such as one of a model for classification, gives the mean over tokens too:
+    transformers would fill the pooler with other random numbers at each loading.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder holds no ``config.json``.
+    ValueError
+        Another file is missing or damaged, or weights are missing that the embedding depends on.
+    ImportError
+        transformers is not installed.
     """
 
     name: ClassVar[str] = "huggingface"
@@ -39,15 +53,10 @@ class HuggingFaceEncoder(Encoder):
                 f"expected a Hugging Face model in the folder '{self.path}'; fetch one first, for instance by "
                 "`hf download NAME --local-dir FOLDER`, and set encoder.path in params.yaml to that folder"
             )
-        try:
-            from transformers import AutoImageProcessor, AutoModel
-        except ImportError as error:
-            raise ImportError("Hugging Face encoders need transformers: pip install 'hilander[huggingface]'") from error
         self.device = resolve_device(device)
-        # The Pillow backend gives the same pixels whether or not torchvision is installed.
-        self._processor = AutoImageProcessor.from_pretrained(self.path, backend="pil", local_files_only=True)
-        model = AutoModel.from_pretrained(self.path, local_files_only=True, use_safetensors=True)
+        self._processor, model, self._missing = _open(self.path)
         self._model = model.to(self.device).eval()
+        self._has_pooler = not any(_is_pooler(key) for key in self._missing)
         self.embedding_size = self._encode_batch([Image.new("RGB", (64, 64))]).shape[1]
 
     @classmethod
@@ -56,7 +65,8 @@ class HuggingFaceEncoder(Encoder):
         return cls(folder / "backbone", device)
 
     def _encode_batch(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        inputs = self._processor(images=[image.convert("RGB") for image in images], return_tensors="pt").to(self.device)
+        pictures = [as_shown(image).convert("RGB") for image in images]
+        inputs = self._processor(images=pictures, return_tensors="pt").to(self.device)
         with torch.inference_mode():
             if hasattr(self._model, "get_image_features"):
                 output = self._model.get_image_features(**inputs)
@@ -64,7 +74,7 @@ class HuggingFaceEncoder(Encoder):
                 output = self._model(**inputs)
         if isinstance(output, torch.Tensor):
             pooled = output
-        elif getattr(output, "pooler_output", None) is not None:
+        elif self._has_pooler and getattr(output, "pooler_output", None) is not None:
             pooled = output.pooler_output
         else:
             pooled = output.last_hidden_state.mean(dim=1)
@@ -74,5 +84,41 @@ class HuggingFaceEncoder(Encoder):
         return {}
 
     def _write_weights(self, folder: Path) -> None:
-        self._model.save_pretrained(folder / "backbone")
+        # Weights that were not read are not written either, so that what is loaded finds the same ones missing.
+        weights = {key: value for key, value in self._model.state_dict().items() if key not in self._missing}
+        self._model.save_pretrained(folder / "backbone", state_dict=weights)
         self._processor.save_pretrained(folder / "backbone")
+
+
+def _open(path: Path) -> tuple[Any, Any, set[str]]:
+    """Return the image processor, the model, and the names of its weights that the folder lacks."""
+    try:
+        from transformers import AutoImageProcessor, AutoModel
+    except ImportError as error:
+        raise ImportError("Hugging Face encoders need transformers: pip install 'hilander[huggingface]'") from error
+    try:
+        # The Pillow backend gives the same pixels whether or not torchvision is installed.
+        processor = AutoImageProcessor.from_pretrained(path, backend="pil", local_files_only=True)
+        model, report = AutoModel.from_pretrained(
+            path, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except Exception as error:  # what is missing or damaged shows as errors of many kinds
+        cause = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"expected a whole Hugging Face vision model in the folder '{path}', with config.json, "
+            f"preprocessor_config.json and safetensors; fetch it again: {cause}"
+        ) from error
+    missing = set(report["missing_keys"])
+    needed = sorted(key for key in missing if not any(part in key for part in _NOT_OF_THE_IMAGE))
+    if not hasattr(model, "get_image_features"):  # which may be computed from the pooled output
+        needed = [key for key in needed if not _is_pooler(key)]
+    if needed:
+        raise ValueError(
+            f"expected all weights of the Hugging Face model in the folder '{path}'; {len(needed)} are missing, for "
+            f"instance {needed[0]}; fetch it again"
+        )
+    return processor, model, missing
+
+
+def _is_pooler(key: str) -> bool:
+    return "pooler" in key and "text_" not in key

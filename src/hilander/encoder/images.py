@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from hilander.data.images import check_mode
+from hilander.data.images import as_shown
 
 
 class ImageSequence(Protocol):
@@ -50,7 +50,8 @@ def prepare_image(image: Image.Image, image_size: int) -> np.ndarray:
     """Return one image in grey on a dark ground, padded to a square and resized without aliasing.
 
     The ground is what the median pixel of the border shows; where it is bright (ink on paper) the image is inverted.
-    So padding, erased patches and whatever augmentation turns in from outside all have the value of an empty ground.
+    Padding has the value of that ground. What augmentation and `views` turn in from outside is 0, as the ground of
+    white paper and of black boards is; it stands out as darker corners where the ground is grey.
 
     Returns
     -------
@@ -69,7 +70,7 @@ def prepare_image(image: Image.Image, image_size: int) -> np.ndarray:
     >>> int(prepared[0, 0]), int(prepared[10, 10])
     (0, 255)
     """
-    grey = np.asarray(_grey(image))
+    grey = np.asarray(as_shown(image).convert("L"))
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     ground = int(np.median(border))
     if ground > 127:
@@ -84,14 +85,3 @@ def prepare_image(image: Image.Image, image_size: int) -> np.ndarray:
     if side == image_size:
         return np.array(grey)
     return np.asarray(Image.fromarray(grey).resize((image_size, image_size), Image.Resampling.BILINEAR)).copy()
-
-
-def _grey(image: Image.Image) -> Image.Image:
-    check_mode(image)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:  # what is transparent shows paper
-        image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(paper, image)
-    if image.mode.startswith("I;16"):  # Pillow clips 16-bit values at 255 instead of scaling them
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image.convert("L")

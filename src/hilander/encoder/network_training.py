@@ -29,11 +29,6 @@ def train_network(
     show_progress: bool = False,
 ) -> tuple[TorchEncoder, list[EpochRecord]]:
     """Train the one network that `params` describe; see `hilander.encoder.train_encoder`, which calls this."""
-    if params.epochs < 1 or params.batch_size < 2:
-        raise ValueError(
-            f"expected encoder.epochs of at least 1 and encoder.batch_size of at least 2, which batch norm needs; "
-            f"got {params.epochs} and {params.batch_size}"
-        )
     classes = check_labels(labels, len(images))
     held_out = np.zeros(len(classes), dtype=bool)
     if params.held_out_share > 0:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from hilander.config import EncoderParams
 from hilander.encoder.base import Encoder
+from hilander.encoder.check_params import check_encoder_params
 from hilander.encoder.ensemble_encoder import EnsembleEncoder
 from hilander.encoder.images import ImageSequence
 from hilander.encoder.network_training import train_network
@@ -55,11 +56,12 @@ def train_encoder(
     Raises
     ------
     ValueError
-        No epoch or a batch of one, labels of another length or missing, fewer than two classes left to train on, an
-        unknown network, loss or precision, or a shrinkage out of its range.
+        A parameter out of its range, labels of another length or missing, fewer than two classes left to train on, an
+        unknown network, loss or precision, or a training that diverges.
     ImportError
         The extra ``encoder`` is not installed.
     """
+    check_encoder_params(params)
     networks: list[TorchEncoder] = []
     history: list[EpochRecord] = []
     for i, own in enumerate(params.networks()):

@@ -99,7 +99,13 @@ class TrainingRun:
         self.best: dict[str, Tensor] = {}
 
     def train_epoch(self, progress: tqdm) -> float:
-        """See every image once, but for those of a last batch that would not be full; return the mean loss."""
+        """See every image once, but for those of a last batch that would not be full; return the mean loss.
+
+        Raises
+        ------
+        ValueError
+            The training diverges: a loss, or an embedding after the last step, is not finite.
+        """
         torch.manual_seed(_seed(self.params.seed, len(self.history) + 1))  # so a resumed run draws the same
         self.encoder.network.train()
         total = 0.0
@@ -118,8 +124,18 @@ class TrainingRun:
             self.optimizer.step()
             self.schedule.step()
             total += loss.item()
+            self._check_finite(total)
             progress.update(len(batch))
+        # The last step is seen by no loss.
+        self._check_finite(float(self.encoder.encode_prepared(self.images[: self.batch_size]).sum()))
         return total / self.steps_per_epoch
+
+    def _check_finite(self, value: float) -> None:
+        if not math.isfinite(value):
+            raise ValueError(
+                f"training the encoder diverged in epoch {len(self.history) + 1}: the loss is no longer finite; lower "
+                f"encoder.learning_rate, which is {self.params.learning_rate}"
+            )
 
     def keep(self, record: EpochRecord) -> None:
         """Note an epoch, and its weights if it is the best so far."""

@@ -67,18 +67,15 @@ def pick_examples(
     alone = np.flatnonzero(labels_pred == _NOISE)
     clusters[alone] = len(found) + np.arange(len(alone))
     cluster_names += ["no cluster"] * len(alone)
-    merged = [
-        _example(
-            f"{cluster_names[cluster]} merges {{}} classes", clusters == cluster, classes, class_names, "of", max_items
-        )
-        for cluster in _most_broken(clusters, classes)[:per_kind]
-    ]
-    split = [
-        _example(
-            f"{class_names[c]} is split over {{}} clusters", classes == c, clusters, cluster_names, "in", max_items
-        )
-        for c in _most_broken(classes, clusters)[:per_kind]
-    ]
+    merged, split = [], []
+    for cluster in _most_broken(clusters, classes)[:per_kind]:
+        members = clusters == cluster
+        title = f"{cluster_names[cluster]} merges {len(np.unique(classes[members]))} classes"
+        merged.append(_example(title, members, classes, class_names, "of", max_items))
+    for c in _most_broken(classes, clusters)[:per_kind]:
+        members = classes == c
+        title = f"{class_names[c]} is split over {len(np.unique(clusters[members]))} clusters"
+        split.append(_example(title, members, clusters, cluster_names, "in", max_items))
     whole = [
         _example(f"{class_names[c]} is found whole", classes == c, classes, class_names, "of", max_items)
         for c in _whole_classes(classes, clusters)[:per_kind]
@@ -119,9 +116,7 @@ def _example(
     text = ", ".join(f"{part.size} {joint} {part.name}" for part in parts)
     if n_shown < len(groups):
         text += f", {sizes[n_shown:].sum()} {joint} {len(groups) - n_shown} more"
-    return Example(
-        title.format(len(groups)), f"{len(rows)} items: {text}" if len(groups) > 1 else f"{len(rows)} items", parts
-    )
+    return Example(title, f"{len(rows)} items: {text}" if len(groups) > 1 else f"{len(rows)} items", parts)
 
 
 def _share_out(sizes: NDArray[np.int64], room: int) -> NDArray[np.int64]:

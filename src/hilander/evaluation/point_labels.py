@@ -51,7 +51,7 @@ def label_points(figure: Figure, axis: Axes, points: NDArray[np.float64], labels
         taken.append(box)
         x, y = axis.transData.inverted().transform((box[:2] + box[2:]) / 2)
         axis.annotate(
-            labels[i].text,
+            labels[i].text.replace("$", r"\$"),  # no formula
             (float(points[i][0]), float(points[i][1])),
             xytext=(float(x), float(y)),
             ha="center",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from hilander.data.images import as_shown
 from hilander.evaluation.examples import Example
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def draw_strip(example: Example, images: ImageSource) -> Image:
     Image
         RGB, 64 pixels a thumbnail; colours repeat after six groups.
     """
-    from PIL import Image, ImageDraw, ImageOps
+    from PIL import Image, ImageDraw
 
     n_items = sum(len(group.rows) for group in example.groups)
     width = n_items * (_SIDE + _GAP) + (len(example.groups) - 1) * _BETWEEN_GROUPS
@@ -36,7 +37,7 @@ def draw_strip(example: Example, images: ImageSource) -> Image:
     for number, group in enumerate(example.groups):
         start = x
         for row in group.rows:
-            picture = ImageOps.contain(images[int(row)].convert("RGB"), (_SIDE, _SIDE))
+            picture = _small(images[int(row)])
             strip.paste(picture, (x + (_SIDE - picture.width) // 2, (_SIDE - picture.height) // 2))
             draw.rectangle((x, 0, x + _SIDE - 1, _SIDE - 1), outline="#d9dce0")
             x += _SIDE + _GAP
@@ -44,3 +45,11 @@ def draw_strip(example: Example, images: ImageSource) -> Image:
         draw.rectangle(line, fill=COLOURS[number % len(COLOURS)])
         x += _BETWEEN_GROUPS
     return strip
+
+
+def _small(image: Image) -> Image:
+    """The picture within the side of a thumbnail; of one that is extremely thin, one pixel is left."""
+    picture = as_shown(image).convert("RGB")
+    scale = _SIDE / max(picture.size)
+    width, height = (max(round(side * scale), 1) for side in picture.size)
+    return picture.resize((width, height))

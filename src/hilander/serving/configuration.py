@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from hilander.serving.ranges import Count, CountOrNone, Days, Seconds, WholeSeconds, check_ranges
+from hilander.ranges import Count, CountOrNone, Days, Seconds, WholeSeconds, check_ranges
 from hilander.typed_mapping import ConfigError, from_mapping
 
 CONFIGURATION_VARIABLE = "HILANDER_SERVING_CONFIG"

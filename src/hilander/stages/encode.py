@@ -23,7 +23,7 @@ def main() -> None:
     params = load_params()
     encoder = load_encoder(ENCODER, params.encoder.device)
     train, test = train_test(read_dataset(params.data.path, params.data.format), params.data)
-    metrics = {}
+    metrics: dict[str, dict[str, float]] = {}
     with atomic_folder(EMBEDDINGS) as folder:
         for split, items in (("train", train), ("test", test)):
             embeddings = encode_dataset(encoder, items, params.encode.batch_size, show_progress=True)
@@ -31,13 +31,11 @@ def main() -> None:
             np.save(folder / split / "embeddings.npy", embeddings)
             table = pd.DataFrame({"id": items.ids, "label": items.labels})
             table.to_parquet(folder / split / "items.parquet", index=False)
-            neighbors, _ = nearest_neighbors(embeddings, 1)
-            right = table["label"].to_numpy()[neighbors[:, 0]] == table["label"].to_numpy()
-            metrics[split] = {
-                "items": len(table),
-                "classes": int(table["label"].nunique()),
-                "one_nn": float(right.mean()),
-            }
+            metrics[split] = {"items": len(table), "classes": int(table["label"].nunique())}
+            if len(table) > 1:  # a single item has no neighbour
+                neighbors, _ = nearest_neighbors(embeddings, 1)
+                right = table["label"].to_numpy()[neighbors[:, 0]] == table["label"].to_numpy()
+                metrics[split]["one_nn"] = float(right.mean())
     with atomic_file(METRICS) as temporary:
         temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
 

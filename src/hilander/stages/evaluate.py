@@ -110,7 +110,10 @@ def _histories(variant: str) -> dict[str, pd.DataFrame]:
 
 def _facts(params: Params, clusterer: HiLander) -> dict[str, str]:
     encoder = params.encoder
-    trained = f"{encoder.loss} loss, {encoder.epochs} epochs, images of {encoder.image_size} px, seed {encoder.seed}"
+    trained = "; ".join(
+        f"{each.loss} loss, {each.epochs} epochs, images of {each.image_size} px, seed {each.seed}"
+        for each in encoder.networks()
+    )
     settings = dataclasses.asdict(clusterer.model.settings) if clusterer.model is not None else {}
     return {
         "Data": params.data.path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -29,8 +30,9 @@ def main() -> None:
     with atomic_file(HISTORY) as temporary:
         pd.DataFrame(history, columns=[*columns, "seconds"])[columns].to_csv(temporary, index=False)
     metrics: dict[str, float] = {"embedding_size": encoder.embedding_size, "epochs": len(history)}
-    if history and params.encoder.held_out_share > 0:
-        metrics["held_out_one_nn"] = max(record.held_out_one_nn for record in history)
+    scores = [record.held_out_one_nn for record in history if not math.isnan(record.held_out_one_nn)]
+    if scores:  # none where fewer than two items are held out
+        metrics["held_out_one_nn"] = max(scores)
     with atomic_file(METRICS) as temporary:
         temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(CHECKPOINTS, ignore_errors=True)

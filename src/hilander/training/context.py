@@ -23,6 +23,7 @@ _EDGES_PER_SET = 10_000  # of large sets a sample, so that each set counts about
 _BATCH_SIZE = 8192
 _LEARNING_RATE = 5e-3
 _WEIGHT_DECAY = 1e-4
+_SHORTEST_CYCLE = 20  # steps; torch's schedule divides by the warm-up's length less one
 _WARM_UP_SHARE = 0.1
 _SET_NOISE, _PAIR_NOISE = 0.7, 0.2  # standard deviations
 
@@ -112,7 +113,7 @@ def train_context(
     deviation[N_OF_PAIRS:] = _SET_NOISE
     optimizer = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, _LEARNING_RATE, total_steps=n_steps, pct_start=_WARM_UP_SHARE
+        optimizer, _LEARNING_RATE, total_steps=max(n_steps, _SHORTEST_CYCLE), pct_start=_WARM_UP_SHARE
     )
     for _ in tqdm(range(n_steps), desc="context", unit="step", disable=not show_progress):
         batch = torch.randint(len(context), (_BATCH_SIZE,), generator=generator)

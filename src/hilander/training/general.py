@@ -17,6 +17,7 @@ import pandas as pd
 
 from hilander.config import RelationalParams
 from hilander.embeddings import check_embeddings, check_labels
+from hilander.model_folder import check_model_folder
 from hilander.models.clustering_model import ClusteringModel
 from hilander.training.general_sets import SIZES, WIDTHS, general_sets, sets_for_clusters, sets_for_context
 from hilander.training.labelled_set import LabelledSet
@@ -96,6 +97,7 @@ def train_general(
 def main(arguments: Sequence[str]) -> None:
     """Train on drawn sets, and on the real one that is named, and save."""
     folder, *real = arguments
+    check_model_folder(Path(folder))  # before an hour of training
     real_set = None
     if real:
         embeddings = check_embeddings(np.load(real[0], allow_pickle=False))

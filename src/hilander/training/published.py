@@ -22,6 +22,7 @@ from hilander.models.published import PublishedModel
 from hilander.nn.device import resolve_device
 from hilander.nn.lander import Lander
 from hilander.nn.losses import density_loss, linkage_loss
+from hilander.training.divergence import check_finite
 from hilander.training.training_graphs import TrainingGraph, build_training_graphs
 
 logger = logging.getLogger(__name__)
@@ -63,9 +64,14 @@ def fit_published(
     Raises
     ------
     ValueError
-        Fewer than two rows, or an unknown optimiser or convolution.
+        Fewer than two rows, an unknown optimiser or convolution, lists of unequal lengths, or a loss that diverges.
     """
     params = params or PublishedParams()
+    if not len(params.n_neighbors) == len(params.n_levels) > 0:
+        raise ValueError(
+            "n_neighbors and n_levels must name as many training graphs as each other, at least one; got "
+            f"{params.n_neighbors} and {params.n_levels}"
+        )
     graphs = build_training_graphs(
         embeddings,
         labels,
@@ -129,8 +135,10 @@ def _fit(
                     logits, batch.linkage, batch.mask, balance=params.balance, focal_gamma=params.focal_gamma
                 )
                 loss_density = density_loss(density, batch.density)
+                loss = loss_linkage + loss_density
+                check_finite(loss, f"epoch {epoch}", params.learning_rate)
                 optimizer.zero_grad()
-                (loss_linkage + loss_density).backward()
+                loss.backward()
                 optimizer.step()
                 schedule.step()
                 losses.append((loss_linkage.item(), loss_density.item()))

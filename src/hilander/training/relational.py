@@ -25,6 +25,7 @@ from hilander.nn.device import resolve_device
 from hilander.nn.relational_lander import RelationalLander
 from hilander.training.connected_batches import Batch, LabelledGraph, connected_batches, mixed_batches
 from hilander.training.context import LinkedSet, corrected, link_each, train_context
+from hilander.training.divergence import check_finite
 from hilander.training.labelled_set import LabelledSet
 
 logger = logging.getLogger(__name__)
@@ -224,8 +225,10 @@ def _train(lessons: _Lessons, run: _Run, n_steps: int) -> tuple[RelationalLander
     for step, batch in zip(progress, lessons.batches(), strict=False):
         logits, density = network(*batch.inputs)
         loss_linkage, loss_density = _losses(logits, density, batch, params)
+        loss = loss_linkage + params.density_weight * loss_density
+        check_finite(loss, f"step {step}", params.learning_rate)
         optimizer.zero_grad()
-        (loss_linkage + params.density_weight * loss_density).backward()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()

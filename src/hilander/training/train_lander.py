@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from hilander.config import LanderParams, PublishedParams, RelationalParams
 from hilander.embeddings import check_embeddings, check_labels
 from hilander.models.clustering_model import ClusteringModel
+from hilander.ranges import check_ranges
 from hilander.training.general_sets import sets_beside
 from hilander.training.labelled_set import LabelledSet, thinned
 from hilander.training.published import fit_published
@@ -59,7 +60,8 @@ def train_lander(
     ------
     ValueError
         Embeddings or labels do not fit (see `check_embeddings`, `check_labels`), all embeddings are equal, no two items
-        share a class, all share one, or the variant is unknown.
+        share a class, all share one, the variant is unknown, a parameter is out of its range (`ConfigError`), or
+        training diverges.
 
     Examples
     --------
@@ -71,6 +73,7 @@ def train_lander(
     ('hilander', None)
     """
     params = params or LanderParams().params_of(variant)
+    check_ranges(params)
     checked = check_embeddings(embeddings, min_rows=2)
     classes = check_labels(labels, len(checked))
     n_classes = int(classes.max()) + 1
@@ -98,7 +101,7 @@ def train_lander(
             [*sets, *drawn.items],
             params,
             cluster_sets=[*sets, *drawn.clusters],
-            context_sets=[*sets, *drawn.context],
+            context_sets=[*sets, *drawn.context] if params.n_drawn else [whole],  # thinned copies are one set
             mixed=params.n_drawn > 0,
             **common,
         )

@@ -1,4 +1,4 @@
-"""Kinds of numbers in the configuration, each with the range that makes sense for it."""
+"""Kinds of numbers in ``params.yaml`` and ``serving.yaml``, each with the range that makes sense for it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,18 @@ _THIRTY_YEARS = 10**9
 
 Count = Annotated[int, Range(1, _FAR)]
 CountOrNone = Annotated[int, Range(0, _FAR)]
+AtLeastTwo = Annotated[int, Range(2, _FAR)]
+Seed = Annotated[int, Range(0, 2**32 - 1)]
+Positive = Annotated[float, Range(1e-12, _FAR)]
+NotNegative = Annotated[float, Range(0, _FAR)]
+Share = Annotated[float, Range(0, 1)]
+ShareBelowOne = Annotated[float, Range(0, 0.999)]
 Seconds = Annotated[float, Range(0.001, _THIRTY_YEARS)]
 WholeSeconds = Annotated[int, Range(1, _THIRTY_YEARS)]
 Days = Annotated[float, Range(0.001, 10_000)]
 
 
-def check_ranges(block: Any, where: str) -> None:
+def check_ranges(block: Any, where: str = "") -> None:
     """Check the numbers of a dataclass, and of those within it, against the ranges of their annotations.
 
     Parameters
@@ -46,6 +52,14 @@ def check_ranges(block: Any, where: str) -> None:
         value = getattr(block, key)
         if dataclasses.is_dataclass(value):
             check_ranges(value, f"{where}{key}.")
-        for allowed in getattr(kind, "__metadata__", ()):
-            if not allowed.least <= value <= allowed.most:  # which NaN is not either
-                raise ConfigError(f"{where}{key} must be from {allowed.least:,} to {allowed.most:,}; got {value!r}")
+        elif typing.get_origin(kind) is tuple:
+            for each in value:
+                _check(typing.get_args(kind)[0], each, f"{where}{key}")
+        else:
+            _check(kind, value, f"{where}{key}")
+
+
+def _check(kind: Any, value: Any, key: str) -> None:
+    for allowed in getattr(kind, "__metadata__", ()):
+        if not allowed.least <= value <= allowed.most:  # which NaN is not either
+            raise ConfigError(f"{key} must be from {allowed.least:,} to {allowed.most:,}; got {value!r}")
