@@ -169,3 +169,9 @@ def test_assigning_by_the_threshold_that_was_printed_is_as_after_a_fit(files):
     assert run("assign", *arguments, "-o", "assigned.csv").exit_code == 0
     expected = HiLander().fit(np.load("others.npy")).predict(later)
     assert pd.read_csv("assigned.csv")["cluster"].tolist() == expected.tolist()
+
+
+def test_a_seed_below_0_is_refused_before_any_work(files):
+    refused = run("train", "labelled.npz", "--seed", "-1")
+    assert refused.exit_code == 2
+    assert "--seed" in refused.output

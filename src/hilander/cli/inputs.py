@@ -30,7 +30,7 @@ ModelOption = Annotated[
         show_default=False,
     ),
 ]
-SeedOption = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
+SeedOption = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything that is drawn.")]
 ThresholdOption = Annotated[
     float | None,
     typer.Option(help="Linkage threshold, 0 to 1: higher gives finer clusters. The model's own by default."),

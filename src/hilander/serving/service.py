@@ -41,9 +41,15 @@ class GatedService(Service):
         return {**super().schema(), "routes": client_routes()}
 
 
+def _n_workers(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"HILANDER_WORKERS must be a whole number from 1, got {text!r}")
+    return int(text)
+
+
 @bentoml.service(
     service_class=GatedService,
-    workers=int(os.environ.get("HILANDER_WORKERS", "1")),
+    workers=_n_workers(os.environ.get("HILANDER_WORKERS") or "1"),
     traffic={"timeout": 120},  # longer than any upload and answer together, which have limits of their own
 )
 @bentoml.asgi_app(app, path="/")
