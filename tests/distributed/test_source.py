@@ -1,5 +1,8 @@
 import os
+import threading
 import uuid
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pyarrow as pa
@@ -169,3 +172,30 @@ def test_rows_of_a_parquet_file_that_are_missing_or_odd_are_named(tmp_path, rows
     pq.write_table(pa.table({"embedding": [[1.0, 2.0], [3.0]]}), tmp_path / "1.parquet")
     with pytest.raises(DataError, match=r"1.parquet: embeddings must have one width, got 1, 2"):
         gathered(Source.open(tmp_path / "1.parquet"))
+
+
+class QuietFiles(SimpleHTTPRequestHandler):
+    def log_message(self, format, *args):
+        pass
+
+
+def test_a_single_file_behind_http_is_read(tmp_path, rows):
+    write_parquet(tmp_path / "rows.parquet", rows, 60)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=tmp_path))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        np.testing.assert_array_equal(
+            gathered(Source.open(f"http://127.0.0.1:{server.server_port}/rows.parquet")), rows
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_damaged_input_is_told_without_the_advice_to_delete_it(tmp_path, rows):
+    np.save(tmp_path / "rows.npy", rows)
+    source = Source.open(tmp_path / "rows.npy")
+    (tmp_path / "rows.npy").write_bytes((tmp_path / "rows.npy").read_bytes()[:300])
+    with pytest.raises(DataError, match=r"rows\.npy cannot be read: ") as error:
+        source.pieces[-1].read()
+    assert "delete" not in str(error.value)

@@ -56,8 +56,8 @@ class Piece:
             store, name = _as_store(self.shard)
             try:
                 return store.read(name, self.start, self.stop)
-            except (OSError, ValueError) as error:
-                raise DataError(f"{self.shard} cannot be read: {error}") from error
+            except (OSError, ValueError) as error:  # what a store advises is for run folders, not for input
+                raise DataError(f"{self.shard} cannot be read: {error.__cause__ or error}") from error
         from hilander.distributed.parquet_shard import read_parquet_rows
 
         with open_shard(self.shard) as file:
@@ -230,7 +230,11 @@ def _list_remote(url: str, is_pattern: bool) -> list[tuple[str, list[str]]]:
         raise ImportError("fsspec is not installed, which opens URLs; pip install 'hilander[dask]'") from error
     fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
     try:
-        infos = fs.glob(root, detail=True).values() if is_pattern else fs.ls(root, detail=True)
+        if is_pattern:
+            infos = list(fs.glob(root, detail=True).values())
+        else:
+            itself = [fs.info(root)] if _is_shard(root) else []  # some file systems list no single file
+            infos = itself if itself and itself[0]["type"] == "file" else fs.ls(root, detail=True)
     except FileNotFoundError:
         infos = []
     found = []
