@@ -108,7 +108,7 @@ def test_a_single_held_out_item_gives_no_accuracy(tmp_path, monkeypatch):
     ("stage", "params", "told"),
     [
         ("train_encoder", "encoder: {name: huggingface, path: backbone}", "'backbone'"),
-        ("train_encoder", "encoder: {learning_rate: -1}", "encoder.learning_rate above 0"),
+        ("train_encoder", "encoder: {learning_rate: -1}", "encoder.learning_rate must be from"),
         ("encode", "encode: {batch_size: -1}", "encode.batch_size"),
     ],
 )
