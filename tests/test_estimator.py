@@ -152,6 +152,12 @@ def test_clusters_may_be_numbered_by_hashes():
     assert_array_equal(HiLander().adopt(embeddings[::2], hashed[::2]).predict(embeddings[1::2]), hashed[1::2])
 
 
+@pytest.mark.parametrize("value", [None, 5, np.float32(3)])
+def test_what_is_no_matrix_is_told(value):
+    with pytest.raises((ValueError, TypeError), match="embeddings must"):
+        HiLander().fit(value)
+
+
 def test_any_largest_size_will_do():
     embeddings, _ = blobs(seed=5)
     assert_array_equal(HiLander(max_cluster_size=10**30).fit(embeddings).labels_, HiLander().fit(embeddings).labels_)

@@ -293,8 +293,10 @@ class HiLander(ClusterMixin, BaseEstimator):
         random_state: int,
         show_progress: bool,
     ) -> Clustering:
-        joined = check_pairs(must_link, _num_samples(X), name="must_link")
-        parted = check_pairs(cannot_link, _num_samples(X), name="cannot_link")
+        joined, parted = (
+            None if pairs is None else check_pairs(pairs, _num_samples(X), name=name)
+            for name, pairs in (("must_link", must_link), ("cannot_link", cannot_link))
+        )
         return cluster_embeddings(  # all arguments by name: a call with ** would hold them until it returns
             self._checked(X, model),  # not held here, so that it is freed as soon as its distinct rows are taken
             model,

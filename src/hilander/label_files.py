@@ -83,6 +83,8 @@ def _read(path: Path) -> Labels:
             labels = np.load(path, allow_pickle=False)
         except ValueError as error:  # of objects, or no NumPy file at all
             raise ValueError(f"{path} must be a NumPy file of integers or strings: {error}") from error
+        if not isinstance(labels, np.ndarray):
+            raise ValueError(f"{path} must hold one array, but is an archive; save the labels with numpy.save")
         if labels.ndim != 1:
             raise ValueError(f"{path} must hold one label per item, shape (n,); got {labels.shape}")
         return Labels(labels)

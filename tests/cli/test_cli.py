@@ -103,6 +103,7 @@ def test_import_data(files):
         (("report", "nowhere"), "dvc repro"),
         (("cluster", "others.npy", "-o", "others.npy"), "others.npy is read here"),
         (("cluster", "others.npy", "-o", "folder.csv"), "folder.csv is a folder"),
+        (("cluster", ".", "-o", "found.npy"), "found.npy lies in ., and would be read as data"),
         (("cluster", "others.npy", "-o", "/proc/self/c.csv"), "nothing can be written to /proc/self"),
         (("assign", "true.npy", "--to", "others.npy", "--clusters", "true.npy", "-o", "others.npy"), "is read here"),
         (("train", "labelled.npz", "-o", "labelled.npz"), "labelled.npz is a file"),

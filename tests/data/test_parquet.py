@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -157,3 +158,21 @@ def test_a_name_that_utf8_cannot_hold_is_shown(tmp_path):
     with pytest.raises(DataError, match=r"a\.parquet: expected names that UTF-8 can hold, got 'caf\\udce9'"):
         parquet.write_parquet(dataset, tmp_path / "a.parquet")
     assert not list(tmp_path.iterdir())
+
+
+def test_bookkeeping_of_others_beside_parts_is_no_data(tmp_path):
+    table = pd.DataFrame({"embedding": [[1.0, 2.0]] * 4, "label": ["a", "b", None, "b"]})
+    table.to_parquet(tmp_path / "parts", partition_cols=["label"])
+    (tmp_path / "parts" / "_delta_log").mkdir()
+    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "parts" / "_delta_log" / "0.checkpoint.parquet")
+    assert sorted(read_parquet(tmp_path / "parts").labels.tolist()) == ["", "a", "b", "b"]
+
+
+def test_parts_of_several_widths_and_one_name_are_told(tmp_path):
+    for split, width in (("train", 2), ("test", 3)):
+        (tmp_path / f"split={split}").mkdir()
+        pd.DataFrame({"embedding": [[1.0] * width]}).to_parquet(tmp_path / f"split={split}" / "part-0.parquet")
+    with pytest.raises(
+        DataError, match=r"one width, got split=test/part-0\.parquet: 3, split=train/part-0\.parquet: 2"
+    ):
+        read_parquet(tmp_path)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from hilander.data import DataError, Dataset, Images, import_dataset, read_dataset, write_dataset
+from hilander.data.images import as_shown
 
 EMBEDDINGS = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
 LABELS = ["cat", "cat", "dog", "dog", "emu", "emu"]
@@ -190,3 +191,21 @@ def test_a_path_that_is_not_utf8_is_shown(tmp_path):
         pytest.skip("this file system takes UTF-8 alone")
     with pytest.raises(DataError, match=r"expected paths in UTF-8, got b'caf\\xe9\.png'; rename it"):
         read_dataset(tmp_path)
+
+
+def test_metadata_that_cannot_be_read_turn_no_image(tmp_path):
+    picture = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
+    picture.save(tmp_path / "odd.png", exif=b"Exif\x00\x00garbagegarbage")
+    shown = as_shown(read_dataset(tmp_path).images[0])
+    np.testing.assert_array_equal(np.asarray(shown), np.asarray(picture))
+
+
+def test_links_back_to_a_folder_above_end_nothing(tmp_path):
+    np.save(tmp_path / "mine.npy", EMBEDDINGS)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "back").symlink_to(tmp_path)
+    assert len(read_dataset(tmp_path)) == len(EMBEDDINGS)
+    (tmp_path / "mine.npy").unlink()
+    (tmp_path / "one" / "a.png").write_bytes(png(0))
+    assert len(read_dataset(tmp_path)) == 1

@@ -1,3 +1,4 @@
+import errno
 import pickle
 import uuid
 from itertools import pairwise
@@ -112,3 +113,24 @@ def test_a_damaged_array_is_named(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(ValueError, match=r"folder/array\.npy is damaged"):
         store.read("folder/array")
+
+
+def test_a_connection_that_breaks_is_no_damage(monkeypatch):
+    store = Store(f"memory://{uuid.uuid4().hex}")
+    store.write("array", np.arange(3))
+
+    def broken(self, name):
+        raise ConnectionError("reset by peer")
+
+    monkeypatch.setattr(Store, "_open", broken)
+    with pytest.raises(ConnectionError, match="reset by peer"):
+        store.read("array")
+
+
+def test_a_folder_without_locks_is_used_with_a_warning(tmp_path, monkeypatch, caplog):
+    def unknown(*arguments):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    with Store(str(tmp_path)).held():
+        assert "see to it that no second run works there" in caplog.text

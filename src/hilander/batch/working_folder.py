@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
 
 INPUT, EMBEDDED, CLUSTERED, IDENTIFIED = "input", "embedded", "clustered", "identified"
 EMBEDDINGS, ITEMS, FACTS = "embeddings.npy", "items.parquet", "facts.json"
@@ -29,10 +32,10 @@ def working_folder(runs: str | Path) -> Iterator[Path]:
     runs.mkdir(parents=True, exist_ok=True)
     for left in runs.glob(f"{_PREFIX}*"):
         if left.is_dir():
-            with contextlib.suppress(OSError), _held(left):  # BlockingIOError: of a run that goes on
+            with contextlib.suppress(OSError), _held(left, is_own=False):  # BlockingIOError: of a run that goes on
                 shutil.rmtree(left)
     working = runs / f"{_PREFIX}{uuid4().hex}"
-    with _held(working):
+    with _held(working, is_own=True):
         working.mkdir()
         try:
             yield working
@@ -41,11 +44,18 @@ def working_folder(runs: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _held(working: Path) -> Iterator[None]:
+def _held(working: Path, *, is_own: bool) -> Iterator[None]:
     """Hold the lock of a working folder, which the operating system lets go of when its process dies."""
     lock = Path(f"{working}{_LOCK}")
     with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError as error:  # some shared file systems have no locks
+            if not is_own:
+                raise  # whether its run goes on cannot be told
+            logger.warning("%s cannot be locked: %s", lock, error)
         try:
             yield
         finally:

@@ -119,8 +119,8 @@ def cluster(
     else:
         dataset, X = load_embeddings(Path(data), encoder)
         ids, shape = dataset.ids, X.shape
-    if repeated := len(ids) - len(np.unique(ids)):
-        typer.echo(f"note: {repeated:,} ids occur before; clusters can then not be matched by id later", err=True)
+        if repeated := len(ids) - len(np.unique(ids)):
+            typer.echo(f"note: {repeated:,} ids occur before; clusters can then not be matched by id later", err=True)
     pairs = {"must_link": read_pairs(must_link, ids), "cannot_link": read_pairs(cannot_link, ids)}
     typer.echo(f"clustering {shape[0]:,} embeddings of width {shape[1]} …")
     clusterer.fit(X, **pairs)

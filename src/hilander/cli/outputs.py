@@ -23,8 +23,10 @@ def check_output(path: Path, *inputs: str | Path | None) -> None:
     if path.is_dir():
         raise ValueError(f"--output must name a file, but {path} is a folder; name a file in it")
     check_not_read(path, *inputs)
+    is_data = path.suffix != ".csv" and not path.stem.endswith("labels")  # to whoever reads a folder
     for given in inputs:
-        if given is not None and Path(given).is_dir() and path.resolve().is_relative_to(Path(given).resolve()):
+        inside = given is not None and Path(given).is_dir() and path.resolve().is_relative_to(Path(given).resolve())
+        if is_data and inside:
             raise ValueError(f"{path} lies in {given}, and would be read as data the next time; write it elsewhere")
     _check_writable(path.parent)
 

@@ -84,6 +84,8 @@ def _load(path: Path, mmap_mode: Any = None) -> NDArray:
     _check_start(path, _ARRAY_START, "one array, as numpy.save writes it")
     try:
         return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+    except MemoryError:
+        raise
     except Exception as error:  # a damaged header can fail in any way
         raise _unreadable(path, error) from error
 
@@ -93,6 +95,8 @@ def _load_archive(path: Path) -> dict[str, NDArray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
+    except MemoryError:
+        raise
     except Exception as error:  # so can a damaged archive
         raise _unreadable(path, error) from error
     others = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from hilander.data.errors import DataError
 
+_ORIENTATION = ExifTags.Base.Orientation
 _NO_WHITE = {"I": "32-bit pixels", "F": "floating-point pixels", "LAB": "CIE L*a*b* colours"}
 
 
@@ -36,7 +38,9 @@ def as_shown(image: Image.Image) -> Image.Image:
         Nothing says which of its values is light, see `check_mode`.
     """
     check_mode(image)
-    image = ImageOps.exif_transpose(image)
+    with contextlib.suppress(Exception):  # metadata that cannot be read turn nothing
+        if image.getexif().get(_ORIENTATION, 1) != 1:
+            image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:

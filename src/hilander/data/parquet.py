@@ -19,6 +19,7 @@ from hilander.data.listing import list_files
 from hilander.data.parquet_columns import to_images, to_matrix, to_names
 
 _COLUMNS = ("image", "embedding", "label", "split", "id")
+_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 _ROWS_PER_GROUP = 4096
 # A group is written and read at once, and Arrow counts the bytes of a column in 31 bits.
 _BYTES_PER_GROUP = 2**28
@@ -38,7 +39,10 @@ def read_parquet(path: str | Path) -> Dataset:
         widths.
     """
     path = Path(path)
-    names = list_files(path, {".parquet"}, deep=True) if path.is_dir() else [Path()]
+    names = [Path()]
+    if path.is_dir():  # folders that begin with _ are others' bookkeeping, such as _delta_log/ and _temporary/
+        found = list_files(path, {".parquet"}, deep=True)
+        names = [name for name in found if not any(part.startswith("_") for part in name.parent.parts)]
     if not names:
         raise DataError(f"expected Parquet files in {path}, found none")
     parts = {path / name: _read_part(path / name, name) for name in names}
@@ -49,7 +53,7 @@ def read_parquet(path: str | Path) -> Dataset:
     }
     ids = known.get("id", row_ids(sum(part.num_rows for part in parts.values())))
     if "embedding" in columns:
-        return Dataset(ids, known.get("label"), known.get("split"), embeddings=_embeddings(parts, ids))
+        return Dataset(ids, known.get("label"), known.get("split"), embeddings=_embeddings(parts, ids, path))
     content, paths = [], []
     for file, part in parts.items():
         of_part, paths_of_part = to_images(part.column("image"), file)
@@ -125,7 +129,8 @@ def _read_part(file: Path, name: Path) -> pa.Table:
     for folder in name.parent.parts:
         key, is_named, value = folder.partition("=")
         if is_named and key in _COLUMNS:
-            table = table.append_column(key, pa.array([unquote(value)] * table.num_rows, pa.string()))
+            told = None if value == _NULL_PARTITION else unquote(value)
+            table = table.append_column(key, pa.array([told] * table.num_rows, pa.string()))
     if len({"image", "embedding"} & set(columns)) != 1:
         raise DataError(
             f"{file}: expected a column `image` (struct of bytes and path) or a column `embedding` (list of numbers), "
@@ -147,17 +152,15 @@ def _common_columns(parts: dict[Path, pa.Table], path: Path) -> set[str]:
     return everywhere
 
 
-def _embeddings(parts: dict[Path, pa.Table], ids: NDArray[np.str_]) -> NDArray[np.float32]:
+def _embeddings(parts: dict[Path, pa.Table], ids: NDArray[np.str_], path: Path) -> NDArray[np.float32]:
     matrices, start = {}, 0
     for file, part in parts.items():
         if part.num_rows or len(ids) == 0:  # an empty part says nothing of the width
             matrices[file] = to_matrix(part.column("embedding"), ids[start : start + part.num_rows], file)
         start += part.num_rows
-    widths = {file.name: matrix.shape[1] for file, matrix in matrices.items()}
+    widths = {file: matrix.shape[1] for file, matrix in matrices.items()}
     if len(set(widths.values())) > 1:
-        raise DataError(
-            f"{next(iter(matrices)).parent}: expected parts of one width, got "
-            f"{some(f'{name}: {width}' for name, width in widths.items())}; keep those of one encoder"
-        )
+        several = some(f"{file.relative_to(path)}: {width}" for file, width in widths.items())
+        raise DataError(f"{path}: expected parts of one width, got {several}; keep those of one encoder")
     joined = list(matrices.values())
     return joined[0] if len(joined) == 1 else np.concatenate(joined)

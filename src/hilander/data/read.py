@@ -11,7 +11,7 @@ from hilander.data.dataset import Dataset
 from hilander.data.errors import DataError, some
 from hilander.data.image_folder import SUFFIXES, read_image_folder
 from hilander.data.learn_to_cluster import meta_of, read_learn_to_cluster
-from hilander.data.listing import list_files
+from hilander.data.listing import has_files, list_files
 from hilander.data.official_pickle import read_official_pickle
 from hilander.data.parquet import read_parquet
 
@@ -98,7 +98,7 @@ def _format_of_file(path: Path) -> str:
 
 def _format_of_folder(path: Path) -> str:
     found = [format for format in dict.fromkeys(_SUFFIXES.values()) if _files(path, format)]
-    if list_files(path, SUFFIXES, deep=True):
+    if has_files(path, SUFFIXES):
         found.append("image_folder")
     if len(found) != 1:
         several = f"found {some(found)} side by side; keep one of them, or name the format"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
+import logging
 import math
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,6 +22,8 @@ from hilander.atomic_write import atomic_file
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+logger = logging.getLogger(__name__)
 
 _MOST_HEADER = 1 << 10  # bytes of a .npy file that hold all of its header
 
@@ -47,7 +51,9 @@ class Store:
         try:
             with atomic_file(self._place(name)) as path, path.open("wb") as file:
                 np.save(file, array)
-        except OSError as error:  # NumPy does not say why it wrote less than it should
+        except OSError as error:
+            if error.errno not in (None, errno.ENOSPC, errno.EDQUOT):  # NumPy does not say why it wrote too little
+                raise
             raise OSError(
                 f"{self._place(name)} could not be written ({error}); make room for {array.nbytes:,} bytes, and the "
                 "same call carries on"
@@ -65,9 +71,7 @@ class Store:
         """
         try:
             return self._read(name, start, stop)
-        except FileNotFoundError:
-            raise
-        except (ValueError, OSError, EOFError) as error:
+        except (ValueError, EOFError) as error:  # a connection that breaks is no damage
             raise ValueError(
                 f"{self._place(name)} is damaged ({error}); delete the folder that it is part of, and start anew"
             ) from error
@@ -112,6 +116,8 @@ class Store:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise ValueError(f"another run works in {root}; wait until it has ended, or name another one") from None
+            except OSError as error:  # some shared file systems have no locks
+                logger.warning("%s cannot be locked (%s): see to it that no second run works there", root, error)
             yield
 
     def kept(self, name: str, compute: Callable[[], NDArray]) -> NDArray[Any]:

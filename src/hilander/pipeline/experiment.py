@@ -85,15 +85,16 @@ def check_data_recorded(workspace: Path, copy: Path, unrecorded: Collection[str]
         What is not recorded by DVC or Git is not in the copy.
     """
     data = load_params(copy / "params.yaml").data.path
-    if unrecorded:
-        found = f"differ from {', '.join(unrecorded)}"
+    differing = [pointer for pointer in unrecorded if Path(data).is_relative_to(pointer.removesuffix(".dvc"))]
+    if differing:
+        found = f"differ from {', '.join(differing)}"
     elif not (copy / data).exists() and (workspace / data).exists():
         found = f"in {data} are tracked by neither"
     else:
         return
     raise ExperimentError(
         "an experiment runs in a copy of the workspace, which holds data that DVC or Git has recorded, but the data "
-        f"{found}; record them first: dvc add data"
+        f"{found}; record them first: dvc add {differing[0].removesuffix('.dvc') if differing else data}"
     )
 
 

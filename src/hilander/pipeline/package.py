@@ -80,5 +80,5 @@ def _data_digest(workspace: Path, data: str) -> str | None:
     """The version of the data that the stages have read, as DVC names it, whether it is recorded or not."""
     lock = workspace / "dvc.lock"
     stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
-    deps = [dep for stage in stages.values() for dep in stage.get("deps", []) if dep["path"] == data]
+    deps = [dep for stage in stages.values() for dep in stage.get("deps", []) if Path(dep["path"]) == Path(data)]
     return deps[0].get("md5") if deps else None

@@ -101,7 +101,7 @@ def train_lander(
             [*sets, *drawn.items],
             params,
             cluster_sets=[*sets, *drawn.clusters],
-            context_sets=[*sets, *drawn.context] if params.n_drawn else [whole],  # thinned copies are one set
+            context_sets=[*sets, *drawn.context] if params.n_drawn else sets[:1],  # thinned copies are one set
             mixed=params.n_drawn > 0,
             **common,
         )
