@@ -46,3 +46,10 @@ def test_products_are_those_of_the_rows_to_a_thousandth(with_codes):
 
 def test_of_narrow_rows_codes_do_not_pay():
     assert not quantization.pays(2)
+
+
+def test_rows_whose_products_of_codes_need_more_than_32_bits_are_compared_in_single_precision(monkeypatch):
+    monkeypatch.setattr(quantization, "_multiplies_bytes", lambda: True)
+    rows = np.random.default_rng(0).choice(np.float32([-1, 1]), size=(3, 140_000)) / np.sqrt(np.float32(140_000))
+    products = approximate_products(quantize(rows), quantize(rows))
+    np.testing.assert_allclose(products, rows.astype(np.float64) @ rows.T, atol=1e-4)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 _LARGEST_CODE = 127
 _NARROWEST = 48  # columns; of narrower rows a product costs no more than what comes with it
+_WIDEST = np.iinfo(np.int32).max // _LARGEST_CODE**2  # a product of wider rows may be no whole number of 32 bits
 _EXACT_ENOUGH = {"nnan", "ninf", "nsz", "contract", "reassoc"}
 
 
@@ -43,7 +44,7 @@ def _multiplies_bytes() -> bool:
 
 def pays(width: int) -> bool:
     """Return whether rows of this width are better compared by their codes first, on this machine."""
-    return width >= _NARROWEST and _multiplies_bytes()
+    return _NARROWEST <= width <= _WIDEST and _multiplies_bytes()
 
 
 def quantize(rows: NDArray[np.float32]) -> Quantized:
