@@ -83,3 +83,13 @@ def test_an_interrupt_ends_the_search(monkeypatch):
 
 def test_rows_that_probe_most_lists_are_answered_first_and_the_others_list_after_list():
     assert asking_order(np.array([-1, 7, -1, 0, -1], np.int32)).tolist() == [1, 3, 0, 2, 4]
+
+
+def test_a_list_that_is_probed_but_holds_no_rows_adds_nothing():
+    embeddings = clustered(300)
+    centroids = np.repeat(embeddings[:1], 2, axis=0)  # equal: rounding may give the second one's rows to the first
+    probes = np.full((300, 16), -1, np.int32)
+    probes[:, :2] = 0, 1
+    lists = inverted_lists.InvertedLists(centroids, 0.1, probes, np.arange(300), np.array([0, 300, 300]))
+    found, _ = join_lists(embeddings, 5, lists)
+    np.testing.assert_array_equal(found, nearest_neighbors(embeddings, 5, method="exact")[0])
