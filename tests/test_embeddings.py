@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
-from hilander.embeddings import check_embeddings, check_labels
+from hilander.embeddings import check_embeddings, check_labels, check_neighbors
+from hilander.training.train_lander import train_lander
 
 RAW = np.random.default_rng(0).normal(size=(10, 4))
 
@@ -81,3 +82,33 @@ def test_rows_of_a_piece_are_named_by_their_number_in_the_whole():
 def test_the_layout_in_memory_does_not_change_a_bit(dtype):
     rows = np.random.default_rng(0).normal(size=(2000, 100)).astype(dtype)
     assert (check_embeddings(np.asfortranarray(rows)) == check_embeddings(rows)).all()
+
+
+NEIGHBORS = np.array([[1, 2], [0, 2], [0, 1]])
+SIMILARITIES = np.full((3, 2), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("neighbors", "message"),
+    [
+        ((NEIGHBORS[:2], SIMILARITIES[:2]), r"two arrays of shape \(3, k\); got shapes \(2, 2\)"),
+        ((NEIGHBORS, SIMILARITIES[:, :1]), r"got shapes \(3, 2\) and \(3, 1\)"),
+        ((NEIGHBORS + 1, SIMILARITIES), "from 0 to 2, .* not so in rows 0, 1"),
+        ((NEIGHBORS[::-1], SIMILARITIES), "not so in rows 0, 2"),
+        ((NEIGHBORS, np.where(NEIGHBORS == 0, np.nan, SIMILARITIES)), "not so in rows 1, 2"),
+        ((NEIGHBORS.astype(float), SIMILARITIES), "integers and floats; got float64"),
+        (NEIGHBORS[0, 0], "neighbours and similarities; "),
+        (([[1, 2], [0]], SIMILARITIES), "neighbours and similarities; "),
+    ],
+)
+def test_neighbors_of_other_embeddings_are_refused_before_compiled_code_reads_them(neighbors, message):
+    with pytest.raises(ValueError, match=message):
+        check_neighbors(neighbors, 3)
+    with pytest.raises(ValueError, match=message):
+        train_lander(RAW[:3], [0, 0, 1], neighbors=neighbors)
+
+
+def test_neighbors_come_back_as_the_types_that_compiled_code_takes():
+    found, similarities = check_neighbors((NEIGHBORS.astype(np.uint8).tolist(), SIMILARITIES), 3)
+    assert (found.dtype, similarities.dtype) == (np.int64, np.float32)
+    np.testing.assert_array_equal(found, NEIGHBORS)

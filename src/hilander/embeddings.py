@@ -109,6 +109,43 @@ def missing_labels(labels: NDArray) -> NDArray[np.bool_]:
     return labels == "" if labels.dtype.kind == "U" else np.zeros(len(labels), dtype=bool)
 
 
+def check_neighbors(neighbors: tuple[ArrayLike, ArrayLike], n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return neighbours and similarities that a caller brings along, as arrays of shape (n, k), int64 and float32.
+
+    Compiled code reads memory at these numbers without looking at them, so wrong ones would end the process.
+
+    Parameters
+    ----------
+    neighbors : tuple of two array-likes of shape (n, k)
+        Row numbers, and cosine similarities.
+    n : int
+        Rows of the embeddings that they belong to.
+
+    Raises
+    ------
+    ValueError
+        Not two arrays of shape (n, k), not whole numbers, numbers of no row, a row that is its own neighbour, or
+        similarities that are no numbers.
+    """
+    asked = f"neighbors must be those that nearest_neighbors finds for these {n} embeddings, expected"
+    try:
+        found, similarities = (np.asarray(each) for each in neighbors)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{asked} two arrays of shape ({n}, k): neighbours and similarities; {error}") from error
+    if found.ndim != 2 or len(found) != n or similarities.shape != found.shape:
+        raise ValueError(f"{asked} two arrays of shape ({n}, k); got shapes {found.shape} and {similarities.shape}")
+    if found.dtype.kind not in "iu" or similarities.dtype.kind != "f":
+        raise ValueError(f"{asked} integers and floats; got {found.dtype} and {similarities.dtype}")
+    wrong = ((found < 0) | (found >= n) | (found == np.arange(n)[:, None])).any(axis=1)
+    wrong |= ~np.isfinite(similarities).all(axis=1)
+    if wrong.any():
+        raise ValueError(
+            f"{asked} numbers of other rows, from 0 to {n - 1}, and finite similarities; not so in rows "
+            f"{_some(np.flatnonzero(wrong))}"
+        )
+    return found.astype(np.int64, copy=False), similarities.astype(np.float32, copy=False)
+
+
 def check_width(shape: tuple[int, ...], n_features: int | None) -> None:
     """Raise ValueError where embeddings of `shape` (n, d) are not of the width that a model asks for."""
     if n_features is not None and shape[1] != n_features:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hilander.config import LanderParams, PublishedParams, RelationalParams
-from hilander.embeddings import check_embeddings, check_labels
+from hilander.embeddings import check_embeddings, check_labels, check_neighbors
 from hilander.models.clustering_model import ClusteringModel
 from hilander.ranges import check_ranges
 from hilander.training.general_sets import sets_beside
@@ -59,9 +59,9 @@ def train_lander(
     Raises
     ------
     ValueError
-        Embeddings or labels do not fit (see `check_embeddings`, `check_labels`), all embeddings are equal, no two items
-        share a class, all share one, the variant is unknown, a parameter is out of its range (`ConfigError`), or
-        training diverges.
+        Embeddings, labels or neighbours do not fit (see `check_embeddings`, `check_labels`, `check_neighbors`), all
+        embeddings are equal, no two items share a class, all share one, the variant is unknown, a parameter is out of
+        its range (`ConfigError`), or training diverges.
 
     Examples
     --------
@@ -84,6 +84,8 @@ def train_lander(
         )
     if all(np.array_equal(row, checked[0]) for row in checked):  # ends at the first other one
         raise ValueError("training needs embeddings that differ, but all rows point in one direction; encode them anew")
+    if neighbors is not None:
+        neighbors = check_neighbors(neighbors, len(checked))
     common: dict[str, Any] = {
         "random_state": random_state,
         "device": device,
