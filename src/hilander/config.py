@@ -13,6 +13,7 @@ from hilander.ranges import (
     AtLeastTwo,
     Count,
     CountOrNone,
+    Distortion,
     NotNegative,
     Positive,
     Seed,
@@ -74,7 +75,7 @@ class EncoderParams:
     batch_size: AtLeastTwo = 128
     learning_rate: Positive = 0.003  # the highest of one cycle
     weight_decay: NotNegative = 0.05
-    augmentation: NotNegative = 1.0  # strength of random distortions; 0 for none
+    augmentation: Distortion = 1.0  # strength of random distortions; 0 for none
     rotate_classes: bool = False  # quarter turns of a class become classes of their own
     precision: str = "auto"  # auto | float32 | bfloat16: of the convolutions in training
     held_out_share: ShareBelowOne = (

@@ -27,6 +27,7 @@ AtLeastTwo = Annotated[int, Range(2, _FAR)]
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 Positive = Annotated[float, Range(1e-12, _FAR)]
 NotNegative = Annotated[float, Range(0, _FAR)]
+Distortion = Annotated[float, Range(0, 4.9)]  # images are scaled by 1 ± a fifth of it, which must stay above 0
 Share = Annotated[float, Range(0, 1)]
 ShareBelowOne = Annotated[float, Range(0, 0.999)]
 Seconds = Annotated[float, Range(0.001, _THIRTY_YEARS)]

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hilander.data import DataError, Dataset, Images, parquet
+from hilander.data import DataError, Dataset, Images, parquet, read_dataset
 from hilander.data.parquet import read_parquet
 
 
@@ -176,3 +176,22 @@ def test_parts_of_several_widths_and_one_name_are_told(tmp_path):
         DataError, match=r"one width, got split=test/part-0\.parquet: 3, split=train/part-0\.parquet: 2"
     ):
         read_parquet(tmp_path)
+
+
+def test_a_folder_name_that_repeats_a_column_must_agree_with_it(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / f"split={split}").mkdir()
+        saved(tmp_path / f"split={split}" / "part.parquet", embedding=[[1.0], [2.0]], split=[split, split])
+    assert read_dataset(tmp_path).splits.tolist() == ["test", "test", "train", "train"]
+    saved(tmp_path / "split=test" / "part.parquet", embedding=[[1.0], [2.0]], split=["test", "train"])
+    with pytest.raises(DataError, match=r"folder `split=test` and the column `split` contradict each other"):
+        read_parquet(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["embedding", "label"])
+def test_a_column_that_comes_twice_is_told(tmp_path, name):
+    columns = {"embedding": pa.array([[1.0], [2.0]]), "label": pa.array(["a", "b"])}
+    table = pa.table(columns)
+    pq.write_table(table.append_column(name, columns[name]), tmp_path / "twice.parquet")
+    with pytest.raises(DataError, match=rf"twice\.parquet: expected each column once, got several `{name}`"):
+        read_parquet(tmp_path / "twice.parquet")

@@ -209,3 +209,9 @@ def test_links_back_to_a_folder_above_end_nothing(tmp_path):
     (tmp_path / "mine.npy").unlink()
     (tmp_path / "one" / "a.png").write_bytes(png(0))
     assert len(read_dataset(tmp_path)) == 1
+
+
+def test_a_file_that_is_no_image_is_told_in_words(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"a\.png is damaged or cut short \(10 bytes: of no known format\)"):
+        read_dataset(tmp_path).images[0]

@@ -32,6 +32,7 @@ class Unread:
         ("learning_rate", math.nan),
         ("weight_decay", -0.1),
         ("augmentation", -1.0),
+        ("augmentation", 5.0),
         ("scale", 0.0),
         ("held_out_share", 1.0),
         ("held_out_share", -0.1),

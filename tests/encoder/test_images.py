@@ -58,3 +58,11 @@ def test_a_truncated_image_is_named():
     images = Images([whole, whole[: len(whole) // 2]], np.array(["good.png", "cut.png"]))
     with pytest.raises(DataError, match=r"cut\.png"):
         prepare_images(images, 16)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_strip_however_long_is_never_padded_to_a_square_of_its_length(turned):
+    strip = Image.new("L", (1_000_000, 2), 255)
+    strip.paste(0, (0, 0, 500_000, 2))
+    prepared = prepare_image(strip.transpose(Image.Transpose.ROTATE_90) if turned else strip, 16)  # 931 GiB as a square
+    assert prepared.shape == (16, 16)

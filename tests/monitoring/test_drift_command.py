@@ -79,3 +79,21 @@ def test_what_cannot_be_answered_is_exit_code_1_and_a_sentence(models, tmp_path)
     few = run(tmp_path / "few.npy", "--models", models)
     assert few.exit_code == 1
     assert "at least 64 distinct rows" in few.output
+
+
+def test_a_report_never_overwrites_the_window(models, tmp_path):
+    np.save(tmp_path / "window.npy", classes(40, 1))
+    before = (tmp_path / "window.npy").read_bytes()
+    result = run(tmp_path / "window.npy", "--models", models, "-o", tmp_path / "window.npy")
+    assert result.exit_code == 1
+    assert "would be overwritten" in result.output
+    assert (tmp_path / "window.npy").read_bytes() == before
+    result = run(tmp_path / "window.npy", "--models", models, "-o", tmp_path)
+    assert "--output must name a file" in result.output
+
+
+@pytest.mark.parametrize("hours", ["0", "-3", "nan", "1e12"])
+def test_hours_out_of_range_are_told(models, tmp_path, hours):
+    result = run(tmp_path, "--hours", hours, "--models", models, "-o", tmp_path / "drift.html")
+    assert result.exit_code == 1
+    assert "--hours must be above 0" in result.output

@@ -1,6 +1,7 @@
 """Who is let in, and what gets out when something breaks."""
 
 import hashlib
+import os
 import subprocess
 import sys
 
@@ -118,3 +119,12 @@ def test_a_configuration_that_is_not_understood_is_an_error(tmp_path):
             load_configuration(path)
     with pytest.raises(FileNotFoundError):
         load_configuration(tmp_path / "none.yaml")
+
+
+def test_a_file_that_is_emptied_and_written_within_one_tick_of_the_clock_is_read_to_its_end(make, tmp_path):
+    path = make.configuration(tmp_path)
+    whole, tokens = path.read_text(), Tokens(load_configuration(path).security, path)
+    for content, owner in (("", None), (whole, "tests")):
+        path.write_text(content)
+        os.utime(path, ns=(1, 1))
+        assert tokens.owner(make.token) == owner

@@ -1,11 +1,16 @@
 """Images as people send them: names, zips of other systems, pictures that no embedding can be made of."""
 
 import io
+import struct
 import time
 import zipfile
 
 import pytest
 from PIL import Image
+
+from hilander.serving.configuration import Limits
+from hilander.serving.images_body import read_images
+from hilander.serving.refusals import Refusal
 
 ZIP = {"Content-Type": "application/zip"}
 
@@ -86,3 +91,14 @@ def test_a_task_is_not_made_of_an_image_whose_colours_cannot_be_read(client, mak
     answer = client.post("/cluster_images/submit", files=as_files([("good.png", make.png()), ("bad one", EXOTIC)]))
     assert answer.status_code == 422
     assert "image 'bad one'" in answer.json()["error"]
+
+
+def test_a_zip_that_lists_millions_of_entries_is_refused_before_they_are_read(client):
+    entry = struct.pack("<4s6H3I5H2Is", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, b"a")
+    listing = entry * 200_000
+    content = b"PK\x03\x04" + listing + struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 0, 0, len(listing), 4, 0)
+    started = time.process_time()
+    with pytest.raises(Refusal, match=r"at most 10,000 images, got 200,000 entries in one") as refused:
+        read_images(bytearray(content), "application/zip", Limits())
+    assert refused.value.status == 413
+    assert time.process_time() - started < 0.5  # reading them takes seconds

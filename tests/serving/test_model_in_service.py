@@ -1,11 +1,15 @@
 """The release in service changes while requests go on."""
 
+import dataclasses
+import json
 import shutil
 import time
 
 import pytest
+from starlette.responses import JSONResponse
 
 from hilander.releases import put_into_service
+from hilander.serving.answers import model_answer
 from hilander.serving.model_in_service import LoadedRelease, ModelInService
 from hilander.serving.refusals import Refusal
 
@@ -89,3 +93,14 @@ def test_a_release_that_could_not_be_loaded_is_tried_again(in_service, models, m
     wait_until(lambda: in_service.current().version == new.version)
     assert in_service.failure is None
     assert len(tries) == 3
+
+
+def test_a_figure_that_could_not_be_measured_is_told_as_null(make, tmp_path):
+    release = dataclasses.replace(
+        make.release(tmp_path / "models"),
+        metrics={"f_pairwise": 0.8, "held_out_one_nn": float("nan")},
+        provenance={"sizes": [1, float("inf")]},
+    )
+    answer = json.loads(JSONResponse(model_answer(release, None)).body)
+    assert answer["metrics"] == {"f_pairwise": 0.8, "held_out_one_nn": None}
+    assert answer["provenance"] == {"sizes": [1, None]}

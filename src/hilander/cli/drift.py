@@ -10,6 +10,7 @@ import typer
 from numpy.typing import NDArray
 
 DRIFTED = 3  # exit code
+_MOST_HOURS = 1_000_000  # a hundred years and more
 
 
 def drift(
@@ -35,10 +36,12 @@ def drift(
 
         hilander drift new.npy --json
     """
+    from hilander.cli.outputs import check_output_file
     from hilander.monitoring.drift import DriftMonitor
     from hilander.monitoring.drift.report import write_drift_report
     from hilander.releases import release_in_service, versions_of_same_encoder
 
+    check_output_file(output, window)
     release = release_in_service(models)
     embeddings = _read(window, hours, versions_of_same_encoder(models, release))
     monitor = DriftMonitor.of_release(
@@ -63,6 +66,8 @@ def _read(window: str, hours: float | None, versions: list[str]) -> NDArray[np.f
     from hilander.cli.inputs import load_embeddings
     from hilander.monitoring.capture import read_captures
 
+    if hours is not None and not 0 < hours <= _MOST_HOURS:
+        raise ValueError(f"--hours must be above 0 and at most {_MOST_HOURS:,}; got {hours:g}")
     if "://" not in window and not Path(window).exists():
         raise FileNotFoundError(
             f"expected embeddings, or a folder of captures, in {window}; found neither. The service captures what it "

@@ -20,14 +20,19 @@ def check_output(path: Path, *inputs: str | Path | None) -> None:
         Nothing can be written there.
     """
     check_suffix(path)
-    if path.is_dir():
-        raise ValueError(f"--output must name a file, but {path} is a folder; name a file in it")
-    check_not_read(path, *inputs)
+    check_output_file(path, *inputs)
     is_data = path.suffix != ".csv" and not path.stem.endswith("labels")  # to whoever reads a folder
     for given in inputs:
         inside = given is not None and Path(given).is_dir() and path.resolve().is_relative_to(Path(given).resolve())
         if is_data and inside:
             raise ValueError(f"{path} lies in {given}, and would be read as data the next time; write it elsewhere")
+
+
+def check_output_file(path: Path, *inputs: str | Path | None) -> None:
+    """Refuse a file of any suffix that cannot be written, or that the command reads; raises as `check_output`."""
+    if path.is_dir():
+        raise ValueError(f"--output must name a file, but {path} is a folder; name a file in it")
+    check_not_read(path, *inputs)
     _check_writable(path.parent)
 
 

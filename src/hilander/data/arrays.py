@@ -75,8 +75,8 @@ def write_npz(dataset: Dataset, path: str | Path) -> None:
 
 _ARRAY_START, _ARCHIVE_START = b"\x93NUMPY", b"PK"
 _OBJECTS = (
-    "{path} holds Python objects, which only unpickling could read; save plain numbers: numpy.save(path, "
-    "embeddings.astype('float32'))"
+    "{path} holds Python objects, which only unpickling could read; save plain arrays: embeddings.astype('float32'), "
+    "labels.astype(str)"
 )
 
 

@@ -99,8 +99,9 @@ class Images:
             image = Image.open(io.BytesIO(content))
             image.load()
         except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            cause = "of no known format" if isinstance(error, UnidentifiedImageError) else error
             raise DataError(
-                f"image {self._ids[i]} is damaged or cut short ({len(content)} bytes: {error}); "
+                f"image {self._ids[i]} is damaged or cut short ({len(content)} bytes: {cause}); "
                 "replace it or leave it out"
             ) from error
         try:

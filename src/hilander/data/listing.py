@@ -32,13 +32,16 @@ def has_files(folder: Path, suffixes: Collection[str]) -> bool:
 
 
 def _walk(folder: Path, suffixes: Collection[str], deep: bool) -> Iterator[Path]:
-    seen = set()
+    above: dict[Path, frozenset[tuple[int, int]]] = {}  # by folder: those that it lies in, itself included
     for root, folders, files in os.walk(folder, followlinks=True):
-        stat = Path(root).stat()
-        if (stat.st_dev, stat.st_ino) in seen:  # a link back to a folder above
+        here = Path(root)
+        stat = here.stat()
+        own = (stat.st_dev, stat.st_ino)
+        outer = above.get(here.parent, frozenset())
+        if own in outer:  # a link back to a folder above; two links to one folder beside are two folders
             folders[:] = []
             continue
-        seen.add((stat.st_dev, stat.st_ino))
+        above[here] = outer | {own}
         folders[:] = [name for name in folders if deep and not name.startswith(".")]
-        here = Path(root).relative_to(folder)
-        yield from (here / f for f in files if Path(f).suffix.lower() in suffixes and not f.startswith("."))
+        below = here.relative_to(folder)
+        yield from (below / f for f in files if Path(f).suffix.lower() in suffixes and not f.startswith("."))

@@ -125,12 +125,21 @@ def _read_part(file: Path, name: Path) -> pa.Table:
             found = parquet.schema_arrow.names
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{file} cannot be read as Parquet: {error}; write or copy it anew") from error
+    if len(set(columns)) < len(columns):
+        twice = sorted({column for column in columns if columns.count(column) > 1})
+        raise DataError(f"{file}: expected each column once, got several `{some(twice)}`; keep one of them")
     table = pa.concat_tables(groups) if groups else empty.select(columns)
     for folder in name.parent.parts:
         key, is_named, value = folder.partition("=")
         if is_named and key in _COLUMNS:
             told = None if value == _NULL_PARTITION else unquote(value)
-            table = table.append_column(key, pa.array([told] * table.num_rows, pa.string()))
+            if key not in table.column_names:
+                table = table.append_column(key, pa.array([told] * table.num_rows, pa.string()))
+            elif (to_names(table.column(key), key, file) != (told or "")).any():  # some writers repeat it in the file
+                raise DataError(
+                    f"{file}: the folder `{folder}` and the column `{key}` contradict each other; drop that column, or "
+                    "move its rows"
+                )
     if len({"image", "embedding"} & set(columns)) != 1:
         raise DataError(
             f"{file}: expected a column `image` (struct of bytes and path) or a column `embedding` (list of numbers), "

@@ -100,6 +100,8 @@ def _format_of_folder(path: Path) -> str:
     found = [format for format in dict.fromkeys(_SUFFIXES.values()) if _files(path, format)]
     if has_files(path, SUFFIXES):
         found.append("image_folder")
+    if not found and has_files(path, {".parquet"}):  # in folders such as split=train/
+        found.append("parquet")
     if len(found) != 1:
         several = f"found {some(found)} side by side; keep one of them, or name the format"
         what = several if found else "found nothing of the kind"

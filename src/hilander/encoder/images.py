@@ -12,6 +12,8 @@ from tqdm import tqdm
 
 from hilander.data.images import as_shown
 
+_LONGEST_SIDE = 8192  # pixels: a strip of few rows would fill the memory as a square of its length
+
 
 class ImageSequence(Protocol):
     """A list of Pillow images, or anything that decodes one on access, as `hilander.data.Images` does."""
@@ -49,9 +51,10 @@ def prepare_images(images: ImageSequence, image_size: int, show_progress: bool =
 def prepare_image(image: Image.Image, image_size: int) -> np.ndarray:
     """Return one image in grey on a dark ground, padded to a square and resized without aliasing.
 
-    The ground is what the median pixel of the border shows; where it is bright (ink on paper) the image is inverted.
-    Padding has the value of that ground. What augmentation and `views` turn in from outside is 0, as the ground of
-    white paper and of black boards is; it stands out as darker corners where the ground is grey.
+    An image of more than 8,192 pixels a side is first made as small as that, one row or column at least. The ground is
+    what the median pixel of the border shows; where it is bright (ink on paper) the image is inverted. Padding has the
+    value of that ground. What augmentation and `views` turn in from outside is 0, as the ground of white paper and of
+    black boards is; it stands out as darker corners where the ground is grey.
 
     Returns
     -------
@@ -70,7 +73,11 @@ def prepare_image(image: Image.Image, image_size: int) -> np.ndarray:
     >>> int(prepared[0, 0]), int(prepared[10, 10])
     (0, 255)
     """
-    grey = np.asarray(as_shown(image).convert("L"))
+    shown = as_shown(image).convert("L")
+    if (longest := max(shown.size)) > _LONGEST_SIDE:
+        width, height = (max(1, round(side * _LONGEST_SIDE / longest)) for side in shown.size)
+        shown = shown.resize((width, height), Image.Resampling.BOX)
+    grey = np.asarray(shown)
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     ground = int(np.median(border))
     if ground > 127:

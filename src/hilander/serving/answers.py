@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,8 @@ def model_answer(release: Release, failure: str | None) -> dict[str, Any]:
     card = release.folder / "lander" / "README.md"
     return {
         "version": release.version,
-        "metrics": release.metrics,
-        "provenance": release.provenance,
+        "metrics": _without_nan(release.metrics),
+        "provenance": _without_nan(release.provenance),
         "card": card.read_text(encoding="utf-8") if card.is_file() else "",
         "newer_release_refused": failure,
     }
@@ -69,3 +70,12 @@ def model_answer(release: Release, failure: str | None) -> dict[str, Any]:
 def rounded(values: NDArray[np.floating]) -> list[float]:
     """Return floats of six digits, which JSON holds in a third of the room."""
     return np.round(values.astype(np.float64), _DIGITS).tolist()
+
+
+def _without_nan(value: Any) -> Any:
+    """Return a value with null for what JSON has no number for, such as a figure that could not be measured."""
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

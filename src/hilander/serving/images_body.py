@@ -25,6 +25,8 @@ ZIP_TYPES = frozenset({"application/zip", "application/x-zip-compressed"})
 _PATH_PARTS = re.compile(r"[\\/]")
 _ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:")
 _MOST_NAME = 200  # characters
+_ENTRY_START = b"PK\x01\x02"
+_ENTRIES_PER_IMAGE, _ENTRIES_BESIDE = 3, 1_000  # folders, and what macOS puts beside every file
 _DAMAGED = (  # what zipfile and zlib raise over archives that are cut short, altered, or made to mislead
     zipfile.BadZipFile,
     zlib.error,
@@ -141,11 +143,20 @@ class _Room:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self.n_bytes, self.n_images = limits.max_bytes, 0
+        self.n_entries = _ENTRIES_PER_IMAGE * limits.max_images + _ENTRIES_BESIDE
 
     def take_images(self, n_images: int) -> None:
         self.n_images += n_images
         if self.n_images > self._limits.max_images:
             raise _too_many_images(self.n_images, self._limits)
+
+    def take_entries(self, n_entries: int) -> None:
+        self.n_entries -= n_entries
+        if self.n_entries < 0:
+            raise too_large(
+                f"zips may hold at most {self._limits.max_images:,} images, got {n_entries:,} entries in one; send "
+                "them in parts"
+            )
 
     def take_bytes(self, n_bytes: int) -> None:
         self.n_bytes -= n_bytes
@@ -156,6 +167,7 @@ class _Room:
 def _unzip(content: bytes, room: _Room) -> list[File]:
     """Unpack in memory; nothing is written anywhere, and names are nothing but ids."""
     files = []
+    room.take_entries(content.count(_ENTRY_START))  # a list of millions takes minutes and gigabytes to read
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = [entry for entry in archive.infolist() if not (entry.is_dir() or _is_litter(entry.filename))]

@@ -55,12 +55,13 @@ class Tokens:
                 owner = known.name
         return owner
 
-    def _stamp(self) -> tuple[int, int] | None:
+    def _stamp(self) -> tuple[int, int, int] | None:
         try:
             stat = self._path.stat() if self._path is not None else None
         except OSError:
             return None
-        return (stat.st_mtime_ns, stat.st_ino) if stat is not None else None
+        # Clocks of file systems tick slowly: a file that is emptied and then written has one time for both.
+        return (stat.st_mtime_ns, stat.st_ino, stat.st_size) if stat is not None else None
 
 
 def token_digest(token: str) -> str:
