@@ -256,3 +256,38 @@ def test_the_checked_copy_of_the_input_is_freed_before_its_rows_are_clustered(mo
     monkeypatch.setattr(clustering, "cluster_nodes", cluster)
     HiLander().fit(blobs()[0])
     assert len(copies) == 1
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_numbers_of_any_precision_will_do(kind, tmp_path):
+    embeddings, _ = blobs(noise=0.6, seed=2)
+    plain = HiLander(linkage_threshold=0.25, granularity=2.0, whitening=0.5, n_neighbors=20).fit(embeddings)
+    numbers = {"linkage_threshold": kind(0.25), "whitening": kind(0.5), "n_neighbors": np.int8(20)}
+    given = HiLander(**numbers, granularity=kind(2), max_levels=np.int64(10)).fit(embeddings)
+    assert_array_equal(given.labels_, plain.labels_)
+    assert given.linkage_threshold_ == plain.linkage_threshold_
+    assert type(given.linkage_threshold_) is float
+    saved = HiLander.load(given.save(tmp_path / "model")).model.settings
+    assert (saved.linkage_threshold, saved.n_neighbors, saved.whitening) == (0.25, 20, 0.5)
+
+
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was():
+    embeddings, classes = blobs(seed=5)
+    clusterer = HiLander().fit(embeddings)
+    before = clusterer.predict(embeddings[:3])
+    with pytest.raises(ValueError, match="take one of the two out"):
+        clusterer.fit(embeddings[:, :5], must_link=[[0, 1]], cannot_link=[[0, 1]])
+    assert_array_equal(clusterer.predict(embeddings[:3]), before)
+    with pytest.raises(ValueError, match="one per embedding"):
+        clusterer.adopt(embeddings[:, :5], classes[:3])
+    assert_array_equal(clusterer.predict(embeddings[:3]), before)
+
+
+def test_clusters_that_cannot_be_told_are_refused():
+    embeddings, classes = blobs(seed=5)
+    with pytest.raises(ValueError, match="number them anew"):
+        HiLander().adopt(embeddings, classes.astype(np.uint64) + np.uint64(1 << 63))
+    with pytest.raises(ValueError, match="masked"):
+        HiLander().adopt(embeddings, np.ma.masked_equal(classes, 3))
+    with pytest.raises(ValueError, match="masked"):
+        HiLander().fit(embeddings, must_link=np.ma.masked_greater([[0, 1], [0, 70]], 60))

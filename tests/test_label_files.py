@@ -53,6 +53,10 @@ def test_bad_files_get_a_sentence(tmp_path):
     (tmp_path / "other.csv").write_text("name,size\na,1\n")
     with pytest.raises(ValueError, match="it has name, size"):
         read_labels(tmp_path / "other.csv")
+    for content in (b"", b"\x93NUMPY\x01\x00v\x00{'descr': '<i8', " + b"(" * 101):
+        (tmp_path / "broken.npy").write_bytes(content)
+        with pytest.raises(ValueError, match=r"broken\.npy (must be a NumPy file|cannot be read)"):
+            read_labels(tmp_path / "broken.npy")
     np.save(tmp_path / "two.npy", np.zeros((2, 2)))
     with pytest.raises(ValueError, match="one label per item"):
         read_labels(tmp_path / "two.npy")

@@ -100,6 +100,10 @@ def test_many_items_do_not_overflow():
         ([[0, 1]], [[0, 1]], r"shape \(n,\)"),
         ([0.0, float("nan")], [0, 1], "missing values"),
         (["a", None], [0, 1], "missing values"),
+        (["a", ""], [0, 1], "missing values"),
+        (np.array(["a", ""], object), [0, 1], "missing values"),
+        (np.ma.masked_equal([0, 1], 1), [0, 1], "missing values"),
+        ([0, 1], np.ma.masked_equal([0, 1], 1), "missing values"),
     ],
 )
 def test_bad_labels_are_refused(true, pred, message):

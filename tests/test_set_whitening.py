@@ -106,3 +106,10 @@ def test_rows_to_learn_from_lie_in_blocks_all_over(n):
     assert rows[-1] == n - 1
     assert len(rows) == len(np.unique(rows)) == (n if n <= 15_000 else 10_000)
     assert (np.diff(rows) == 1).sum() >= len(rows) - 20
+
+
+def test_differences_however_small_can_be_learned_from():
+    rng = np.random.default_rng(0)
+    embeddings = np.repeat(np.eye(8)[:2], 80, axis=0)
+    embeddings[:, 2:] = 1e-40 * rng.normal(size=(160, 6))
+    assert np.bincount(HiLander().fit_predict(embeddings)).tolist() == [80, 80]

@@ -89,10 +89,10 @@ def check_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
     array = np.asarray(labels)
     if array.ndim != 1 or len(array) != n:
         raise ValueError(f"labels must have shape ({n},), one per embedding; got shape {array.shape}")
-    missing = missing_labels(array)
+    missing = missing_labels(array) | np.ma.getmaskarray(np.ma.asarray(labels))
     if missing.any():
         raise ValueError(
-            f"labels are missing (None, NaN or an empty string) in rows {_some(np.flatnonzero(missing))}; "
+            f"labels are missing (None, NaN, masked or an empty string) in rows {_some(np.flatnonzero(missing))}; "
             "leave unlabelled rows out of training"
         )
     try:

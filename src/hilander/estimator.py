@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +27,8 @@ from hilander.whitening import Whitening
 
 if TYPE_CHECKING:
     from distributed import Client
+
+_LARGEST = np.iinfo(np.int64).max  # cluster that `predict` can answer
 
 
 class HiLander(ClusterMixin, BaseEstimator):
@@ -169,17 +172,18 @@ class HiLander(ClusterMixin, BaseEstimator):
         if isinstance(X, str | Path) and not in_parts:
             raise ValueError(f"X must be an array; to read {X} part by part, give HiLander a run_folder or an engine")
         cluster: Callable[..., Clustering] = self._cluster_in_parts if in_parts else self._cluster
-        clustering = cluster(
-            X,
-            model,
-            settings,
-            must_link=must_link,
-            cannot_link=cannot_link,
-            max_cluster_size=self.max_cluster_size,
-            granularity=self.granularity,
-            random_state=self.random_state,
-            show_progress=self.show_progress,
-        )
+        with _unchanged_on_failure(self):
+            clustering = cluster(
+                X,
+                model,
+                settings,
+                must_link=must_link,
+                cannot_link=cannot_link,
+                max_cluster_size=self.max_cluster_size,
+                granularity=self.granularity,
+                random_state=self.random_state,
+                show_progress=self.show_progress,
+            )
         self.linkage_threshold_ = clustering.linkage_threshold
         settings = replace(settings, linkage_threshold=clustering.linkage_threshold)
         self.labels_, self.probabilities_ = clustering.labels, clustering.probabilities
@@ -216,8 +220,14 @@ class HiLander(ClusterMixin, BaseEstimator):
         ValueError
             Labels are not integers from -1, are of another length, or all are -1.
         """
+        with _unchanged_on_failure(self):
+            return self._adopt(X, labels)
+
+    def _adopt(self, X: ArrayLike, labels: ArrayLike) -> HiLander:
         model, settings = model_and_settings(self.get_params(deep=False))
         embeddings = self._checked(X, model)
+        if np.ma.is_masked(labels):
+            raise ValueError("clusters have masked values, of which none is known; label these items -1")
         clusters = np.asarray(labels)
         if clusters.shape != (len(embeddings),) or clusters.dtype.kind not in "iu":
             raise ValueError(
@@ -226,6 +236,8 @@ class HiLander(ClusterMixin, BaseEstimator):
             )
         if (clusters < -1).any():
             raise ValueError(f"clusters must be integers from 0, or -1 for none; got {clusters.min()}")
+        if (clusters > _LARGEST).any():
+            raise ValueError(f"clusters must be integers up to {_LARGEST:,}, got {clusters.max():,}; number them anew")
         kept = clusters >= 0
         if not kept.any():
             raise ValueError("every item is labelled -1, so there is no cluster to assign to")
@@ -325,6 +337,18 @@ class HiLander(ClusterMixin, BaseEstimator):
         embeddings = check_embeddings(X, n_features=model.n_features)
         validate_data(self, X, skip_check_array=True)  # takes note of the width and of a data frame's column names
         return embeddings
+
+
+@contextmanager
+def _unchanged_on_failure(estimator: HiLander) -> Iterator[None]:
+    """Give an estimator back all it held, such as the width of its embeddings, where a new fit fails."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
 
 
 def _assigner(

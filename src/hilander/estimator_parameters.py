@@ -52,6 +52,14 @@ def model_and_settings(parameters: Mapping[str, Any]) -> tuple[ClusteringModel, 
             del given["linkage_threshold"]
     settings = replace(model.settings, **given)
     _check_settings(settings)
+    # NumPy's numbers compute in a precision of their own, and are none to JSON, which a model is saved in.
+    settings = replace(
+        settings,
+        linkage_threshold=float(settings.linkage_threshold),
+        whitening=float(settings.whitening),
+        n_neighbors=int(settings.n_neighbors),
+        max_levels=int(settings.max_levels),
+    )
     largest = parameters["max_cluster_size"]
     if largest is not None and not (_is_whole(largest) and int(largest) >= 1):
         raise ValueError(f"max_cluster_size must be a whole number of rows from 1, got {largest!r}")

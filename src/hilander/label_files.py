@@ -81,7 +81,9 @@ def _read(path: Path) -> Labels:
     if path.suffix == ".npy":
         try:
             labels = np.load(path, allow_pickle=False)
-        except ValueError as error:  # of objects, or no NumPy file at all
+        except MemoryError:
+            raise
+        except Exception as error:  # of objects, no NumPy file at all, or a damaged one, which can fail in any way
             raise ValueError(f"{path} must be a NumPy file of integers or strings: {error}") from error
         if not isinstance(labels, np.ndarray):
             raise ValueError(f"{path} must hold one array, but is an archive; save the labels with numpy.save")

@@ -150,4 +150,5 @@ def multiply_odds(threshold: float, granularity: float) -> float:
         raise ValueError(f"{asked}; got {granularity!r}")
     if granularity == 1:
         return threshold  # to the last bit
+    granularity = float(granularity)  # NumPy's numbers compute in a precision of their own
     return granularity * threshold / (granularity * threshold + 1 - threshold)

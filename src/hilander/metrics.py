@@ -210,10 +210,11 @@ def _codes(labels: ArrayLike, name: str) -> NDArray[np.int64]:
     array = np.asarray(labels)
     if array.ndim != 1 or len(array) == 0:
         raise ValueError(f"{name} must have shape (n,) with at least one item; got shape {array.shape}")
-    codes = pd.factorize(array)[0].astype(np.int64)
-    if codes.min() < 0:
-        raise ValueError(f"{name} holds missing values (None or NaN); every item needs a label")
-    return codes
+    codes, names = pd.factorize(array)
+    empty = names.dtype.kind in "UO" and (names == "").any()  # none, as to whoever reads labels
+    if codes.min() < 0 or empty or np.ma.is_masked(labels):
+        raise ValueError(f"{name} holds missing values (None, NaN or empty strings); every item needs a label")
+    return codes.astype(np.int64)
 
 
 def _pairs(sizes: NDArray[np.int64]) -> int:

@@ -12,6 +12,7 @@ from hilander.paged_arrays import empty_array, let_go
 
 _ROWS_PER_CHUNK = 1 << 13
 _PAIRS_PER_CHUNK = 1 << 15
+_LARGEST = 1e30  # entry of the map
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,8 @@ class Whitening:
         variances, directions = np.linalg.eigh((1 - shrinkage) * covariance + shrinkage * variance * np.eye(len(mean)))
         # The symmetric root: of all maps that whiten alike, the one that directions of equal variance leave unique.
         transform = (directions / np.sqrt(variances)) @ directions.T
+        # Rows are normalised afterwards, so the scale is free: that of subnormal differences is beyond 32 bits.
+        transform *= min(1, _LARGEST / np.abs(transform).max())
         return cls(mean.astype(np.float32), transform.astype(np.float32))
 
     def __call__(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

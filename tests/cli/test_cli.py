@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import subprocess
 import sys
@@ -147,6 +148,32 @@ def test_items_without_a_label_are_not_learned_from_as_a_class(files):
     assert trained.exit_code == 0, trained.output
     assert "80 items without a label are left out" in trained.output
     assert "160 items of 20 classes" in trained.output
+
+
+def test_an_output_that_lacks_a_sign_stops_no_command(files):
+    result = CliRunner(charset="latin-1").invoke(app, ["cluster", "others.npy", "-o", "clusters.csv"])
+    assert result.exit_code == 0, result.output
+    assert "240 nodes ? " in result.stdout
+    assert len(pd.read_csv("clusters.csv")) == 240
+
+
+def test_a_reader_that_has_gone_ends_a_command_without_a_word(files):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [Path(sys.executable).with_name("hilander"), "evaluate", "true.npy", "true.npy"]
+    run = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert run.returncode == 1
+    assert run.stderr == ""
+
+
+def test_a_demo_that_could_not_write_its_model_does_not_begin(files):
+    (files / "demo" / "model").mkdir(parents=True)
+    (files / "demo" / "model" / "notes.txt").touch()
+    result = run("demo", "demo")
+    assert result.exit_code == 1
+    assert "holds files but no model" in result.output
+    assert "1/4" not in result.output
 
 
 def test_the_version_is_told():

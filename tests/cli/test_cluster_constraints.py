@@ -54,6 +54,27 @@ def test_files_of_other_content_get_a_sentence(ids, tmp_path, content, message):
         read_pairs(path, ids)
 
 
+def test_columns_of_parquet_are_names_whatever_items_are_called(tmp_path):
+    path = tmp_path / "pairs.parquet"
+    pd.DataFrame({"0": [2], "1": [4]}).to_parquet(path)  # as a table without names is written
+    assert read_pairs(path, np.arange(5).astype(str)).tolist() == [[2, 4]]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npy"])
+def test_an_empty_file_is_named(ids, tmp_path, suffix):
+    (tmp_path / f"empty{suffix}").touch()
+    result = run("--must-link", f"empty{suffix}")
+    assert result.exit_code == 1
+    assert f"Error: empty{suffix} cannot be read" in result.output
+
+
+def test_an_archive_is_no_array_of_pairs(ids, tmp_path):
+    np.savez(tmp_path / "pairs.npz", pairs=np.array([[0, 1]]))
+    (tmp_path / "pairs.npz").rename(tmp_path / "pairs.npy")
+    with pytest.raises(ValueError, match="is an archive"):
+        read_pairs(tmp_path / "pairs.npy", ids)
+
+
 def test_bad_pairs_end_in_one_sentence(ids):
     np.save("pairs.npy", np.array([[0, 99]]))
     result = run("--must-link", "pairs.npy")

@@ -28,6 +28,7 @@ def demo(
 
         hilander demo
     """
+    from hilander.cli.outputs import check_output_folder
     from hilander.config import DataParams, EncoderParams
     from hilander.data import read_dataset, train_test
     from hilander.data.glyphs import write_glyphs
@@ -36,6 +37,8 @@ def demo(
     from hilander.evaluation import evaluate, format_table, write_report
     from hilander.training.train_lander import train_lander
 
+    for output in ("encoder", "model"):  # before minutes are spent on what cannot be written
+        check_output_folder(folder / output)
     typer.echo("1/4 drawing letters …")
     glyphs = write_glyphs(
         folder, seed, show_progress=True, train_scripts={"LATIN": 160}, test_scripts={"GREEK": 40, "ARMENIAN": 40}

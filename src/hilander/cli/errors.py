@@ -16,6 +16,8 @@ class SentenceGroup(TyperGroup):
         """Run the command, turning what the library raises on bad input into its message."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:  # whoever reads what is printed has gone; Click ends the command without a word
+            raise
         except (ValueError, TypeError, OSError, ImportError) as error:
             logging.getLogger(__name__).info("", exc_info=error)
             typer.secho(f"Error: {error}", err=True, fg=typer.colors.RED)

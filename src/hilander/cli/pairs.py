@@ -34,15 +34,14 @@ def read_pairs(path: Path | None, ids: NDArray[np.str_]) -> NDArray[np.int64] | 
         raise ValueError(f"pairs are kept in {', '.join(SUFFIXES)}; got {path.name}")
     if not path.is_file():
         raise FileNotFoundError(f"expected pairs in {path}, found no such file")
-    if path.suffix == ".npy":
-        pairs: NDArray[np.int64] = np.load(path, allow_pickle=False)
-        return pairs
-    is_csv = path.suffix == ".csv"
-    table = pd.read_csv(path, dtype=str, keep_default_na=False) if is_csv else pd.read_parquet(path).astype(str)
+    content = _content(path)
+    if not isinstance(content, pd.DataFrame):
+        return content
+    table = content
     if table.shape[1] != 2:
         raise ValueError(f"{path} must have two columns of ids, got {table.shape[1]}: {', '.join(map(str, table))}")
     rows = pd.Series(np.arange(len(ids)), index=ids)
-    if rows.index.isin(table.columns).any():
+    if path.suffix == ".csv" and rows.index.isin(table.columns).any():  # a Parquet file's columns always have names
         raise ValueError(f"the first line of {path} is a pair of ids; put a header line before it, as first,second")
     named = table.to_numpy().ravel()
     repeated = rows.index.duplicated(keep=False)
@@ -53,3 +52,19 @@ def read_pairs(path: Path | None, ids: NDArray[np.str_]) -> NDArray[np.int64] | 
     if np.isnan(places).any():
         raise ValueError(f"{path} names {named[np.isnan(places)][0]!r}, which is no item's id")
     return places.astype(np.int64).reshape(-1, 2)
+
+
+def _content(path: Path) -> pd.DataFrame | NDArray[np.int64]:
+    try:
+        if path.suffix == ".csv":
+            return pd.read_csv(path, dtype=str, keep_default_na=False)
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path).astype(str)
+        pairs = np.load(path, allow_pickle=False)
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file can fail in any way
+        raise ValueError(f"{path} cannot be read as a {path.suffix} file of pairs: {error}") from error
+    if not isinstance(pairs, np.ndarray):
+        raise ValueError(f"{path} must hold one array of row numbers, but is an archive; save them with numpy.save")
+    return pairs

@@ -82,6 +82,8 @@ def check_pairs(pairs: ArrayLike | None, n: int, *, name: str) -> NDArray[np.int
     if pairs is None:
         return np.empty((0, 2), np.int64)
     asked = f"{name} must be an array of shape (m, 2), pairs of row numbers"
+    if np.ma.is_masked(pairs):
+        raise ValueError(f"{asked}; got masked values, leave these pairs out")
     try:
         array = np.asarray(pairs)
     except ValueError as error:
