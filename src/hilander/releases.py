@@ -41,7 +41,7 @@ class Items:
     embeddings : ndarray of shape (n, d), float32
         L2-normalised.
     table : DataFrame of n rows
-        ``id`` and ``label`` of a drift reference; ``id``, ``cluster`` and ``probability`` of a catalogue.
+        ``id`` and ``label`` of the training items; ``id``, ``cluster`` and ``probability`` of a catalogue.
     """
 
     embeddings: NDArray[np.float32]
@@ -55,8 +55,8 @@ class Release:
     Attributes
     ----------
     folder : Path
-        ``lander/`` and ``encoder/`` (model folders), ``reference/`` (training embeddings, which incoming ones are
-        compared with), ``catalogue/`` (the evaluated items and their clusters, which later items are assigned to).
+        ``lander/`` and ``encoder/`` (model folders), ``reference/`` (the training items), ``catalogue/`` (the evaluated
+        items and their clusters, which later items are assigned to and drift is measured against).
     version : str
         When it was made, and a digest of what is in it: ``20261122T203015-3f9a1c2b``.
     metrics : dict
