@@ -237,7 +237,7 @@ class HiLander(ClusterMixin, BaseEstimator):
             embeddings = embeddings[kept]
             rows = ordered_rows(embeddings)[0]
         nodes = embeddings[rows] if whitening is None else whitening(embeddings[rows])
-        assigner = _assigner(nodes, clusters[rows], model, settings, whitening)  # links depend on the nodes' order
+        assigner = _assigner(nodes, clusters[rows], model, settings, whitening)  # near ties go by their order
         for name in ("probabilities_", "peaks_", "levels_"):  # those of an earlier fit
             self.__dict__.pop(name, None)
         self.labels_, self.linkage_threshold_, self._assigner = clusters, settings.linkage_threshold, assigner
