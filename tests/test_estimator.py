@@ -146,6 +146,23 @@ def test_earlier_clusters_can_be_taken_over():
         HiLander().adopt(embeddings, classes - 5)
 
 
+@pytest.mark.parametrize("granularity", [1, 3])
+def test_clusters_that_are_taken_over_in_any_order_are_added_to_as_after_their_fit(granularity):
+    embeddings, _ = blobs(noise=0.5, seed=8)
+    fitted = HiLander(granularity=granularity).fit(embeddings[::2])
+    expected = fitted.assign(embeddings[1::2])
+    order = np.random.default_rng(0).permutation(len(embeddings[::2]))
+    taken_over = HiLander(linkage_threshold=fitted.linkage_threshold_)
+    found = taken_over.adopt(embeddings[::2][order], fitted.labels_[order]).assign(embeddings[1::2])
+    assert_array_equal(found.labels, expected.labels)
+    assert_array_equal(found.probabilities, expected.probabilities)
+    some = fitted.labels_[order] > 3  # others belong to no cluster
+    left_out = taken_over.adopt(embeddings[::2][order], np.where(some, fitted.labels_[order], -1))
+    found = left_out.assign(embeddings[1::2])
+    again = taken_over.adopt(embeddings[::2], np.where(fitted.labels_ > 3, fitted.labels_, -1))
+    assert_array_equal(again.assign(embeddings[1::2]).probabilities, found.probabilities)
+
+
 def test_clusters_may_be_numbered_by_hashes():
     embeddings, classes = blobs(noise=0.15, seed=5)
     hashed = (classes + 1) * (1 << 57)

@@ -206,7 +206,7 @@ class HiLander(ClusterMixin, BaseEstimator):
 
         Of the fitted attributes only `labels_`, `linkage_threshold_` and `n_features_in_` are there then. Nothing is
         clustered here, so no threshold adapts: the model's own holds. To assign as after a `fit`, set
-        `linkage_threshold` to that fit's `linkage_threshold_`.
+        `linkage_threshold` to that fit's `linkage_threshold_`, which has the `granularity` in it: leave that at 1.
 
         Parameters
         ----------
@@ -243,9 +243,13 @@ class HiLander(ClusterMixin, BaseEstimator):
             raise ValueError("every item is labelled -1, so there is no cluster to assign to")
         settings = replace(settings, linkage_threshold=multiply_odds(settings.linkage_threshold, self.granularity))
         clusters = clusters[kept].astype(np.int64)
-        whitening = learn_whitening(embeddings, model, settings, rows=ordered_rows(embeddings)[0])  # as in `fit`
-        embeddings = embeddings[kept] if whitening is None else whitening(embeddings[kept])
-        assigner = _assigner(embeddings, clusters, model, settings, whitening)
+        rows = ordered_rows(embeddings)[0]  # as in `fit`
+        whitening = learn_whitening(embeddings, model, settings, rows=rows)
+        if not kept.all():
+            embeddings = embeddings[kept]
+            rows = ordered_rows(embeddings)[0]
+        nodes = embeddings[rows] if whitening is None else whitening(embeddings[rows])
+        assigner = _assigner(nodes, clusters[rows], model, settings, whitening)  # near ties go by their order
         for name in ("probabilities_", "peaks_", "levels_"):  # those of an earlier fit
             self.__dict__.pop(name, None)
         self.labels_, self.linkage_threshold_, self._assigner = clusters, settings.linkage_threshold, assigner

@@ -48,7 +48,7 @@ def write_model_folder(
     with atomic_folder(folder) as temporary:
         write_weights(temporary)
         files = sorted(path for path in temporary.rglob("*") if path.is_file())
-        digests = {path.relative_to(temporary).as_posix(): _digest(path) for path in files}
+        digests = {path.relative_to(temporary).as_posix(): digest_of(path) for path in files}
         text = json.dumps({"format": kind, **config, "files": digests}, indent=2)
         (temporary / CONFIG).write_text(text + "\n", encoding="utf-8")
         (temporary / CARD).write_text(card(list(digests)), encoding="utf-8")
@@ -107,13 +107,14 @@ def read_model_folder(folder: str | Path, kind: str, keys: set[str]) -> dict[str
             raise ModelFolderError(f"{path} names {name!r}, which lies outside the folder; it was altered")
         if not file.is_file():
             raise ModelFolderError(f"model folder {folder} lacks {name}; copy the whole folder again, or train again")
-        if _digest(file) != digest:
+        if digest_of(file) != digest:
             raise ModelFolderError(
                 f"{file} was altered or damaged: its SHA-256 is not the one in {CONFIG}; copy it again, or train again"
             )
     return config
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hilander.embeddings import check_embeddings
+from hilander.model_folder import digest_of
 
 if TYPE_CHECKING:  # a release is published, and its figures are read, without PyTorch
     from hilander.encoder import Encoder
@@ -41,7 +42,7 @@ class Items:
     embeddings : ndarray of shape (n, d), float32
         L2-normalised.
     table : DataFrame of n rows
-        ``id`` and ``label`` of a drift reference; ``id``, ``cluster`` and ``probability`` of a catalogue.
+        ``id`` and ``label`` of the training items; ``id``, ``cluster`` and ``probability`` of a catalogue.
     """
 
     embeddings: NDArray[np.float32]
@@ -55,8 +56,8 @@ class Release:
     Attributes
     ----------
     folder : Path
-        ``lander/`` and ``encoder/`` (model folders), ``reference/`` (training embeddings, which incoming ones are
-        compared with), ``catalogue/`` (the evaluated items and their clusters, which later items are assigned to).
+        ``lander/`` and ``encoder/`` (model folders), ``reference/`` (the training items), ``catalogue/`` (the evaluated
+        items and their clusters, which later items are assigned to and drift is measured against).
     version : str
         When it was made, and a digest of what is in it: ``20261122T203015-3f9a1c2b``.
     metrics : dict
@@ -100,7 +101,7 @@ class Release:
         if not known:
             raise ReleaseError(f"{path} must be of format {FORMAT!r}; got {manifest['format']!r}")
         for name, digest in digests:
-            if not (folder / name).is_file() or _digest(folder / name) != digest:
+            if not (folder / name).is_file() or digest_of(folder / name) != digest:
                 raise ReleaseError(f"{folder / name} is missing or was altered; publish the release again")
         return release
 
@@ -159,7 +160,7 @@ def publish_release(
         _write_items(folder / "reference", reference)
         _write_items(folder / "catalogue", catalogue)
         files = sorted(path for path in folder.rglob("*") if path.is_file())
-        digests = {path.relative_to(folder).as_posix(): _digest(path) for path in files}
+        digests = {path.relative_to(folder).as_posix(): digest_of(path) for path in files}
         with contextlib.suppress(FileNotFoundError, ReleaseError):  # none yet, or damaged: this one takes its place
             now = release_in_service(models)
             if now.files == digests:
@@ -231,8 +232,3 @@ def _write_items(folder: Path, items: Items) -> None:
 def _read_items(folder: Path) -> Items:
     embeddings = np.load(folder / "embeddings.npy", allow_pickle=False)
     return Items(check_embeddings(embeddings), pd.read_parquet(folder / "items.parquet"))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from hilander.model_folder import digest_of
 
 FORMAT = "hilander-run/1"
 MANIFEST, CLUSTERS, EMBEDDINGS, REPORT = "run.json", "clusters.parquet", "embeddings.npy", "report.html"
@@ -148,9 +149,3 @@ def _made_at(folder: Path) -> str:
         return str(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["made_at"])
     except (ValueError, KeyError, TypeError) as error:
         raise RunFolderError(f"{folder / MANIFEST} was altered or damaged ({error!r}); remove that run") from error
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -20,7 +20,6 @@ from hilander.batch.run_folder import (
     MANIFEST,
     REPORT,
     RunFolder,
-    digest_of,
     new_run_id,
 )
 from hilander.batch.working_folder import (
@@ -33,6 +32,7 @@ from hilander.batch.working_folder import (
 )
 from hilander.data.images import Images
 from hilander.data.read import read_dataset
+from hilander.model_folder import digest_of
 from hilander.releases import Release
 
 

@@ -1,4 +1,4 @@
-"""The command line: ``hilander demo | train | cluster | assign | evaluate | import-data | report``."""
+"""The command line: ``hilander demo | train | cluster | assign | evaluate | import-data | report | drift``."""
 
 from __future__ import annotations
 
