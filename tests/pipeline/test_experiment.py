@@ -75,6 +75,7 @@ def test_an_experiment_carries_on_is_saved_and_applied_and_leaves_the_workspace_
         ({"encoder.epochs": "many"}, "epochs: expected int, got str 'many'"),
         ({"encoder.epochs.first": 5}, "override 'encoder.epochs.first': 'epochs' is 3, not a block"),
         ({"encoder": 5}, "expected a block of keys, got int 5"),
+        ({"encode.batch_size": 0}, "params.yaml with the overrides: encode.batch_size must be from 1"),
         ({"encoder.epochs": 5, "": 1}, "unknown key ''"),
     ],
 )

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from hilander.atomic_write import atomic_file
-from hilander.config import Params, load_params
+from hilander.config import Params, check_params, load_params
 from hilander.pipeline.dvc_stages import run_dvc
 from hilander.pipeline.leftovers import EXPERIMENTS
 from hilander.typed_mapping import ConfigError, from_mapping
@@ -130,7 +130,8 @@ def _overridden(path: Path, overrides: Mapping[str, Any]) -> str:
         block[last] = editor.load(yaml.safe_dump(value))  # else 1e-05 and 'no' change their type for YAML 1.1 readers
     text = StringIO()
     editor.dump(params, text)
-    from_mapping(Params, yaml.safe_load(text.getvalue()) or {}, where="params.yaml with the overrides")
+    where = "params.yaml with the overrides"
+    check_params(from_mapping(Params, yaml.safe_load(text.getvalue()) or {}, where=where), where)
     return text.getvalue()
 
 
