@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +18,7 @@ import typer
 HOME = Path(".prefect")  # as prefect.toml says
 STARTED = HOME / "started.json"
 POOL = "hilander"
+AUTOMATION = "mark killed runs as crashed"  # in flows/automations.yaml
 START_SECONDS = 180
 
 app = typer.Typer(no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
@@ -35,16 +36,23 @@ def up(port: PortOption = 4200) -> None:
     if not Path("prefect.yaml").is_file():
         sys.exit("deploy: expected prefect.yaml here; run in the folder that holds it")
     HOME.mkdir(exist_ok=True)
+    server = _lives("server")
+    if server is not None and str(port) not in server.cmdline():
+        sys.exit(
+            f"deploy: expected no server of this folder, or one on port {port}, found one on another port "
+            f"(process {server.pid}); stop it first: make undeploy"
+        )
     os.environ["PREFECT_API_URL"] = url = f"http://127.0.0.1:{port}/api"
     # The worker's `python` must be this one, whatever shell started us.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     if not _is_healthy(url):
-        _start("server", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+        if server is None:  # else it is starting still
+            _start("server", "server", "start", "--host", "127.0.0.1", "--port", str(port))
         _wait_for(url)
     _prefect("config", "set", f"PREFECT_API_URL={url}")
     _prefect("work-pool", "create", POOL, "--type", "process", "--overwrite")
     _prefect("--no-prompt", "deploy", "--all")
-    if "mark killed runs as crashed" not in _prefect("automation", "ls"):
+    if AUTOMATION not in _automations(url):
         _prefect("automation", "create", "--from-file", "flows/automations.yaml")
     if not _lives("worker"):
         _start("worker", "worker", "start", "--pool", POOL, "--type", "process", "--name", f"hilander-{os.getpid()}")
@@ -118,8 +126,15 @@ def _is_healthy(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
             return answer.status == 200
-    except (urllib.error.URLError, OSError):
+    except (OSError, http.client.HTTPException):  # nothing there, or something that speaks no HTTP
         return False
+
+
+def _automations(url: str) -> set[str]:
+    """Names of the server's automations; `prefect automation ls` breaks them into lines as wide as the terminal."""
+    request = urllib.request.Request(f"{url}/automations/filter", b"{}", {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return {automation["name"] for automation in json.load(answer)}
 
 
 def _wait_for(url: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -86,6 +87,29 @@ def test_an_earlier_version_is_put_back_into_service(parts, models):
     put_into_service(models, first.version)
     assert release_in_service(models) == first
     assert publish(parts, models, seed=1).version.split("-")[1] == second.version.split("-")[1]
+
+
+def test_a_damaged_version_is_not_put_back_into_service(parts, models):
+    first, second = release_in_service(models), publish(parts, models, seed=1)
+    (first.folder / "lander/config.json").unlink()
+    with pytest.raises(ReleaseError, match=r"lander/config\.json is missing or was altered"):
+        put_into_service(models, first.version)
+    assert release_in_service(models) == second
+
+
+def test_a_copy_that_followed_the_link_is_an_error_that_says_so(models, tmp_path):
+    copy = Path(shutil.copytree(models, tmp_path / "copy"))
+    version = release_in_service(copy).version
+    with pytest.raises(ReleaseError, match=f"to be a link to a version.*then put {version} into service"):
+        put_into_service(copy, version)
+    assert sorted(path.name for path in copy.iterdir()) == ["in_service", "versions"]
+
+
+@pytest.mark.parametrize("place", ["../versions/", "./", "{models}/versions/"])
+def test_a_version_is_a_name_and_no_path(models, place):
+    version = release_in_service(models).version
+    with pytest.raises(FileNotFoundError, match="no version"):
+        put_into_service(models, place.format(models=models) + version)
 
 
 def test_an_unknown_version_is_an_error_that_lists_the_known(models, tmp_path):

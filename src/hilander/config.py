@@ -14,6 +14,7 @@ from hilander.ranges import (
     Count,
     CountOrNone,
     Distortion,
+    Hours,
     NotNegative,
     Positive,
     Seed,
@@ -242,9 +243,9 @@ class EvaluateParams:
 class GateParams:
     """Floors that a trained model must keep on unseen classes before the flow puts it into service."""
 
-    min_f_pairwise: float = 0.0
-    min_f_bcubed: float = 0.0
-    max_drop: float | None = 0.01  # below the model in service; null: not compared
+    min_f_pairwise: Share = 0.0
+    min_f_bcubed: Share = 0.0
+    max_drop: Share | None = 0.01  # below the model in service; null: not compared
     beat_baselines: bool = True  # higher than the best of `evaluate.baselines`
 
 
@@ -253,12 +254,12 @@ class MonitorParams:
     """What the monitoring flow looks at, and when it starts a training."""
 
     captures: str = "captures"  # folder or fsspec URL that the service writes incoming embeddings to
-    window_hours: float = 24.0  # how far it looks back
-    min_rows: int = 500  # fewer incoming embeddings give no verdict
-    max_rows: int = 50_000  # of more, the latest
-    sustained: int = 3  # so many verdicts of drift in a row make it sustained
+    window_hours: Hours = 24.0  # how far it looks back
+    min_rows: Count = 500  # fewer incoming embeddings give no verdict
+    max_rows: Count = 50_000  # of more, the latest
+    sustained: Count = 3  # so many verdicts of drift in a row make it sustained
     retrain: bool = False  # start `train` on sustained drift
-    cool_down_hours: float = 72.0  # between two trainings that drift started
+    cool_down_hours: Hours = 72.0  # between two trainings that drift started
 
 
 @dataclass(frozen=True)
@@ -294,8 +295,31 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     params = from_mapping(Params, {} if raw is None else raw, where=str(path))
-    check_ranges(params, f"{path}: ")
+    check_params(params, str(path))
     return params
+
+
+def check_params(params: Params, where: str) -> None:
+    """Check every number against its range, and those that only make sense together.
+
+    Parameters
+    ----------
+    params : Params
+    where : str
+        What an error calls the place that they come from.
+
+    Raises
+    ------
+    ConfigError
+        One is out of its range.
+    """
+    check_ranges(params, f"{where}: ")
+    monitor = params.monitor
+    if monitor.max_rows < monitor.min_rows:
+        raise ConfigError(
+            f"{where}: monitor.max_rows must be at least monitor.min_rows ({monitor.min_rows:,}), since no verdict is "
+            f"reached on fewer; got {monitor.max_rows:,}"
+        )
 
 
 def _given(block: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 import typing
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -33,6 +34,7 @@ ShareBelowOne = Annotated[float, Range(0, 0.999)]
 Seconds = Annotated[float, Range(0.001, _THIRTY_YEARS)]
 WholeSeconds = Annotated[int, Range(1, _THIRTY_YEARS)]
 Days = Annotated[float, Range(0.001, 10_000)]
+Hours = Annotated[float, Range(0, 100_000)]  # eleven years, after which no date overflows
 
 
 def check_ranges(block: Any, where: str = "") -> None:
@@ -56,6 +58,9 @@ def check_ranges(block: Any, where: str = "") -> None:
         elif typing.get_origin(kind) is tuple:
             for each in value:
                 _check(typing.get_args(kind)[0], each, f"{where}{key}")
+        elif typing.get_origin(kind) in (typing.Union, types.UnionType):  # of a number or null
+            for each in typing.get_args(kind) if value is not None else ():
+                _check(each, value, f"{where}{key}")
         else:
             _check(kind, value, f"{where}{key}")
 

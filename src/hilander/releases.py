@@ -184,11 +184,19 @@ def put_into_service(models: str | Path, version: str) -> None:
     ------
     FileNotFoundError
         No such version.
+    ReleaseError
+        It is incomplete or altered, or ``in_service`` is no link; what is in service stays.
     """
     models = Path(models)
-    if not (models / VERSIONS / version / MANIFEST).is_file():
-        known = sorted(path.name for path in (models / VERSIONS).glob("*")) or ["none"]
-        raise FileNotFoundError(f"no version {version!r} in {models}; known: {', '.join(known)}")
+    known = sorted(path.parent.name for path in (models / VERSIONS).glob(f"*/{MANIFEST}"))
+    if version not in known:
+        raise FileNotFoundError(f"no version {version!r} in {models}; known: {', '.join(known) or 'none'}")
+    Release.load(models / VERSIONS / version)  # else its readers would find out, with none in service
+    if (models / IN_SERVICE).exists() and not (models / IN_SERVICE).is_symlink():
+        raise ReleaseError(
+            f"expected {models / IN_SERVICE} to be a link to a version, found a copy of one, as tools make that follow "
+            f"links; move it away, then put {version} into service"
+        )
     link = models / f".{IN_SERVICE}-{os.getpid()}"
     link.unlink(missing_ok=True)
     link.symlink_to(Path(VERSIONS) / version)

@@ -52,7 +52,7 @@ def _checked(expected: Any, value: Any, where: str) -> Any:
             raise ConfigError(f"{where}: expected a list, got {value!r}")
         inner = typing.get_args(expected)[0]
         return tuple(_checked(inner, item, f"{where}[{i}]") for i, item in enumerate(value))
-    if typing.get_origin(expected) is types.UnionType:  # `float | None`: null leaves the choice to the program
+    if typing.get_origin(expected) in (typing.Union, types.UnionType):  # `float | None`: null leaves the choice to us
         if value is None:
             return None
         expected = next(option for option in typing.get_args(expected) if option is not type(None))

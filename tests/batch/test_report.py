@@ -8,6 +8,7 @@ from PIL import Image
 
 from hilander.batch import write_run_report
 from hilander.batch.changes import compare_runs
+from hilander.data.errors import DataError
 
 CLUSTERS = np.array([0] * 30 + [3] * 4 + [7])
 
@@ -47,6 +48,20 @@ def test_images_are_shown_in_place_of_names(tmp_path, facts, table):
     html = write_run_report(tmp_path / "report.html", facts, table, images=Pictures()).read_text(encoding="utf-8")
     assert html.count("data:image/png;base64,") == 3 + 2  # largest, and least sure of several items
     assert "photo" not in html
+
+
+class SomeGone(Pictures):
+    def __getitem__(self, i):
+        if i == 31:
+            raise DataError("image photo 31 cannot be read")
+        return super().__getitem__(i)
+
+
+def test_a_cluster_whose_image_is_gone_by_now_is_named(tmp_path, facts, table):
+    html = write_run_report(tmp_path / "report.html", facts, table, images=SomeGone()).read_text(encoding="utf-8")
+    assert html.count("data:image/png;base64,") == 2 + 1
+    assert "photo 31" in html
+    assert "photo 0&" not in html
 
 
 def test_changes_are_told_in_numbers_and_tables(tmp_path, facts, table):

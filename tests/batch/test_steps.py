@@ -1,11 +1,15 @@
 """The steps one by one, as a flow calls them."""
 
+import re
+import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hilander.batch import cluster, embed, fetch, identify, write_run
 from hilander.batch.clustering import fit_clusters
@@ -28,6 +32,51 @@ def test_steps_hand_files_to_each_other_and_can_be_repeated(tmp_path, models, im
     np.testing.assert_array_equal(first.clusters(), second.clusters())
     with pytest.raises(FileExistsError, match="choose another name"):
         write_run(image_folder, data, release, working, tmp_path / "runs", run_id=first.run_id)
+
+
+def test_a_folder_that_changed_since_shows_its_items_own_images_or_names(tmp_path, models, image_folder, caplog):
+    release, photos, working = release_in_service(models), tmp_path / "photos", tmp_path / "working"
+    shutil.copytree(image_folder, photos)
+    embed(photos, release, working, device="cpu")
+    cluster(release, working, device="cpu")
+    identify(release, working)
+
+    def strips():
+        html = write_run(photos, photos, release, working, tmp_path / "runs").report.read_text(encoding="utf-8")
+        return re.findall("data:image/png[^>]*", html)
+
+    shown = strips()
+    Image.new("L", (16, 16), 128).save(photos / "0_new.png")  # before all others
+    assert shown
+    assert strips() == shown
+    max(photos.iterdir()).unlink()
+    assert strips() == []
+    assert "no longer in" in caplog.text
+    shutil.rmtree(photos)
+    assert strips() == []
+
+
+def test_a_run_that_is_killed_as_it_writes_leaves_nothing_beyond_the_next(tmp_path, models, save_embeddings):
+    release, runs, working = release_in_service(models), tmp_path / "runs", tmp_path / "working"
+    data = save_embeddings("some.npz", [f"item {i}" for i in range(12)], release.catalogue().embeddings[:12])
+    embed(data, release, working)
+    cluster(release, working, device="cpu")
+    identify(release, working)
+    script = """
+        import sys, time
+        from hilander.batch import writing
+        from hilander.releases import release_in_service
+        writing.write_run_report = lambda *_, **__: print("writes", flush=True) or time.sleep(60)
+        data, models, working, runs = sys.argv[1:]
+        writing.write_run(data, data, release_in_service(models), working, runs)
+        """
+    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, (data, models, working, runs))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "writes\n"
+        process.kill()
+    assert list(runs.rglob("embeddings.npy"))
+    run = write_run(data, data, release, working, runs)
+    assert list(runs.iterdir()) == [run.folder]
 
 
 def test_a_step_out_of_order_names_the_order(tmp_path, models):

@@ -30,6 +30,18 @@ def test_data_that_were_deleted_come_back_and_changed_data_stay(workspace):
     assert any("going on with them as they are" in sentence for sentence in said)
 
 
+def test_pointers_in_folders_count_too(workspace, monkeypatch):
+    monkeypatch.chdir(workspace.folder.parent)
+    workspace.write("sets/faces", "faces\n")
+    workspace.run("dvc", "add", "-q", "sets/faces")
+    (workspace.folder / "sets/faces").unlink()
+    assert pull_missing(workspace.folder, lambda line: None) == []
+    assert workspace.read("sets/faces") == "faces\n"
+    workspace.write("sets/faces", "changed\n")
+    assert pull_missing(workspace.folder, lambda line: None) == ["sets/faces.dvc"]
+    assert workspace.read("sets/faces") == "changed\n"
+
+
 def test_data_that_are_nowhere_are_an_error_that_will_not_pass(workspace):
     shutil.rmtree(workspace.folder / ".dvc/cache")
     (workspace.folder / "data").unlink()

@@ -75,6 +75,7 @@ def test_an_experiment_carries_on_is_saved_and_applied_and_leaves_the_workspace_
         ({"encoder.epochs": "many"}, "epochs: expected int, got str 'many'"),
         ({"encoder.epochs.first": 5}, "override 'encoder.epochs.first': 'epochs' is 3, not a block"),
         ({"encoder": 5}, "expected a block of keys, got int 5"),
+        ({"encode.batch_size": 0}, "params.yaml with the overrides: encode.batch_size must be from 1"),
         ({"encoder.epochs": 5, "": 1}, "unknown key ''"),
     ],
 )
@@ -114,7 +115,19 @@ def test_an_experiment_on_data_that_are_not_on_record_is_refused(workspace):
     check_data_recorded(workspace.folder, copy, [])
     with pytest.raises(ExperimentError, match=r"the data differ from data\.dvc; record them first: dvc add"):
         check_data_recorded(workspace.folder, copy, ["data.dvc"])
+    check_data_recorded(workspace.folder, copy, ["more.dvc"])  # which nothing reads
     workspace.write("mine.npy", "1")
     copy = open_experiment(workspace.folder, "run-2", {"data.path": "mine.npy"})
     with pytest.raises(ExperimentError, match=r"the data in mine\.npy are tracked by neither; record them first"):
         check_data_recorded(workspace.folder, copy, [])
+
+
+def test_data_that_only_a_stage_of_the_users_own_reads_must_be_on_record_too(workspace):
+    workspace.add_stage("deduplicate", "cp more distinct", deps="[more]", outs="[distinct]")
+    workspace.write("params.yaml", workspace.read("params.yaml") + "data: {path: distinct}\n")
+    workspace.write("dvc.yaml", workspace.read("dvc.yaml").partition("vars:")[0])
+    workspace.run("git", "commit", "-qam", "another stage")
+    copy = open_experiment(workspace.folder, "run-1", {"encoder.epochs": 5})
+    with pytest.raises(ExperimentError, match=r"the data differ from more\.dvc; record them first: dvc add more"):
+        check_data_recorded(workspace.folder, copy, ["more.dvc"])
+    check_data_recorded(workspace.folder, copy, ["data.dvc"])

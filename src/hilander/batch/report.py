@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from hilander.batch.figures import plot_confidence, plot_sizes
+from hilander.data.errors import DataError
 from hilander.evaluation.examples import Example, Group
 from hilander.evaluation.thumbnails import ImageSource, draw_strip
 from hilander.reporting import load_template, png_url, write_page
@@ -37,7 +40,7 @@ def write_run_report(
     table : DataFrame
         ``id``, ``cluster``, ``probability`` of every item.
     images : ImageSource, optional
-        Image of each item by its row; without it items are named.
+        Image of each item by its row; without it, or where one of a cluster cannot be read, items are named.
     metrics : mapping, optional
         Of the release on classes never seen, to say how far it can be trusted.
 
@@ -69,11 +72,14 @@ def _shown(row: Any, table: pd.DataFrame, images: ImageSource | None) -> dict[st
     """One cluster with some of its items, spread from the surest to the least sure."""
     rows = np.flatnonzero(table["cluster"].to_numpy() == row.cluster)
     rows = rows[np.argsort(-table["probability"].to_numpy()[rows], kind="stable")]
-    n_shown = min(len(rows), _ITEMS_SHOWN if images is not None else _NAMES_SHOWN)
-    rows = rows[np.linspace(0, len(rows) - 1, n_shown).round().astype(np.int64)]
     known = {"cluster": row.cluster, "items": row.items, "probability": row.probability}
-    if images is None:
-        names = ", ".join(table["id"].iloc[rows].astype(str))
-        return known | {"names": names + (", …" if row.items > n_shown else ""), "strip": None}
-    strip = draw_strip(Example("", "", (Group("", row.items, rows),)), images)
-    return known | {"strip": png_url(strip), "width": strip.width // 2}
+    if images is not None:
+        with contextlib.suppress(DataError):  # removed or altered since it was embedded: the items are named instead
+            strip = draw_strip(Example("", "", (Group("", row.items, _spread(rows, _ITEMS_SHOWN)),)), images)
+            return known | {"strip": png_url(strip), "width": strip.width // 2}
+    names = ", ".join(table["id"].iloc[_spread(rows, _NAMES_SHOWN)].astype(str))
+    return known | {"names": names + (", …" if row.items > _NAMES_SHOWN else ""), "strip": None}
+
+
+def _spread(rows: NDArray[np.int64], n_shown: int) -> NDArray[np.int64]:
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), n_shown)).round().astype(np.int64)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from hilander.atomic_write import atomic_folder
 from hilander.batch.redaction import redact
@@ -22,6 +24,7 @@ from hilander.batch.run_folder import (
     RunFolder,
     new_run_id,
 )
+from hilander.batch.stable_ids import shared_rows
 from hilander.batch.working_folder import (
     CLUSTERED,
     EMBEDDED,
@@ -29,11 +32,15 @@ from hilander.batch.working_folder import (
     ITEMS,
     read_facts,
     read_items,
+    working_folder,
 )
+from hilander.data.errors import DataError
 from hilander.data.images import Images
 from hilander.data.read import read_dataset
 from hilander.model_folder import digest_of
 from hilander.releases import Release
+
+logger = logging.getLogger(__name__)
 
 
 def write_run(
@@ -97,15 +104,30 @@ def write_run(
         "matched_by_model": identified["matched_by_model"],
         "changes": identified["changes"],
     }
-    with atomic_folder(target) as folder:
-        shutil.copyfile(Path(working) / IDENTIFIED / ITEMS, folder / CLUSTERS)
-        shutil.copyfile(Path(working) / EMBEDDED / EMBEDDINGS, folder / EMBEDDINGS)
-        write_run_report(folder / REPORT, facts, table, images=_images(data, embedded), metrics=release.metrics)
-        facts["files"] = {name: digest_of(folder / name) for name in (CLUSTERS, EMBEDDINGS, REPORT)}
-        (folder / MANIFEST).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    images = _images(data, embedded, table)
+    # In a working folder, which the next run removes where this one is killed.
+    with working_folder(runs) as half_made:
+        with atomic_folder(half_made / run_id) as folder:
+            shutil.copyfile(Path(working) / IDENTIFIED / ITEMS, folder / CLUSTERS)
+            shutil.copyfile(Path(working) / EMBEDDED / EMBEDDINGS, folder / EMBEDDINGS)
+            write_run_report(folder / REPORT, facts, table, images=images, metrics=release.metrics)
+            facts["files"] = {name: digest_of(folder / name) for name in (CLUSTERS, EMBEDDINGS, REPORT)}
+            (folder / MANIFEST).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        (half_made / run_id).replace(target)
     return RunFolder.load(target)
 
 
-def _images(data: str | Path, embedded: dict[str, Any]) -> Images | None:
-    """The images in the order of the table, where images were embedded."""
-    return None if embedded["encoder"] is None else read_dataset(data).images
+def _images(data: str | Path, embedded: dict[str, Any], table: pd.DataFrame) -> Images | None:
+    """The images in the order of the table, where images were embedded: a folder may have changed since."""
+    if embedded["encoder"] is None:
+        return None
+    try:
+        dataset = read_dataset(data)
+    except (DataError, OSError) as error:
+        logger.warning("the report names items without their images: %s", error)
+        return None
+    rows = shared_rows(table["id"].to_numpy(dtype=str), dataset.ids)
+    if dataset.images is None or (rows < 0).any():
+        logger.warning("the report names items without their images, some of which are no longer in %s", data)
+        return None
+    return dataset.images.take(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,13 @@ class _NotRecorded(RuntimeError):
 def pull_missing(workspace: Path, say: Callable[[str], None]) -> list[str]:
     """Bring tracked data up to their pointers (``data.dvc``), fetching what is not in the cache.
 
-    Data that were changed and not recorded are never overwritten: the run goes on with them, and says so.
+    Those in folders count too. Data that were changed and not recorded are never overwritten: the run goes on with
+    them, and says so.
 
     Returns
     -------
     list of str
-        Pointers whose data are not recorded.
+        Pointers whose data are not recorded, by their path below `workspace`.
 
     Raises
     ------
@@ -44,11 +46,10 @@ def pull_missing(workspace: Path, say: Callable[[str], None]) -> list[str]:
     RemoteUnavailable
         It does not answer.
     """
-    pointers = sorted(path.name for path in workspace.glob("*.dvc") if path.is_file())
-    if not pointers:
+    if not (workspace / ".dvc").is_dir():
         return []
     unrecorded = []
-    for pointer, changes in _state_of(workspace, pointers).items():
+    for pointer, changes in sorted(_state_of_pointers(workspace).items()):
         # A change may also be a word, such as "changed checksum" where a pointer was edited by hand.
         outputs = [change.get("changed outs", {}) for change in changes if isinstance(change, dict)]
         here = {state for output in outputs for state in output.values()} <= {"modified", "new"}
@@ -79,17 +80,19 @@ def push_outputs(workspace: Path, say: Callable[[str], None]) -> None:
     _transfer(workspace, ["push"], say)
 
 
-def _state_of(workspace: Path, pointers: list[str]) -> dict[str, list[Any]]:
+def _state_of_pointers(workspace: Path) -> dict[str, list[Any]]:
     """What `dvc status` says of each pointer whose data differ; in this process, which spares the start of one."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
         with Repo(str(workspace)) as repo:
-            state = repo.status(targets=[str(workspace / pointer) for pointer in pointers])
+            pointers = [stage.path for stage in repo.index.stages if stage.path.endswith(".dvc")]
+            state = repo.status(targets=pointers) if pointers else {}
+            # DVC names them by their path from where we are.
+            return {os.path.relpath(os.path.realpath(name), repo.root_dir): state[name] for name in state}
     except DvcException as error:
         raise StageFailed(Redactor(workspace)(f"reading the state of the data failed: {error}")) from error
-    return {Path(name).name: changes for name, changes in state.items()}  # by their path from where we are
 
 
 def _transfer(workspace: Path, arguments: list[str], say: Callable[[str], None]) -> None:

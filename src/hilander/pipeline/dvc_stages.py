@@ -70,6 +70,25 @@ def outdated_stages(workspace: Path) -> set[str]:
         raise ValueError(f"DVC cannot tell what is out of date in {workspace}: {error}") from error
 
 
+def paths_read(workspace: Path) -> set[Path]:
+    """Return the files and folders below `workspace` that a stage of ``dvc.yaml`` depends on.
+
+    Raises
+    ------
+    ValueError
+        DVC cannot read the pipeline.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(workspace)) as repo:
+            read = [dep.fs_path for stage in repo.index.stages if stage.cmd for dep in stage.deps]
+            return {Path(path).relative_to(repo.root_dir) for path in read if Path(path).is_relative_to(repo.root_dir)}
+    except DvcException as error:
+        raise ValueError(f"DVC cannot read {workspace / 'dvc.yaml'}: {error}") from error
+
+
 def run_stage(
     workspace: Path,
     name: str,

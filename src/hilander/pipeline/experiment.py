@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from hilander.atomic_write import atomic_file
-from hilander.config import Params, load_params
-from hilander.pipeline.dvc_stages import run_dvc
+from hilander.config import Params, check_params, load_params
+from hilander.pipeline.dvc_stages import paths_read, run_dvc
 from hilander.pipeline.leftovers import EXPERIMENTS
 from hilander.typed_mapping import ConfigError, from_mapping
 
@@ -85,7 +85,8 @@ def check_data_recorded(workspace: Path, copy: Path, unrecorded: Collection[str]
         What is not recorded by DVC or Git is not in the copy.
     """
     data = load_params(copy / "params.yaml").data.path
-    differing = [pointer for pointer in unrecorded if Path(data).is_relative_to(pointer.removesuffix(".dvc"))]
+    read = paths_read(copy) | {Path(data)} if unrecorded else set()
+    differing = [pointer for pointer in unrecorded if _holds_any(Path(pointer.removesuffix(".dvc")), read)]
     if differing:
         found = f"differ from {', '.join(differing)}"
     elif not (copy / data).exists() and (workspace / data).exists():
@@ -96,6 +97,10 @@ def check_data_recorded(workspace: Path, copy: Path, unrecorded: Collection[str]
         "an experiment runs in a copy of the workspace, which holds data that DVC or Git has recorded, but the data "
         f"{found}; record them first: dvc add {differing[0].removesuffix('.dvc') if differing else data}"
     )
+
+
+def _holds_any(tracked: Path, read: Collection[Path]) -> bool:
+    return any(path.is_relative_to(tracked) or tracked.is_relative_to(path) for path in read)
 
 
 def finish_experiment(workspace: Path, copy: Path, say: Callable[[str], None]) -> None:
@@ -130,7 +135,8 @@ def _overridden(path: Path, overrides: Mapping[str, Any]) -> str:
         block[last] = editor.load(yaml.safe_dump(value))  # else 1e-05 and 'no' change their type for YAML 1.1 readers
     text = StringIO()
     editor.dump(params, text)
-    from_mapping(Params, yaml.safe_load(text.getvalue()) or {}, where="params.yaml with the overrides")
+    where = "params.yaml with the overrides"
+    check_params(from_mapping(Params, yaml.safe_load(text.getvalue()) or {}, where=where), where)
     return text.getvalue()
 
 

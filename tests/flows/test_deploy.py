@@ -1,0 +1,52 @@
+"""`make deploy` again, and on another port."""
+
+import importlib.util
+import json
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+FLOWS = Path(__file__).parents[2] / "flows"
+
+
+@pytest.fixture
+def deploy():
+    spec = importlib.util.spec_from_file_location("flows_deploy", FLOWS / "deploy.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_up_again_starts_and_makes_nothing_twice(server, workspace):
+    started = (workspace.folder / ".prefect/started.json").read_text()
+    server.up()
+    assert (workspace.folder / ".prefect/started.json").read_text() == started
+    assert [entry["name"] for entry in server.api("automations/filter")] == ["mark killed runs as crashed"]
+    deployments = server.api("deployments/filter")
+    assert sorted(entry["entrypoint"] for entry in deployments) == [
+        "flows/cluster.py:cluster", "flows/monitor.py:monitor", "flows/train.py:train",
+    ]  # fmt: skip
+    assert sum(len(entry["schedules"]) for entry in deployments) == 1
+
+
+def test_a_second_server_is_refused_since_down_would_stop_only_that_one(server, workspace):
+    started = (workspace.folder / ".prefect/started.json").read_text()
+    result = workspace.run("python", "flows/deploy.py", "up", "--port", str(server.port + 1))
+    assert result.returncode == 1
+    assert f"found one on another port (process {json.loads(started)['server']['pid']})" in result.both
+    assert (workspace.folder / ".prefect/started.json").read_text() == started
+
+
+def test_what_speaks_no_http_is_no_server(deploy):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def answer():
+            connection, _ = other.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        assert not deploy._is_healthy(f"http://127.0.0.1:{other.getsockname()[1]}/api")
