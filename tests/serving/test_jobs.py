@@ -111,6 +111,17 @@ def test_what_killed_jobs_of_other_workers_were_given_is_deleted(tmp_path, make,
     assert jobs.status(name)["status"] == "failed"
 
 
+def test_a_job_outlives_the_end_of_the_service(tmp_path, make, request_of):
+    jobs = Jobs(Tasks(folder=str(tmp_path / "tasks"), max_running=2))
+    name = jobs.submit(make.blobs(50), request_of)
+    job = psutil.Process(int((tmp_path / "tasks" / name / "pid").read_text()))
+    while job.name() == "sh":  # for the moment that a worker takes to answer 202
+        time.sleep(0.001)
+    assert job.ppid() == os.getpid()  # one of those that BentoML ends together with the worker
+    job.terminate()
+    assert wait_for(lambda: jobs.status(name), until={"completed", "failed"})["status"] == "completed"
+
+
 def test_a_job_whose_model_is_gone_says_why(tmp_path, make, request_of):
     jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
     name = jobs.submit(make.blobs(50), {**request_of, "release": str(tmp_path / "left")})

@@ -36,6 +36,8 @@ REQUEST, EMBEDDINGS, IMAGES, PROGRESS, RESULT, CANCELED, ALIVE, PID = (
 )  # fmt: skip
 _ROOT = str(Path(__file__).parents[2])  # in a Bento, hilander is not installed but lies on the path
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
+# BentoML ends a worker by SIGTERM to it and to its children, so that a job must not heed that; `cancel` sends SIGKILL.
+_DEAF = ("/bin/sh", "-c", 'trap "" TERM && exec "$@"', "job")
 _DYING = 100  # looks at a process that is being stopped, of 20 ms each
 IN_PROGRESS, COMPLETED, FAILED, CANCELLED = "in_progress", "completed", "failed", "canceled"  # BentoML's own words
 
@@ -135,7 +137,7 @@ class Jobs:
         with (folder / ALIVE).open("w") as alive:
             fcntl.flock(alive, fcntl.LOCK_EX)  # handed on to the process, and so held until that ends
             process = subprocess.Popen(
-                [sys.executable, "-m", "hilander.serving.job", str(folder), str(alive.fileno())],
+                [*_DEAF, sys.executable, "-m", "hilander.serving.job", str(folder), str(alive.fileno())],
                 pass_fds=[alive.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
