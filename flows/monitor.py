@@ -41,14 +41,18 @@ def read_window(home: Path, params: MonitorParams, versions: list[str]) -> Captu
 
 
 @task(timeout_seconds=3600)
-def judge(window: Captures, release: Release, folder: Path) -> Verdict:
-    """Reach a verdict, keep it, and show it with its report."""
-    from hilander.monitoring.drift import DriftMonitor
+def judge(window: Captures, release: Release, folder: Path) -> Verdict | None:
+    """Reach a verdict, keep it, and show it with its report; none where hardly any embedding differs from another."""
+    from hilander.monitoring.drift import DriftMonitor, TooFewRows
     from hilander.monitoring.drift.report import write_drift_report
     from hilander.monitoring.history import Judgement, append_judgement
 
     monitor = DriftMonitor.of_release(release, calibration_folder=folder / "calibration")
-    comparison = monitor.compare(window.embeddings)
+    try:
+        comparison = monitor.compare(window.embeddings)
+    except TooFewRows as error:
+        get_run_logger().info("%s", error)
+        return None
     verdict, now = comparison.verdict, datetime.now(UTC)
     report = (folder / f"drift-{now:%Y%m%dT%H%M%S}.html").resolve()
     facts = {"Captured": f"{window.times.min()} to {window.times.max()}", "Model": release.version}
@@ -126,6 +130,8 @@ def monitor(workspace: str = ".", models: str = "models", folder: str = "monitor
         )  # fmt: skip
         return "too little"
     verdict = judge(window, release, home / folder)
+    if verdict is None:
+        return "too little"
     for reason in verdict.reasons:
         log.log(30 if verdict.drifted else 20, "%s", reason)
     if not sustained(read_history(home / folder), params.sustained, model_version=release.version):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -135,8 +136,8 @@ def train(
     workspace : str
         Folder of dvc.yaml.
     overrides : dict, optional
-        Parameters for this run alone, by their place in params.yaml: {"encoder.epochs": 40}. It becomes a DVC
-        experiment; params.yaml is not touched.
+        Parameters for this run alone, by their place in params.yaml: {"encoder.epochs": 40}, or
+        {"encoder": {"epochs": 40}}. It becomes a DVC experiment; params.yaml is not touched.
     models : str
         Folder of releases, relative to the workspace.
     push : bool
@@ -155,6 +156,8 @@ def train(
     from hilander.pipeline.experiment import check_data_recorded, finish_experiment, open_experiment
     from hilander.pipeline.workspace_lock import workspace_lock
 
+    if not 0 <= wait_minutes < math.inf:  # the lock would wait for ever
+        raise ValueError(f"wait_minutes must be a number of minutes from 0, got {wait_minutes}")
     log = get_run_logger()
     home = Path(workspace).resolve()
     releases = home / models
@@ -162,7 +165,9 @@ def train(
         here, experiment = home, None
         unrecorded = pull_data(home)
         if overrides:
-            experiment = "run-" + hashlib.sha256(json.dumps(overrides, sort_keys=True).encode()).hexdigest()[:8]
+            experiment = (
+                "run-" + hashlib.sha256(json.dumps(overrides, sort_keys=True, default=str).encode()).hexdigest()[:8]
+            )
             here = open_experiment(home, experiment, overrides)
             log.info("experiment %s in a copy of the workspace: %s", experiment, overrides)
             pull_data(here)

@@ -93,6 +93,19 @@ def test_too_few_captures_give_no_verdict(harness, workspace):
     assert load_flow("monitor")(str(workspace)) == "too little"
 
 
+def test_a_run_waits_for_no_negative_time(harness, workspace):
+    with pytest.raises(ValueError, match="wait_minutes must be a number of minutes from 0, got -1"):
+        load_flow("train")(str(workspace), wait_minutes=-1)
+
+
+def test_one_embedding_over_and_over_gives_no_verdict(harness, workspace):
+    embeddings, labels = draw(40, seed=2)
+    same = np.repeat(embeddings[:1], len(labels), axis=0)
+    with CaptureWriter(str(workspace / "captures")) as captures:
+        captures.put(same, labels, np.ones(len(labels)), release_in_service(workspace / "models").version)
+    assert load_flow("monitor")(str(workspace)) == "too little"
+
+
 def test_drift_is_kept_and_sustained_only_when_it_lasts(harness, workspace):
     embeddings, labels = draw(40, seed=2)
     with CaptureWriter(str(workspace / "captures")) as captures:

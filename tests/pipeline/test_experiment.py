@@ -1,6 +1,7 @@
 """Parameters of one run: an experiment of DVC's beside a workspace that stays as it is."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from dvc.config import Config
@@ -97,6 +98,15 @@ def test_values_keep_their_type_and_blocks_come_into_being(workspace):
     assert params.encoder.path == "no"
     assert params.encoder.pixel_mean == (1.5, 2.5)
     assert params.gate.max_drop is None
+
+
+def test_a_block_given_as_such_leaves_its_other_parameters_as_they_are(workspace):
+    before = load_params(workspace.folder / "params.yaml")
+    overrides = {"encoder": {"batch_size": 7}, "lander": {"published": {"weight_decay": 0.5}}}
+    params = load_params(open_experiment(workspace.folder, "run-1", overrides) / "params.yaml")
+    assert params.encoder == replace(before.encoder, batch_size=7)
+    assert before.encoder.epochs == 3
+    assert params.lander.published.weight_decay == 0.5
 
 
 def test_without_git_or_without_a_commit_the_error_says_what_is_asked_for(workspace):

@@ -223,6 +223,11 @@ def test_a_compressed_body_is_refused(client):
     assert client.post("/cluster", content=zlib.compress(b"0" * 10**6), headers=headers).status_code == 415
 
 
+def test_a_body_that_is_said_not_to_be_compressed_is_read(client, make):
+    headers = {"Content-Type": NPY, "Content-Encoding": "Identity"}
+    assert client.post("/cluster", content=make.npy(make.blobs(3)), headers=headers).status_code == 200
+
+
 SEEDS = [npy(np.ones((3, 8))), parquet(pa.table({"embedding": [[1.0] * 8] * 3})), packed(("a", b"x")), png_bomb(50)]
 
 

@@ -130,7 +130,7 @@ def cluster(
     alone = clusterer.labels_ < 0
     sizes = np.bincount(clusterer.labels_[~alone])
     typer.echo(
-        f"{len(sizes):,} clusters at linkage threshold {clusterer.linkage_threshold_:.3g}: the largest holds "
+        f"{len(sizes):,} clusters at linkage threshold {clusterer.linkage_threshold_:.6g}: the largest holds "
         f"{sizes.max(initial=0):,}, the median {np.median(sizes) if len(sizes) else 0:.0f}, {(sizes == 1).sum():,} "
         "hold one item"
         + (f"; {alone.sum():,} items stand alone (-1)" if outliers == "label" else "")

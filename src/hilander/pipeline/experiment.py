@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def _overridden(path: Path, overrides: Mapping[str, Any]) -> str:
     editor.preserve_quotes = True
     editor.width = 4096  # no line is broken that was not
     params = editor.load(path) or {}
-    for key, value in overrides.items():
+    for key, value in _by_place(overrides):
         *blocks, last = key.split(".")
         block = params
         for part in blocks:
@@ -138,6 +138,15 @@ def _overridden(path: Path, overrides: Mapping[str, Any]) -> str:
     where = "params.yaml with the overrides"
     check_params(from_mapping(Params, yaml.safe_load(text.getvalue()) or {}, where=where), where)
     return text.getvalue()
+
+
+def _by_place(overrides: Mapping[str, Any], block: str = "") -> Iterator[tuple[str, Any]]:
+    """Each parameter by its place: of a whole block those that are given, so that the others stay as they are."""
+    for key, value in overrides.items():
+        if isinstance(value, Mapping):
+            yield from _by_place(value, f"{block}{key}.")
+        else:
+            yield f"{block}{key}", value
 
 
 def _bring_up_to_date(workspace: Path, copy: Path, *but: str) -> None:

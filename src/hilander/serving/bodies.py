@@ -98,7 +98,7 @@ async def read_body(request: Request, account: Account, *, most_bytes: int, most
         It is larger than the limit, compressed, or takes too long.
     """
     encoding = request.headers.get("content-encoding", "identity")
-    if encoding != "identity":
+    if encoding.lower() != "identity":
         raise wrong_type(f"the body must not be compressed (Content-Encoding: {encoding}); send it as it is")
     if declared_bytes(request) > most_bytes:
         raise _too_many_bytes(declared_bytes(request), most_bytes)

@@ -88,6 +88,10 @@ class Comparison:
     reference: NDArray[np.float32]
 
 
+class TooFewRows(ValueError):
+    """A window has too few distinct rows to be judged; more will come."""
+
+
 class DriftMonitor:
     """Compares windows of embeddings with a reference.
 
@@ -189,14 +193,16 @@ class DriftMonitor:
         Raises
         ------
         ValueError
-            Bad embeddings, another width than the reference's, or fewer than 64 distinct rows.
+            Bad embeddings, or another width than the reference's.
+        TooFewRows
+            Fewer than 64 distinct rows.
         """
         window = check_embeddings(embeddings, n_features=self._embeddings.shape[1])
         norms = np.linalg.norm(np.asarray(embeddings, np.float64), axis=1)
         first = _distinct(window)
         n = rows_to_compare(len(first), len(self._embeddings), self.settings.max_rows)
         if not n:
-            raise ValueError(
+            raise TooFewRows(
                 f"a window must have at least {MIN_ROWS} distinct rows to be judged; got {len(first)}. Wait for more"
             )
         calibration = self._calibration(n, show_progress)
