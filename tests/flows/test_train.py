@@ -61,7 +61,7 @@ def test_a_second_run_does_nothing_and_says_so(server, workspace, first):
 
 def test_a_refused_model_fails_the_run_and_leaves_the_one_in_service(server, workspace, first):
     version, before = workspace.in_service(), workspace.params()["gate"]
-    workspace.set_params(gate={"min_f_pairwise": 1.1})
+    workspace.set_params(gate={"min_f_pairwise": 1.0})
     try:
         run = server.trigger()
         alone = workspace.run("python", "flows/train.py")
@@ -72,7 +72,7 @@ def test_a_refused_model_fails_the_run_and_leaves_the_one_in_service(server, wor
     assert [row["metric"] for row in table if row["verdict"] == "MISSED"] == ["F_P"]
     assert workspace.in_service() == version
     assert alone.returncode == 1
-    assert "asked for is 1.1000: missed" in alone.both
+    assert "asked for is 1.0000: missed" in alone.both
 
 
 def test_data_that_are_not_fit_stop_the_run_before_training(server, workspace, first):
