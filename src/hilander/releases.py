@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilander.atomic_write import save_array
 from hilander.embeddings import check_embeddings
 from hilander.model_folder import digest_of
 
@@ -233,7 +234,7 @@ def _of_encoder(files: Mapping[str, str]) -> dict[str, str]:
 
 def _write_items(folder: Path, items: Items) -> None:
     folder.mkdir()
-    np.save(folder / "embeddings.npy", items.embeddings)
+    save_array(folder / "embeddings.npy", items.embeddings)
     items.table.to_parquet(folder / "items.parquet", index=False)
 
 
