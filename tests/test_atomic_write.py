@@ -1,9 +1,26 @@
 import os
+import resource
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from hilander.atomic_write import atomic_file, atomic_folder
+from hilander.atomic_write import DiskFullError, atomic_file, atomic_folder, save_array
+from hilander.distributed.store import Store
+from hilander.estimator import HiLander
+from hilander.label_files import write_clusters
+
+
+@contextmanager
+def room_for(n_bytes):
+    """No file may grow beyond, as if the disk were full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
@@ -87,3 +104,38 @@ def test_all_in_a_folder_can_be_read_by_others_as_the_umask_says(tmp_path):
         os.umask(before)
     modes = {path.relative_to(tmp_path).as_posix(): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
     assert modes == {"model": 0o755, "model/inner": 0o755, "model/weights": 0o644, "model/inner/weights": 0o644}
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".csv", ".parquet"])
+@pytest.mark.parametrize("n", [300, 3000])  # less than NumPy's own buffer, and more
+def test_clusters_that_the_disk_has_no_room_for_are_an_error_that_names_the_file(tmp_path, suffix, n):
+    path = tmp_path / f"clusters{suffix}"
+    path.write_text("old")
+    ids, clusters = np.arange(n).astype(str), np.random.default_rng(0).permutation(n)
+    with room_for(2048), pytest.raises(DiskFullError, match=rf"^{path} could not be written \(.*\); make room"):
+        write_clusters(path, ids, clusters, np.ones(n, np.float32))
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_part_that_the_disk_has_no_room_for_is_not_there(tmp_path):
+    store = Store(str(tmp_path))
+    with room_for(2048), pytest.raises(DiskFullError, match=r"part\.npy .* no room for its 2,400 bytes; make room"):
+        store.write("part", np.arange(300))
+    assert list(tmp_path.iterdir()) == []
+    store.write("part", np.arange(300))
+    assert (store.read("part") == np.arange(300)).all()
+
+
+def test_a_model_that_the_disk_has_no_room_for_is_an_error_that_names_its_folder(tmp_path):
+    with room_for(2048), pytest.raises(DiskFullError, match=f"^{tmp_path / 'model'} could not be written"):
+        HiLander().save(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("array", [np.arange(6).reshape(2, 3), np.asfortranarray(np.eye(3)), np.zeros((0, 4), "f4")])
+def test_a_saved_array_is_read_as_it_was(tmp_path, array):
+    save_array(tmp_path / "array.npy", array)
+    found = np.load(tmp_path / "array.npy")
+    assert found.dtype == array.dtype
+    np.testing.assert_array_equal(found, array)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -217,3 +219,27 @@ def test_versions_of_one_encoder_are_told_from_those_of_another(parts, models, t
     (models / "versions" / "broken" / "release.json").write_text("{")
     assert versions_of_same_encoder(models, same) == sorted([first.version, same.version])
     assert versions_of_same_encoder(models, other) == [other.version]
+
+
+def test_what_a_killed_publication_left_is_removed_by_the_next_but_not_of_one_that_goes_on(parts, models):
+    hold = (
+        "import sys, time\n"
+        "from hilander import releases\n"
+        "def write(folder, items):\n"  # where the first table would be written
+        "    print(folder.parent.parent, flush=True)\n"
+        "    time.sleep(60)\n"
+        "releases._write_items = write\n"
+        "models, lander, encoder = sys.argv[1:]\n"
+        "releases.publish_release(models, lander=lander, encoder=encoder, reference=None, catalogue=None, metrics={}, "
+        "provenance={})\n"
+    )
+    arguments = [str(models), str(parts / "lander"), str(parts / "encoder")]
+    process = subprocess.Popen([sys.executable, "-c", hold, *arguments], stdout=subprocess.PIPE, text=True)
+    half_made = Path(process.stdout.readline().strip())
+    publish(parts, models, seed=1)
+    assert (half_made / "release/encoder/config.json").is_file()  # it goes on
+    process.kill()
+    process.wait()
+    assert half_made.is_dir()
+    publish(parts, models, seed=2)
+    assert sorted(path.name for path in models.iterdir()) == ["in_service", "versions"]

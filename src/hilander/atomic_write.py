@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class DiskFullError(OSError):
+    """What was to be written did not fit; the message names it, and nothing of it is left."""
 
 
 @contextmanager
@@ -15,6 +26,11 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the name `path`, on any error it is removed.
 
     The temporary name keeps the suffix of `path`, since NumPy and Pandas choose or append by it.
+
+    Raises
+    ------
+    DiskFullError
+        There was no room for it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -22,7 +38,8 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with _saying_that_it_is_full(path):
+            yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
@@ -35,12 +52,18 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
     A folder cannot be renamed over another one in a single step, so for an instant there is none at `path`; where the
     new one then fails to take its place, the old one is put back.
+
+    Raises
+    ------
+    DiskFullError
+        There was no room for it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
-        yield temporary
+        with _saying_that_it_is_full(path):
+            yield temporary
         _open_to_others(temporary)
         if path.exists():
             retired = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
@@ -57,6 +80,36 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
             temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def save_array(path: Path, array: NDArray) -> None:
+    """Write an array as ``.npy``, or raise OSError.
+
+    Given a path, or a file of the system's, NumPy writes past Python, and where the disk fills up within the last
+    kilobytes they are lost without an error.
+    """
+    with path.open("wb") as file:
+        np.save(_Bytes(file), array)
+
+
+class _Bytes:
+    """All that NumPy may know of a file that it is to write bytes to."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
+
+
+@contextmanager
+def _saying_that_it_is_full(path: Path) -> Iterator[None]:
+    """The system's own message, and that of every library, lacks the name of the file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        full = DiskFullError(f"{path} could not be written ({os.strerror(error.errno)}); make room and do it again")
+        full.errno = error.errno  # not given with the message, or it would stand before that
+        raise full from error
 
 
 def _open_to_others(folder: Path) -> None:

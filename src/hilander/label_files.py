@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from hilander.atomic_write import atomic_file
+from hilander.atomic_write import atomic_file, save_array
 
 SUFFIXES = (".parquet", ".csv", ".npy")
 _LABEL_COLUMNS = ("cluster", "label", "labels", "class")
@@ -50,7 +50,7 @@ def write_clusters(
     table = pd.DataFrame({"id": ids, "cluster": clusters, "probability": probabilities})
     with atomic_file(path) as temporary:
         if path.suffix == ".npy":
-            np.save(temporary, clusters)
+            save_array(temporary, clusters)
         elif path.suffix == ".csv":
             table.to_csv(temporary, index=False, float_format="%.4f")
         else:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
 
 from hilander.atomic_write import atomic_folder
 
@@ -42,11 +46,19 @@ def write_model_folder(
     ------
     ModelFolderError
         The folder holds files but no model: they are not overwritten.
+    DiskFullError
+        There was no room for it.
     """
     folder = Path(folder)
     check_model_folder(folder)
     with atomic_folder(folder) as temporary:
-        write_weights(temporary)
+        try:
+            write_weights(temporary)
+        except SafetensorError as error:
+            found = re.search(r"\(os error (\d+)\)", str(error))  # the only trace of what the system said
+            if not found:
+                raise
+            raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
         files = sorted(path for path in temporary.rglob("*") if path.is_file())
         digests = {path.relative_to(temporary).as_posix(): digest_of(path) for path in files}
         text = json.dumps({"format": kind, **config, "files": digests}, indent=2)

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilander.atomic_write import save_array
 from hilander.embeddings import check_embeddings
+from hilander.held_folder import held_folder
 from hilander.model_folder import digest_of
 
 if TYPE_CHECKING:  # a release is published, and its figures are read, without PyTorch
@@ -151,9 +152,8 @@ def publish_release(
         See `Release`.
     """
     models = Path(models)
-    models.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".incoming-", dir=models) as temporary:
-        folder = Path(temporary) / "release"
+    with held_folder(models, ".incoming-") as temporary:  # removed by the next one where this one is killed
+        folder = temporary / "release"
         folder.mkdir()
         shutil.copytree(lander, folder / "lander")
         shutil.copytree(encoder, folder / "encoder")
@@ -233,7 +233,7 @@ def _of_encoder(files: Mapping[str, str]) -> dict[str, str]:
 
 def _write_items(folder: Path, items: Items) -> None:
     folder.mkdir()
-    np.save(folder / "embeddings.npy", items.embeddings)
+    save_array(folder / "embeddings.npy", items.embeddings)
     items.table.to_parquet(folder / "items.parquet", index=False)
 
 

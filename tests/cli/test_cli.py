@@ -115,11 +115,15 @@ def test_import_data(files):
         (("cluster", "text.npy"), "text.npy is no NumPy file"),
         (("report", "broken"), "metrics.json holds no metrics"),
         (("import-data", "labelled.npz", "labelled.npz"), "labelled.npz is read here"),
+        (("import-data", "text.npy", "x.xlsx"), "expected the suffix .parquet or .npz"),  # before it is read
+        (("import-data", "text.npy", "folder.npz"), "folder.npz is a folder"),
+        (("import-data", "text.npy", "/proc/self/x.npz"), "nothing can be written to /proc/self"),
         (("cluster", "others.npy", "--scheduler", "foo"), "like tcp://10.0.0.5:8786, got 'foo'"),
     ],
 )
 def test_bad_input_ends_in_one_sentence(files, arguments, message):
     (files / "folder.csv").mkdir()
+    (files / "folder.npz").mkdir()
     (files / "empty.csv").touch()
     (files / "text.npy").write_text("no numbers")
     (files / "broken").mkdir()

@@ -109,3 +109,24 @@ def test_a_weight_that_the_embedding_depends_on_must_not_be_missing(damaged):
     save_file(weights, damaged / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ValueError, match=r"all weights .*damaged'; 1 are missing, for instance layernorm\.weight"):
         HuggingFaceEncoder(damaged)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_strip_whose_centre_is_kept_is_not_blown_up(tmp_path, turned):
+    from transformers import ViTModel
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    folder = write_backbone(ViTModel, tmp_path / "backbone")
+    CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}).save_pretrained(folder)
+    encoder = HuggingFaceEncoder(folder)
+    rows = np.random.default_rng(0).integers(0, 255, (4, 200_000, 3), dtype=np.uint8)
+    strip, middle = (
+        Image.fromarray(np.swapaxes(each, 0, 1) if turned else each) for each in (rows, rows[:, 99_980:100_020])
+    )
+    resized = []
+    resize = encoder._processor.resize
+    encoder._processor.resize = lambda image, *rest, **more: resized.append(image.shape) or resize(image, *rest, **more)
+    embeddings = encoder.encode([strip, middle])
+    assert max(resized[0]) <= 100
+    assert resized[1] in ((3, 4, 40), (3, 40, 4))  # an image of usual shape is left as it is
+    np.testing.assert_allclose(embeddings[0], embeddings[1], atol=1e-5)

@@ -89,7 +89,7 @@ def test_a_report_never_overwrites_the_window(models, tmp_path):
     assert "would be overwritten" in result.output
     assert (tmp_path / "window.npy").read_bytes() == before
     result = run(tmp_path / "window.npy", "--models", models, "-o", tmp_path)
-    assert "--output must name a file" in result.output
+    assert "the output must be a file" in result.output
 
 
 @pytest.mark.parametrize("hours", ["0", "-3", "nan", "1e12"])

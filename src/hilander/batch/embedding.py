@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilander.atomic_write import atomic_folder
+from hilander.atomic_write import atomic_folder, save_array
 from hilander.batch.working_folder import EMBEDDED, EMBEDDINGS, ITEMS, write_facts
 from hilander.data.dataset import row_ids
 from hilander.data.errors import DataError, some
@@ -71,7 +71,7 @@ def embed(
 
         embeddings = encode_on_workers(dask_scheduler, dataset.images, dataset.ids, release, batch_size, show_progress)
     with atomic_folder(Path(working) / EMBEDDED) as folder:
-        np.save(folder / EMBEDDINGS, embeddings)
+        save_array(folder / EMBEDDINGS, embeddings)
         pd.DataFrame({"id": dataset.ids}).to_parquet(folder / ITEMS, index=False)
         write_facts(
             folder,

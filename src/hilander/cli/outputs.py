@@ -31,7 +31,7 @@ def check_output(path: Path, *inputs: str | Path | None) -> None:
 def check_output_file(path: Path, *inputs: str | Path | None) -> None:
     """Refuse a file of any suffix that cannot be written, or that the command reads; raises as `check_output`."""
     if path.is_dir():
-        raise ValueError(f"--output must name a file, but {path} is a folder; name a file in it")
+        raise ValueError(f"the output must be a file, but {path} is a folder; name a file in it")
     check_not_read(path, *inputs)
     _check_writable(path.parent)
 

@@ -59,14 +59,18 @@ class Images:
         Where each encoded image (PNG, JPEG, …) is: a file, or its content.
     ids : (n,) str
         What an error calls them.
+
+    Attributes
+    ----------
+    ids : (n,) str
     """
 
     def __init__(self, sources: Sequence[Path | bytes] | NDArray[np.object_], ids: NDArray[np.str_]) -> None:
         self._sources = np.empty(len(sources), dtype=object)
         self._sources[:] = sources
-        self._ids = np.asarray(ids)
-        if len(self._ids) != len(self._sources):
-            raise DataError(f"expected one id per image, got {len(self._ids)} ids for {len(self._sources)} images")
+        self.ids = np.asarray(ids)
+        if len(self.ids) != len(self._sources):
+            raise DataError(f"expected one id per image, got {len(self.ids)} ids for {len(self._sources)} images")
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -83,7 +87,7 @@ class Images:
             return source.read_bytes()
         except OSError as error:
             raise DataError(
-                f"image {self._ids[i]} cannot be read: {error}; put the file back or leave it out"
+                f"image {self.ids[i]} cannot be read: {error}; put the file back or leave it out"
             ) from error
 
     def __getitem__(self, i: int) -> Image.Image:
@@ -101,15 +105,15 @@ class Images:
         except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             cause = "of no known format" if isinstance(error, UnidentifiedImageError) else error
             raise DataError(
-                f"image {self._ids[i]} is damaged or cut short ({len(content)} bytes: {cause}); "
+                f"image {self.ids[i]} is damaged or cut short ({len(content)} bytes: {cause}); "
                 "replace it or leave it out"
             ) from error
         try:
             check_mode(image)
         except ValueError as error:
-            raise DataError(f"image {self._ids[i]}: {error}") from error
+            raise DataError(f"image {self.ids[i]}: {error}") from error
         return image
 
     def take(self, rows: NDArray | slice) -> Images:
         """Return the images at `rows`, in that order; nothing is read."""
-        return Images(self._sources[rows], self._ids[rows])
+        return Images(self._sources[rows], self.ids[rows])

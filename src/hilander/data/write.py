@@ -10,6 +10,8 @@ from hilander.data.errors import DataError
 from hilander.data.parquet import write_parquet
 from hilander.data.read import read_dataset
 
+_WRITERS = {".parquet": write_parquet, ".npz": write_npz}
+
 
 def write_dataset(dataset: Dataset, path: str | Path) -> None:
     """Write `dataset` to `path`, atomically: ``.parquet``, or ``.npz`` for embeddings.
@@ -19,11 +21,21 @@ def write_dataset(dataset: Dataset, path: str | Path) -> None:
     DataError
         Another suffix, or images to ``.npz``.
     """
-    writers = {".parquet": write_parquet, ".npz": write_npz}
+    _WRITERS[check_dataset_suffix(path)](dataset, path)
+
+
+def check_dataset_suffix(path: str | Path) -> str:
+    """Return the suffix of `path`, in small letters, if it is one that a dataset is written with.
+
+    Raises
+    ------
+    DataError
+        Another suffix.
+    """
     suffix = Path(path).suffix.lower()
-    if suffix not in writers:
-        raise DataError(f"cannot write {path}; expected the suffix {' or '.join(writers)}")
-    writers[suffix](dataset, path)
+    if suffix not in _WRITERS:
+        raise DataError(f"cannot write {path}; expected the suffix {' or '.join(_WRITERS)}")
+    return suffix
 
 
 def import_dataset(source: str | Path, target: str | Path, format: str = "auto") -> Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import io
 import logging
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from hilander.atomic_write import atomic_file
+from hilander.atomic_write import DiskFullError, atomic_file, save_array
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -49,14 +48,12 @@ class Store:
             self._fs.pipe_file(self._place(name), content.getvalue())  # at once, or not at all
             return
         try:
-            with atomic_file(self._place(name)) as path, path.open("wb") as file:
-                np.save(file, array)
-        except OSError as error:
-            if error.errno not in (None, errno.ENOSPC, errno.EDQUOT):  # NumPy does not say why it wrote too little
-                raise
-            raise OSError(
-                f"{self._place(name)} could not be written ({error}); make room for {array.nbytes:,} bytes, and the "
-                "same call carries on"
+            with atomic_file(self._place(name)) as path:
+                save_array(path, array)
+        except DiskFullError as error:
+            raise DiskFullError(
+                f"{self._place(name)} could not be written, there is no room for its {array.nbytes:,} bytes; make "
+                "room, and the same call carries on"
             ) from error
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> NDArray[Any]:

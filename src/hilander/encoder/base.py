@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from hilander.data.errors import some
+from hilander.data.images import Images
 from hilander.embeddings import check_embeddings
 from hilander.encoder.encoder_folder import write_encoder_folder
 from hilander.encoder.images import ImageSequence
@@ -51,7 +53,8 @@ class Encoder(ABC):
         Raises
         ------
         ValueError
-            There are no images, a batch is to hold none, or the encoder made NaN, inf or a zero vector of an image.
+            There are no images, a batch is to hold none, or the encoder made NaN, inf or a zero vector of an image,
+            which is named.
         """
         if batch_size < 1:
             raise ValueError(
@@ -63,7 +66,8 @@ class Encoder(ABC):
         with tqdm(total=len(images), desc="encoding", unit="image", disable=not show_progress) as progress:
             for start in range(0, len(images), batch_size):
                 batch = [images[i] for i in range(start, min(start + batch_size, len(images)))]
-                embeddings[start : start + len(batch)] = self._encode_batch(batch)
+                embeddings[start : start + len(batch)] = encoded = self._encode_batch(batch)
+                _check_each(encoded, images, start)
                 progress.update(len(batch))
         return check_embeddings(embeddings)
 
@@ -86,3 +90,14 @@ class Encoder(ABC):
     @abstractmethod
     def _write_weights(self, folder: Path) -> None:
         """Write the weights into `folder`."""
+
+
+def _check_each(encoded: NDArray[np.float32], images: ImageSequence, start: int) -> None:
+    """Name the images of a batch that no embedding was made of, at once: the other batches may take hours."""
+    rows = start + np.flatnonzero(~(np.isfinite(encoded).all(axis=1) & encoded.any(axis=1)))
+    if len(rows):
+        names = images.ids[rows] if isinstance(images, Images) else rows.astype(str)
+        raise ValueError(
+            "the encoder makes NaN, inf or a zero vector, and so no embedding, of images which may be empty; replace "
+            f"them or leave them out: {some(names)}"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +17,8 @@ from hilander.encoder.base import Encoder
 from hilander.nn.device import resolve_device
 
 _NOT_OF_THE_IMAGE = ("mask_token", "text_", "logit_")  # weights that no embedding of a whole image depends on
+
+_LONGEST = 16  # times what is kept of an image: to resize more of it would take gigabytes
 
 
 class HuggingFaceEncoder(Encoder):
@@ -33,6 +36,9 @@ class HuggingFaceEncoder(Encoder):
     The embedding is the model's image feature (CLIP and its kin), else its pooled output, else the mean over tokens. A
     folder without the weights of the pooler, such as one of a model for classification, gives the mean over tokens too:
     transformers would fill the pooler with other random numbers at each loading.
+
+    Where the processor keeps the centre of an image whose shortest edge it has resized, most of what it would throw
+    away of a long strip is cut off before.
 
     Raises
     ------
@@ -65,7 +71,7 @@ class HuggingFaceEncoder(Encoder):
         return cls(folder / "backbone", device)
 
     def _encode_batch(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        pictures = [as_shown(image).convert("RGB") for image in images]
+        pictures = [self._without_ends(as_shown(image)).convert("RGB") for image in images]
         inputs = self._processor(images=pictures, return_tensors="pt").to(self.device)
         with torch.inference_mode():
             if hasattr(self._model, "get_image_features"):
@@ -79,6 +85,17 @@ class HuggingFaceEncoder(Encoder):
         else:
             pooled = output.last_hidden_state.mean(dim=1)
         return pooled.flatten(start_dim=1).float().cpu().numpy()
+
+    def _without_ends(self, image: Image.Image) -> Image.Image:
+        """Return the middle of a strip: resized by its shortest edge, it would fill the memory before it is cropped."""
+        size, crop = getattr(self._processor, "size", None), getattr(self._processor, "crop_size", None)
+        edge = size.get("shortest_edge") if size else None
+        if not (edge and crop and getattr(self._processor, "do_center_crop", False)):
+            return image
+        kept = max(crop.get("height") or 0, crop.get("width") or 0, edge) / edge
+        most = math.ceil(_LONGEST * kept * min(image.size))
+        left, top = (max(0, side - most) // 2 for side in image.size)  # as much on both sides: the centre stays
+        return image.crop((left, top, image.width - left, image.height - top)) if left or top else image
 
     def _settings(self) -> dict[str, Any]:
         return {}

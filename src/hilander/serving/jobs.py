@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hilander.atomic_write import atomic_file, atomic_folder
+from hilander.atomic_write import atomic_file, atomic_folder, save_array
 from hilander.serving.bodies import File
 from hilander.serving.configuration import Tasks
 from hilander.serving.refusals import Refusal, overloaded
@@ -79,7 +79,7 @@ class Jobs:
             name = secrets.token_urlsafe(16)
             with atomic_folder(self.folder / name) as folder:
                 if isinstance(items, np.ndarray):
-                    np.save(folder / EMBEDDINGS, items)
+                    save_array(folder / EMBEDDINGS, items)
                 else:
                     _pack(folder / IMAGES, items)
                 (folder / REQUEST).write_text(json.dumps({**request, "submitted": time.time()}))

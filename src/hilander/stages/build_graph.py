@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hilander.atomic_write import atomic_folder
+from hilander.atomic_write import atomic_folder, save_array
 from hilander.config import load_params
 from hilander.graph.knn import nearest_neighbors
 
@@ -22,12 +22,12 @@ def main() -> None:
             embeddings = np.load(EMBEDDINGS / split / "embeddings.npy")
             neighbors, similarities = nearest_neighbors(embeddings, params.n_neighbors, method=params.method)
             (folder / split).mkdir()
-            np.save(folder / split / "neighbors.npy", neighbors)
-            np.save(folder / split / "similarities.npy", similarities)
+            save_array(folder / split / "neighbors.npy", neighbors)
+            save_array(folder / split / "similarities.npy", similarities)
 
 
 if __name__ == "__main__":
     try:
         main()
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"build_graph: {error}")

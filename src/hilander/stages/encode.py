@@ -6,10 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from hilander.atomic_write import atomic_file, atomic_folder
+from hilander.atomic_write import atomic_file, atomic_folder, save_array
 from hilander.config import load_params
 from hilander.data import read_dataset, train_test
 from hilander.encoder import encode_dataset, load_encoder
@@ -28,7 +27,7 @@ def main() -> None:
         for split, items in (("train", train), ("test", test)):
             embeddings = encode_dataset(encoder, items, params.encode.batch_size, show_progress=True)
             (folder / split).mkdir()
-            np.save(folder / split / "embeddings.npy", embeddings)
+            save_array(folder / split / "embeddings.npy", embeddings)
             table = pd.DataFrame({"id": items.ids, "label": items.labels})
             table.to_parquet(folder / split / "items.parquet", index=False)
             metrics[split] = {"items": len(table), "classes": int(table["label"].nunique())}
@@ -43,5 +42,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except (ValueError, OSError, ImportError) as error:
         sys.exit(f"encode: {error}")

@@ -129,5 +129,5 @@ if __name__ == "__main__":
     try:
         with logging_redirect_tqdm():
             main()
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except (ValueError, OSError, ImportError) as error:
         sys.exit(f"evaluate: {error}")

@@ -49,5 +49,5 @@ if __name__ == "__main__":
     try:
         with logging_redirect_tqdm():
             main()
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         sys.exit(f"train_lander: {error}")

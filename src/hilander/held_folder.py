@@ -1,0 +1,60 @@
+"""Temporary folders known to be in use, so that those of killed processes are told from them and removed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+logger = logging.getLogger(__name__)
+
+_LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def held_folder(place: str | Path, prefix: str) -> Iterator[Path]:
+    """Yield a new folder in `place`, which is deleted in the end; so are those that killed processes have left there.
+
+    Parameters
+    ----------
+    place : str or Path
+        Made where there is none.
+    prefix : str
+        How the names begin of all folders that are of one use.
+    """
+    place = Path(place)
+    place.mkdir(parents=True, exist_ok=True)
+    for left in place.glob(f"{prefix}*"):
+        if left.is_dir():
+            with contextlib.suppress(OSError), _held(left, is_own=False):  # BlockingIOError: in use
+                shutil.rmtree(left)
+    folder = place / f"{prefix}{uuid4().hex}"
+    with _held(folder, is_own=True):
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held(folder: Path, *, is_own: bool) -> Iterator[None]:
+    """Hold the lock of a folder, which the operating system lets go of when its process dies."""
+    lock = Path(f"{folder}{_LOCK}")
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError as error:  # some shared file systems have no locks
+            if not is_own:
+                raise  # whether its process goes on cannot be told
+            logger.warning("%s cannot be locked: %s", lock, error)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)

@@ -1,0 +1,47 @@
+"""What every encoder makes of its images, batch by batch."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hilander.data import Images
+from hilander.encoder.base import Encoder
+
+
+class Brightness(Encoder):
+    """Embeds an image as its brightness, so that a black one gives a zero vector; counts its batches."""
+
+    embedding_size = 2
+    n_batches = 0
+
+    def _encode_batch(self, images):
+        self.n_batches += 1
+        grey = np.array([np.asarray(image, dtype=np.float32).mean() for image in images])
+        return np.stack([grey, np.where(grey == 9, np.nan, grey)], axis=1)
+
+    def _settings(self):
+        return {}
+
+    def _write_weights(self, folder):
+        pass
+
+
+def encoded(value):
+    content = io.BytesIO()
+    Image.new("L", (4, 4), value).save(content, "PNG")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("value", [0, 9])  # of a zero vector, and of NaN
+def test_an_image_that_no_embedding_is_made_of_is_named_before_the_others_are_encoded(value):
+    values = [100, 200, 100, value, 50, 60, 70, 80]
+    images = Images([encoded(each) for each in values], np.array([f"photos/{i}.png" for i in range(len(values))]))
+    encoder = Brightness()
+    with pytest.raises(ValueError, match=r"zero vector.*replace them or leave them out: photos/3\.png$"):
+        encoder.encode(images, batch_size=2)
+    assert encoder.n_batches == 2
+    with pytest.raises(ValueError, match=r"leave them out: 1$"):  # pictures without names: by their number
+        encoder.encode([images[0], images[3]])
+    assert encoder.encode(images.take(np.array([0, 1]))).shape == (2, 2)
