@@ -57,6 +57,9 @@ def test_another_width_names_both_and_the_remedy():
 def test_labels_become_integers_in_sorted_order():
     assert check_labels(["b", "a", "b"], 3).tolist() == [1, 0, 1]
     assert check_labels([7, 3, 7], 3).tolist() == [1, 0, 1]
+    for kind in ("S1", "U1", object, np.dtypes.StringDType()):
+        assert check_labels(np.array(["b", "a", "b"], kind), 3).tolist() == [1, 0, 1]
+    assert check_labels(np.array([True, False, True]), 3).tolist() == [1, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +67,9 @@ def test_labels_become_integers_in_sorted_order():
     [(["a"], r"shape \(2,\), one per embedding; got shape \(1,\)"), ([["a", "b"]], "shape"),
      (["a", None], "rows 1"), ([1.0, np.nan], "rows 1"), (["a", ""], "rows 1"),
      (np.array(["", "a"], object), "rows 0"), (np.array(["a", pd.NA], object), "rows 1"),
+     (np.array([b"a", b""]), "rows 1"), (np.array([b"a", b""], object), "rows 1"),
+     (np.array(["a", ""], np.dtypes.StringDType()), "rows 1"),
+     (np.array(["2026-01-01", "NaT"], "datetime64[D]"), "rows 1"),
      (np.array([1, "a"], object), "must all be integers or all strings; got int, str")],
 )  # fmt: skip
 def test_bad_labels_get_a_sentence(labels, message):

@@ -103,10 +103,14 @@ def check_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
 
 
 def missing_labels(labels: NDArray) -> NDArray[np.bool_]:
-    """Return where labels (n,) are None, NaN, pandas's NA or an empty string, which is none."""
-    if labels.dtype.kind in "fO":
-        return np.array([value is None or value is pd.NA or value != value or value == "" for value in labels], bool)
-    return labels == "" if labels.dtype.kind == "U" else np.zeros(len(labels), dtype=bool)
+    """Return where labels (n,) are None, NaN, NaT, pandas's NA or an empty string, which is none."""
+    if labels.dtype.kind == "O":
+        return np.array(
+            [value is None or value is pd.NA or value != value or value in ("", b"") for value in labels], bool
+        )
+    if labels.dtype.kind in "SUT":  # bytes as HDF5 keeps them, strings of one width or of any
+        return np.asarray(labels == labels.dtype.type(), bool)
+    return np.asarray(labels != labels, bool)  # NaN and NaT differ from themselves, whole numbers never do
 
 
 def check_neighbors(neighbors: tuple[ArrayLike, ArrayLike], n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -13,9 +13,9 @@ from hilander.metrics import score
 from hilander.models.persistence import load_model
 from hilander.models.relational import link_items, predict
 from hilander.nn.context_network import ContextNetwork
-from hilander.training.labelled_set import LabelledSet
+from hilander.training.labelled_set import LabelledSet, thinned
 from hilander.training.relational import fit_relational
-from hilander.training.threshold import choose_threshold
+from hilander.training.threshold import THRESHOLDS, choose_threshold
 from hilander.training.train_lander import train_lander
 
 FAST = RelationalParams(n_item_steps=60, n_cluster_steps=60, n_starter_steps=20, core_size=250)
@@ -133,6 +133,22 @@ def test_parameters_out_of_their_range_are_refused(params, message):
 def test_thinned_copies_of_one_set_do_not_teach_what_is_usual_in_sets():
     params = replace(BRIEF, n_thinned=16, n_context_steps=1)
     assert train_lander(*blobs(10, 8, seed=0), params=params).landers.context is None
+
+
+def test_a_thinned_copy_may_lose_all_rows_that_differ():
+    embeddings, labels = np.ones((100, 2)), np.repeat([0, 1], 50)
+    embeddings[3, 1] = -1
+    thinned_sets = [thinned(LabelledSet(embeddings, labels), seed=i) for i in range(3)]
+    assert any(np.ptp(each.embeddings, axis=0).max() == 0 for each in thinned_sets)
+    model = train_lander(embeddings, labels, params=replace(BRIEF, n_thinned=3))
+    clusters = {row["clusters"] for row in model.provenance["thresholds"]}
+    assert clusters <= {1, 4 / 3, 5 / 3, 2}
+
+
+def test_the_threshold_chosen_for_several_sets_is_a_candidate_to_the_last_bit():
+    model = train_lander(*blobs(10, 8, seed=0), params=replace(BRIEF, n_thinned=3))
+    assert tuple(row["threshold"] for row in model.provenance["thresholds"]) == THRESHOLDS
+    assert model.settings.linkage_threshold in THRESHOLDS
 
 
 def test_learns_from_sets_of_several_widths_by_turns():

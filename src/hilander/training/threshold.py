@@ -69,8 +69,10 @@ def choose_threshold(
     for threshold in tqdm(thresholds, desc="threshold", disable=not show_progress):
         candidate = replace(settings, linkage_threshold=threshold)
         levels = model_levels(distinct, model, candidate, link=link, neighbors=nearest, random_state=random_state)
-        *_, final = levels
-        scores = score(labels, final.merged.members[inverse])
+        members = np.zeros(len(distinct), np.int64)  # of a single distinct row, which has no level
+        for level in levels:
+            members = level.merged.members
+        scores = score(labels, members[inverse])
         reported = {name: scores[name] for name in ("f_pairwise", "f_bcubed", "clusters")}
         table.append({"threshold": threshold, **reported})
         logger.info("threshold %.2f: F_P %.3f, F_B %.3f", threshold, scores["f_pairwise"], scores["f_bcubed"])
@@ -87,8 +89,10 @@ def choose_threshold_for_all(
         ).table
         for each in sets
     ]
+    scores = [name for name in tables[0][0] if name != "threshold"]  # whose mean is rounded beside it
     table = [
-        {name: float(np.mean([row[name] for row in same])) for name in same[0]} for same in zip(*tables, strict=True)
+        same[0] | {name: float(np.mean([row[name] for row in same])) for name in scores}
+        for same in zip(*tables, strict=True)
     ]
     return _best(table)
 
