@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +19,10 @@ from hilander.distributed.store import Store
 if TYPE_CHECKING:
     from distributed import Client
 
+logger = logging.getLogger(__name__)
+
 _SECONDS_TO_CONNECT = 60
+_SECONDS_BETWEEN_LOOKS = 15.0  # longer than a worker that died takes to come back
 _ADDRESS = re.compile(r"([a-z]+://)?[^/\s]+:\d+|inproc://\S+")  # of distributed
 
 
@@ -47,6 +52,8 @@ class ThisProcess:
 class DaskWorkers:
     """The workers of a Dask scheduler. A part whose worker dies is given to another one.
 
+    Where no worker is left, the parts wait for one, and a warning says so.
+
     Parameters
     ----------
     client : distributed.Client
@@ -60,8 +67,9 @@ class DaskWorkers:
 
         futures = [self.client.submit(_call, work, each, pure=False) for each in arguments]
         try:
-            for future in as_completed(futures, loop=self.client.loop):
-                yield future.result()
+            with _watched(self.client):
+                for future in as_completed(futures, loop=self.client.loop):
+                    yield future.result()
         except KilledWorker as error:
             raise WorkersLost(
                 "several workers died at the same part, most likely of too little memory; give them more (about 1 GB "
@@ -73,6 +81,31 @@ class DaskWorkers:
             ) from error
         finally:
             self.client.cancel(futures)
+
+
+@contextmanager
+def _watched(client: Client) -> Iterator[None]:
+    """Warn where no worker has been left for two looks: Dask itself waits for one without a word."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        n_looks = 0
+        while not ended.wait(_SECONDS_BETWEEN_LOOKS):
+            with suppress(OSError, RuntimeError):  # of a scheduler that is lost or closed, which the call itself tells
+                n_looks = 0 if client.nthreads() else n_looks + 1
+                if n_looks == 2:
+                    logger.warning(
+                        "no worker is left at %s; waiting for one. End with Ctrl-C: the same call with the same run "
+                        "folder carries on",
+                        client.scheduler.addr if client.scheduler else "the scheduler",
+                    )
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 @contextmanager
