@@ -3,6 +3,7 @@
 import io
 import os
 import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,6 +81,13 @@ def write_configuration(folder, **changes):
     return path
 
 
+def move_link(models, version):
+    """Put a version into service as a tool does that looks at nothing."""
+    link = models / ".moved"
+    link.symlink_to(Path("versions") / version)
+    link.replace(models / "in_service")
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("service")
@@ -120,5 +128,12 @@ def png(size=(20, 20), ink=3):
 def make():
     """What tests make their requests and services of."""
     return SimpleNamespace(
-        blobs=blobs, npy=npy, png=png, release=make_release, configuration=write_configuration, token=TOKEN, width=WIDTH
+        move_link=move_link,
+        blobs=blobs,
+        npy=npy,
+        png=png,
+        release=make_release,
+        configuration=write_configuration,
+        token=TOKEN,
+        width=WIDTH,
     )

@@ -57,7 +57,7 @@ def test_a_broken_newer_release_is_reported_without_its_folder(serve, tmp_path, 
     put_into_service(tmp_path / "models", old.version)
     (new.folder / "lander" / "config.json").write_text("{}")
     with serve() as client:
-        put_into_service(tmp_path / "models", new.version)
+        make.move_link(tmp_path / "models", new.version)
         deadline = time.monotonic() + 20
         while (model := client.get("/model").json())["newer_release_refused"] is None:
             assert time.monotonic() < deadline

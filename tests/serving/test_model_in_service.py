@@ -52,7 +52,7 @@ def test_an_altered_release_is_refused_and_the_old_one_goes_on(in_service, model
     wait_until(lambda: in_service.current().version == old)
     weights = models / "versions" / new.version / "lander" / "model.safetensors"
     weights.write_bytes(weights.read_bytes() + b"x")
-    put_into_service(models, new.version)
+    make.move_link(models, new.version)
     wait_until(lambda: in_service.failure is not None)
     assert in_service.failure == "model.safetensors is missing or was altered; publish the release again"
     assert str(weights) in caplog.text
