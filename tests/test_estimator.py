@@ -288,7 +288,7 @@ def test_numbers_of_any_precision_will_do(kind, tmp_path):
     assert (saved.linkage_threshold, saved.n_neighbors, saved.whitening) == (0.25, 20, 0.5)
 
 
-def test_a_fit_that_fails_leaves_the_estimator_as_it_was():
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(monkeypatch):
     embeddings, classes = blobs(seed=5)
     clusterer = HiLander().fit(embeddings)
     before = clusterer.predict(embeddings[:3])
@@ -297,6 +297,15 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was():
     assert_array_equal(clusterer.predict(embeddings[:3]), before)
     with pytest.raises(ValueError, match="one per embedding"):
         clusterer.adopt(embeddings[:, :5], classes[:3])
+    assert_array_equal(clusterer.predict(embeddings[:3]), before)
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hilander.estimator.Assigner", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        clusterer.fit(embeddings[:30, :5])
+    assert len(clusterer.labels_) == len(embeddings)
     assert_array_equal(clusterer.predict(embeddings[:3]), before)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +29,25 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _LARGEST = np.iinfo(np.int64).max  # cluster that `predict` can answer
+
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def _all_or_nothing(method: _Method) -> _Method:
+    """Make a method that fails leave all that its estimator held, such as the width of its embeddings."""
+
+    @wraps(method)
+    def whole(self: HiLander, *args: Any, **kwargs: Any) -> Any:
+        before = dict(vars(self))
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    return cast(_Method, whole)
 
 
 class HiLander(ClusterMixin, BaseEstimator):
@@ -136,6 +155,7 @@ class HiLander(ClusterMixin, BaseEstimator):
         self.engine = engine
         self.run_folder = run_folder
 
+    @_all_or_nothing
     def fit(
         self,
         X: ArrayLike | str | Path,
@@ -172,18 +192,17 @@ class HiLander(ClusterMixin, BaseEstimator):
         if isinstance(X, str | Path) and not in_parts:
             raise ValueError(f"X must be an array; to read {X} part by part, give HiLander a run_folder or an engine")
         cluster: Callable[..., Clustering] = self._cluster_in_parts if in_parts else self._cluster
-        with _unchanged_on_failure(self):
-            clustering = cluster(
-                X,
-                model,
-                settings,
-                must_link=must_link,
-                cannot_link=cannot_link,
-                max_cluster_size=self.max_cluster_size,
-                granularity=self.granularity,
-                random_state=self.random_state,
-                show_progress=self.show_progress,
-            )
+        clustering = cluster(
+            X,
+            model,
+            settings,
+            must_link=must_link,
+            cannot_link=cannot_link,
+            max_cluster_size=self.max_cluster_size,
+            granularity=self.granularity,
+            random_state=self.random_state,
+            show_progress=self.show_progress,
+        )
         self.linkage_threshold_ = clustering.linkage_threshold
         settings = replace(settings, linkage_threshold=clustering.linkage_threshold)
         self.labels_, self.probabilities_ = clustering.labels, clustering.probabilities
@@ -201,6 +220,7 @@ class HiLander(ClusterMixin, BaseEstimator):
             self._assigner = _assigner(nodes, self.labels_[clustering.node_rows], model, settings, whitening)
         return self
 
+    @_all_or_nothing
     def adopt(self, X: ArrayLike, labels: ArrayLike) -> HiLander:
         """Take over clusters that were made before, so that `predict` and `assign` can add to them.
 
@@ -218,12 +238,9 @@ class HiLander(ClusterMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Labels are not integers from -1, are of another length, or all are -1.
+            Labels are not integers from -1 up to 2⁶³ − 1, are masked, of another length, or all -1; or embeddings are
+            bad, as in `fit`.
         """
-        with _unchanged_on_failure(self):
-            return self._adopt(X, labels)
-
-    def _adopt(self, X: ArrayLike, labels: ArrayLike) -> HiLander:
         model, settings = model_and_settings(self.get_params(deep=False))
         embeddings = self._checked(X, model)
         if np.ma.is_masked(labels):
@@ -341,18 +358,6 @@ class HiLander(ClusterMixin, BaseEstimator):
         embeddings = check_embeddings(X, n_features=model.n_features)
         validate_data(self, X, skip_check_array=True)  # takes note of the width and of a data frame's column names
         return embeddings
-
-
-@contextmanager
-def _unchanged_on_failure(estimator: HiLander) -> Iterator[None]:
-    """Give an estimator back all it held, such as the width of its embeddings, where a new fit fails."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
-        raise
 
 
 def _assigner(

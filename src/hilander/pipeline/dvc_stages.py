@@ -9,11 +9,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hilander.pipeline.leftovers import marked_environment
 from hilander.pipeline.redaction import Redactor
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 _PERCENT = re.compile(r"(\d{1,3})%\|")
 _UNCHANGED = re.compile(r"Stage '.*' didn't change, skipping|Data and pipelines are up to date")
@@ -36,17 +40,12 @@ def stage_names(workspace: Path) -> list[str]:
     if not (workspace / "dvc.yaml").is_file():
         raise FileNotFoundError(f"expected the pipeline in {workspace / 'dvc.yaml'}, found no such file")
     import networkx
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
 
-    try:
-        with Repo(str(workspace)) as repo:
-            graph = repo.index.graph  # from each stage to what it depends on
-            order = list(graph.nodes)  # as they stand in dvc.yaml, which decides where the graph does not
-            by_dependency = networkx.lexicographical_topological_sort(graph.reverse(), key=order.index)
-            return [stage.name for stage in by_dependency if stage.path_in_repo == "dvc.yaml"]
-    except DvcException as error:
-        raise ValueError(f"DVC cannot read {workspace / 'dvc.yaml'}: {error}") from error
+    with _repository(workspace, f"read {workspace / 'dvc.yaml'}") as repo:
+        graph = repo.index.graph  # from each stage to what it depends on
+        order = list(graph.nodes)  # as they stand in dvc.yaml, which decides where the graph does not
+        by_dependency = networkx.lexicographical_topological_sort(graph.reverse(), key=order.index)
+        return [stage.name for stage in by_dependency if stage.path_in_repo == "dvc.yaml"]
 
 
 def outdated_stages(workspace: Path) -> set[str]:
@@ -59,15 +58,9 @@ def outdated_stages(workspace: Path) -> set[str]:
     ValueError
         DVC cannot read the pipeline.
     """
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    try:
-        with Repo(str(workspace)) as repo:
-            # A stage is named alone from its folder, and as path/dvc.yaml:name from elsewhere.
-            return {address.rpartition(":")[2] for address in repo.status()}
-    except DvcException as error:
-        raise ValueError(f"DVC cannot tell what is out of date in {workspace}: {error}") from error
+    with _repository(workspace, f"tell what is out of date in {workspace}") as repo:
+        # A stage is named alone from its folder, and as path/dvc.yaml:name from elsewhere.
+        return {address.rpartition(":")[2] for address in repo.status()}
 
 
 def paths_read(workspace: Path) -> set[Path]:
@@ -78,15 +71,22 @@ def paths_read(workspace: Path) -> set[Path]:
     ValueError
         DVC cannot read the pipeline.
     """
+    with _repository(workspace, f"read {workspace / 'dvc.yaml'}") as repo:
+        read = [Path(dep.fs_path) for stage in repo.index.stages if stage.cmd for dep in stage.deps]
+        return {path.relative_to(repo.root_dir) for path in read if path.is_relative_to(repo.root_dir)}
+
+
+@contextlib.contextmanager
+def _repository(workspace: Path, aim: str) -> Iterator[Repo]:
+    """Open DVC's view of a workspace; ValueError says what DVC cannot do there."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
         with Repo(str(workspace)) as repo:
-            read = [dep.fs_path for stage in repo.index.stages if stage.cmd for dep in stage.deps]
-            return {Path(path).relative_to(repo.root_dir) for path in read if Path(path).is_relative_to(repo.root_dir)}
+            yield repo
     except DvcException as error:
-        raise ValueError(f"DVC cannot read {workspace / 'dvc.yaml'}: {error}") from error
+        raise ValueError(f"DVC cannot {aim}: {error}") from error
 
 
 def run_stage(
