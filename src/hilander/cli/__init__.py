@@ -19,6 +19,7 @@ from hilander.cli.evaluate import evaluate
 from hilander.cli.import_data import import_data
 from hilander.cli.report import report
 from hilander.cli.train import train
+from hilander.openmp import wait_briefly
 
 app = typer.Typer(
     cls=SentenceGroup,
@@ -45,6 +46,7 @@ def _options(
 ) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="replace")  # a sign that the terminal or pipe lacks shall stop no command
+    wait_briefly()  # before a command imports PyTorch
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
 
 
