@@ -15,6 +15,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 
 from hilander.assign import Assigner, Assignment
 from hilander.clustering import Clustering, cluster_embeddings
+from hilander.compilation import told_of_compilation
 from hilander.embeddings import check_embeddings
 from hilander.estimator_parameters import model_and_settings
 from hilander.graph.distinct_rows import distinct_rows, ordered_rows
@@ -192,17 +193,18 @@ class HiLander(ClusterMixin, BaseEstimator):
         if isinstance(X, str | Path) and not in_parts:
             raise ValueError(f"X must be an array; to read {X} part by part, give HiLander a run_folder or an engine")
         cluster: Callable[..., Clustering] = self._cluster_in_parts if in_parts else self._cluster
-        clustering = cluster(
-            X,
-            model,
-            settings,
-            must_link=must_link,
-            cannot_link=cannot_link,
-            max_cluster_size=self.max_cluster_size,
-            granularity=self.granularity,
-            random_state=self.random_state,
-            show_progress=self.show_progress,
-        )
+        with told_of_compilation(self.show_progress):
+            clustering = cluster(
+                X,
+                model,
+                settings,
+                must_link=must_link,
+                cannot_link=cannot_link,
+                max_cluster_size=self.max_cluster_size,
+                granularity=self.granularity,
+                random_state=self.random_state,
+                show_progress=self.show_progress,
+            )
         self.linkage_threshold_ = clustering.linkage_threshold
         settings = replace(settings, linkage_threshold=clustering.linkage_threshold)
         self.labels_, self.probabilities_ = clustering.labels, clustering.probabilities

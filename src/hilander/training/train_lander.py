@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hilander.compilation import told_of_compilation
 from hilander.config import LanderParams, PublishedParams, RelationalParams
 from hilander.embeddings import check_embeddings, check_labels, check_neighbors
 from hilander.models.clustering_model import ClusteringModel
@@ -94,22 +95,23 @@ def train_lander(
     model: ClusteringModel
     whole = LabelledSet(checked, classes, neighbors)
     sets = [whole]
-    if variant == "published" and isinstance(params, PublishedParams):
-        model, history = fit_published(checked, classes, params, neighbors=neighbors, **common)
-    elif variant == "hilander" and isinstance(params, RelationalParams):
-        sets = [thinned(whole, seed=i) for i in range(params.n_thinned)] or [whole]
-        drawn = sets_beside(params.n_drawn, show_progress=show_progress)
-        model, history = fit_relational(
-            [*sets, *drawn.items],
-            params,
-            cluster_sets=[*sets, *drawn.clusters],
-            context_sets=[*sets, *drawn.context] if params.n_drawn else sets[:1],  # thinned copies are one set
-            mixed=params.n_drawn > 0,
-            **common,
-        )
-    else:
-        raise ValueError(f"params of variant {variant!r} expected, got {type(params).__name__}")
-    choice = choose_threshold_for_all(model, sets, random_state=random_state, show_progress=show_progress)
+    with told_of_compilation(show_progress):
+        if variant == "published" and isinstance(params, PublishedParams):
+            model, history = fit_published(checked, classes, params, neighbors=neighbors, **common)
+        elif variant == "hilander" and isinstance(params, RelationalParams):
+            sets = [thinned(whole, seed=i) for i in range(params.n_thinned)] or [whole]
+            drawn = sets_beside(params.n_drawn, show_progress=show_progress)
+            model, history = fit_relational(
+                [*sets, *drawn.items],
+                params,
+                cluster_sets=[*sets, *drawn.clusters],
+                context_sets=[*sets, *drawn.context] if params.n_drawn else sets[:1],  # thinned copies are one set
+                mixed=params.n_drawn > 0,
+                **common,
+            )
+        else:
+            raise ValueError(f"params of variant {variant!r} expected, got {type(params).__name__}")
+        choice = choose_threshold_for_all(model, sets, random_state=random_state, show_progress=show_progress)
     model.provenance |= {
         "trained_on": {"items": len(checked), "classes": n_classes},
         "history": history,
