@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from hilander.label_files import Labels, align, read_labels, write_clusters
@@ -29,6 +30,17 @@ def test_numbers_of_a_text_file_are_integers(tmp_path):
     found = read_labels(tmp_path / "clusters.csv").labels
     assert found.dtype == np.int64
     assert found.tolist() == [-1, 0, 12]
+
+
+def test_numbers_that_are_written_in_several_ways_stay_apart(tmp_path):
+    (tmp_path / "classes.csv").write_text("label\n07\n7\n+7\n")
+    assert read_labels(tmp_path / "classes.csv").labels.tolist() == ["07", "7", "+7"]
+
+
+def test_ids_that_are_numbers_are_matched_with_their_names(tmp_path):
+    pd.DataFrame({"id": [30, 10, 20], "label": ["c", "a", "b"]}).to_parquet(tmp_path / "labels.parquet")
+    found = read_labels(tmp_path / "labels.parquet")
+    assert align(Labels(CLUSTERS, np.array(["10", "20", "30"])), found).tolist() == ["a", "b", "c"]
 
 
 def test_labels_are_matched_by_id():
