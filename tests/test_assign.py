@@ -115,3 +115,31 @@ def test_duplicates_of_a_fitted_point_join_its_cluster():
     assigner = Assigner(fitted, labels, SimilarityModel(), n_neighbors=10, threshold=0.5)
 
     assert assigner.assign(np.repeat(fitted[:1], 30, axis=0)).labels.tolist() == [labels[0]] * 30
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.6, 0.9])
+def test_votes_are_counted_as_in_plain_python(threshold):
+    fitted, _ = blobs(12, 10)
+    rng = np.random.default_rng(2)
+    labels = rng.choice([-1, 3, 2**62, 7], 120)
+    assigner = Assigner(fitted, labels, SimilarityModel(), n_neighbors=10, threshold=threshold)
+    new = check_embeddings(np.concatenate([fitted[::9] + 0.02, -fitted[:5], rng.normal(size=(20, WIDTH))]))
+    links, found = assigner._link(new), assigner.assign(new)
+    for row in range(len(new)):
+        votes = {}
+        for point, other, linkage in zip(links.new, links.fitted, links.linkage, strict=True):
+            if point == row and labels[other] >= 0:
+                votes.setdefault(labels[other], []).append(float(linkage))
+        cluster = max(votes, key=lambda each: sum(votes[each]), default=-1)
+        if not votes or max(votes[cluster]) <= threshold:
+            likeliest = max((max(each) for each in votes.values()), default=0)
+            assert (found.labels[row], found.probabilities[row]) == (-1, pytest.approx(1 - likeliest, abs=1e-6))
+        else:
+            assert found.labels[row] == cluster
+            assert found.probabilities[row] == pytest.approx(np.mean(votes[cluster]), abs=1e-6)
+
+
+def test_of_clusters_with_as_many_votes_the_one_of_the_lower_number_wins():
+    fitted = np.eye(WIDTH, dtype=np.float32)[:3]
+    assigner = Assigner(fitted, np.array([5, 4, 6]), SimilarityModel(), n_neighbors=10, threshold=0.5)
+    assert assigner.assign(check_embeddings(fitted[:1] + fitted[1:2])).labels.tolist() == [4]

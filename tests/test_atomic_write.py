@@ -93,17 +93,20 @@ def test_the_old_folder_is_put_back_where_the_new_one_cannot_take_its_place(tmp_
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_all_in_a_folder_can_be_read_by_others_as_the_umask_says(tmp_path):
+def test_files_and_all_in_a_folder_can_be_read_by_others_as_the_umask_says(tmp_path):
     before = os.umask(0o022)
     try:
         with atomic_folder(tmp_path / "model") as temporary:
             (temporary / "inner").mkdir(mode=0o700)
             for name in ("weights", "inner/weights"):
                 (temporary / name).touch(mode=0o600)
+        with atomic_file(tmp_path / "file") as temporary:
+            temporary.write_text("new")
     finally:
         os.umask(before)
     modes = {path.relative_to(tmp_path).as_posix(): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
-    assert modes == {"model": 0o755, "model/inner": 0o755, "model/weights": 0o644, "model/inner/weights": 0o644}
+    folders, files = ("model", "model/inner"), ("model/weights", "model/inner/weights", "file")
+    assert modes == dict.fromkeys(folders, 0o755) | dict.fromkeys(files, 0o644)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".csv", ".parquet"])

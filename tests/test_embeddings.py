@@ -77,10 +77,11 @@ def test_bad_labels_get_a_sentence(labels, message):
         check_labels(labels, 2)
 
 
-def test_rows_of_a_piece_are_named_by_their_number_in_the_whole():
-    rows = np.ones((4, 3))
-    rows[2] = np.nan
-    with pytest.raises(ValueError, match="in rows 102;"):
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "NaN or inf"), (0, "zero vectors")])
+def test_rows_of_a_piece_are_named_by_their_number_in_the_whole(value, said):
+    rows = np.ones((3000, 3))
+    rows[2500] = value  # beyond the rows that are looked at together
+    with pytest.raises(ValueError, match=f"{said}.* in rows 2600;"):
         check_embeddings(rows, first_row=100)
 
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from hilander.label_files import Labels, align, read_labels, write_clusters
@@ -31,6 +32,17 @@ def test_numbers_of_a_text_file_are_integers(tmp_path):
     assert found.tolist() == [-1, 0, 12]
 
 
+def test_numbers_that_are_written_in_several_ways_stay_apart(tmp_path):
+    (tmp_path / "classes.csv").write_text("label\n07\n7\n+7\n")
+    assert read_labels(tmp_path / "classes.csv").labels.tolist() == ["07", "7", "+7"]
+
+
+def test_ids_that_are_numbers_are_matched_with_their_names(tmp_path):
+    pd.DataFrame({"id": [30, 10, 20], "label": ["c", "a", "b"]}).to_parquet(tmp_path / "labels.parquet")
+    found = read_labels(tmp_path / "labels.parquet")
+    assert align(Labels(CLUSTERS, np.array(["10", "20", "30"])), found).tolist() == ["a", "b", "c"]
+
+
 def test_labels_are_matched_by_id():
     shuffled = Labels(np.array(["z", "x", "y"]), np.array(["c", "a", "b"]))
     assert align(Labels(CLUSTERS, IDS), shuffled).tolist() == ["x", "y", "z"]
@@ -41,8 +53,9 @@ def test_what_cannot_be_matched_is_said():
         align(Labels(CLUSTERS), Labels(CLUSTERS[:2]))
     with pytest.raises(ValueError, match="1 of 3 ids have no label in the other file: c"):
         align(Labels(CLUSTERS, IDS), Labels(CLUSTERS[:2], IDS[:2]))
-    with pytest.raises(ValueError, match="occur twice"):
-        align(Labels(CLUSTERS, IDS), Labels(CLUSTERS, IDS[[0, 0, 1]]))
+    for ours, theirs in ((IDS, IDS[[0, 0, 1]]), (IDS[[0, 0, 1]], IDS)):
+        with pytest.raises(ValueError, match="occur twice, for instance a; keep one row of each"):
+            align(Labels(CLUSTERS, ours), Labels(CLUSTERS, theirs))
 
 
 def test_bad_files_get_a_sentence(tmp_path):

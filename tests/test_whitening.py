@@ -81,3 +81,15 @@ def test_a_row_comes_out_the_same_whichever_rows_it_comes_with(slanted):
     whitening = Whitening.fit(*slanted, 0.3)
     assert np.array_equal(whitening(np.tile(unit, (20, 1)))[-len(unit) :], whitening(unit))
     assert np.array_equal(whitening(unit[7:8])[0], whitening(unit)[7])
+
+
+def test_chunks_of_any_size_teach_and_map_the_same(slanted, monkeypatch):
+    unit = (slanted[0] / np.linalg.norm(slanted[0], axis=1, keepdims=True)).astype(np.float32)
+    rng = np.random.default_rng(2)
+    pairs, weights = rng.permutation(600).reshape(300, 2), rng.uniform(0.1, 1, 300)
+    whole = Whitening.fit_pairs(unit, pairs, weights, 0.3)
+    mapped = whole(unit)
+    monkeypatch.setattr("hilander.whitening._PAIRS_PER_CHUNK", 70)
+    monkeypatch.setattr("hilander.whitening._ROWS_PER_CHUNK", 70)
+    np.testing.assert_array_equal(whole(unit), mapped)
+    np.testing.assert_allclose(Whitening.fit_pairs(unit, pairs, weights, 0.3).transform, whole.transform, rtol=1e-5)

@@ -124,8 +124,13 @@ def align(reference: Labels, other: Labels) -> NDArray:
                 f"both files must label the same items: {len(reference.labels)} labels against {len(other.labels)}"
             )
         return other.labels
-    if len(np.unique(other.ids)) != len(other.ids):
-        raise ValueError("ids must be unique to be matched, but some occur twice")
+    for ids in (reference.ids, other.ids):
+        names, counts = np.unique(ids, return_counts=True)
+        if len(names) < len(ids):
+            raise ValueError(
+                f"ids must be unique to be matched, but some occur twice, for instance {names[counts > 1][0]}; "
+                "keep one row of each"
+            )
     by_id = pd.Series(np.arange(len(other.ids)), index=other.ids)
     rows = by_id.reindex(reference.ids).to_numpy()
     if np.isnan(rows).any():

@@ -26,3 +26,18 @@ def test_runs_without_a_shared_item():
     changes = compare_runs(np.array([4, 4]), np.array([4, 1]), np.array([-1, -1]))
     assert (changes.items_shared, changes.clusters_kept, changes.clusters_vanished) == (0, 1, 1)
     assert changes.splits == changes.merges == []
+
+
+def test_splits_that_moved_the_most_come_first_and_the_rest_is_counted():
+    rng = np.random.default_rng(0)
+    earlier, now = np.repeat(np.arange(30), 9), rng.integers(0, 4, 270)  # of each cluster about 5 items move
+    now[:9] = 40  # renamed as a whole
+    changes = compare_runs(now, earlier, np.arange(270))
+    sizes = {cluster: np.bincount(now[earlier == cluster]) for cluster in range(1, 30)}
+    moved = {cluster: 9 - counts.max() for cluster, counts in sizes.items()}
+    assert changes.clusters_split == 29
+    assert [split["cluster"] for split in changes.splits] == sorted(moved, key=lambda each: (-moved[each], each))[:20]
+    for split in changes.splits:
+        parts = [(-count, part) for part, count in enumerate(sizes[split["cluster"]]) if count]
+        assert split["parts"] == [[part, -count] for count, part in sorted(parts)]
+    assert changes.clusters_merged == 4

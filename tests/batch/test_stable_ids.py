@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from hilander.batch.stable_ids import keep_ids, match_by_overlap, match_by_votes, shared_rows
+from hilander.batch.stable_ids import _match_exactly, keep_ids, match_by_overlap, match_by_votes, shared_rows
 
 labelings = st.integers(1, 40).flatmap(
     lambda n: st.tuples(*(st.lists(st.integers(0, 7), min_size=n, max_size=n).map(np.array) for _ in range(2)))
@@ -49,6 +49,17 @@ def test_the_exact_matching_is_reached_where_no_pair_is_certain():
         labels, earlier = (np.repeat(axis.ravel(), table.ravel()) for axis in np.indices((6, 6)))
         matched = match_by_overlap(labels, earlier, 6, 6)
         assert table[np.arange(6), matched].sum() == table[linear_sum_assignment(table, maximize=True)].sum()
+
+
+def test_the_exact_matching_may_leave_clusters_without_a_partner():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        table = rng.integers(1, 7, (5, 5)) * (rng.random((5, 5)) < 0.5)
+        row, column = np.nonzero(table)
+        matched_row, matched_column = _match_exactly(row, column, table[row, column])
+        assert len(np.unique(matched_row)) == len(np.unique(matched_column)) == len(matched_row)
+        best = table[linear_sum_assignment(table, maximize=True)].sum()
+        assert table[matched_row, matched_column].sum() == best
 
 
 @settings(max_examples=40)
@@ -122,6 +133,7 @@ def test_clusters_of_other_items_are_matched_by_the_models_word():
     assert found.clusters.tolist() == [7] * 4 + [4] * 40 + [0] * 3 + [8] * 2  # the larger claim to 4 wins
     assert (found.by_items, found.by_model) == (0, 3 - 1)
     assert np.bincount(labels[asked[0]]).max() <= 16
+    assert asked[0][labels[asked[0]] == 1].tolist() == list(range(4, 44, 3))  # all over the cluster
 
 
 def test_the_model_is_asked_only_about_clusters_without_shared_items():
@@ -144,3 +156,39 @@ def test_shared_rows_are_those_of_the_same_id():
     for ours, theirs in itertools.permutations((["a", "bb", "c"], ["c", "x"], ["bb"]), 2):
         expected = [theirs.index(name) if name in theirs else -1 for name in ours]
         assert shared_rows(np.array(ours), np.array(theirs)).tolist() == expected
+
+
+@settings(max_examples=60, deadline=None)  # pandas takes a second for its first query
+@given(st.integers(0, 10_000))
+def test_the_models_word_gives_free_ids_alone_and_each_to_its_strongest_claim(seed):
+    rng = np.random.default_rng(seed)
+    n, m = rng.integers(1, 90), rng.integers(1, 30)
+    labels, earlier = rng.integers(0, 6, n), 3 * rng.integers(0, 6, m)
+    shared = np.full(n, -1)
+    shared[labels < 2] = rng.permutation(m + n)[: (labels < 2).sum()]
+    shared[shared >= m] = -1
+    favourite = 3 * rng.integers(0, 6, 6)
+    says = np.where(rng.random(n) < 0.6, favourite[labels], rng.choice([-1, *earlier], n))
+    says[~np.isin(says, earlier)] = -1
+    asked = np.zeros(n, bool)
+
+    def model(rows):
+        asked[rows] = True
+        return says[rows]
+
+    found = keep_ids(names(n), labels, earlier, 100, shared, model)
+    assert same_partition(found.clusters, labels)
+    told = np.unique(labels[shared >= 0])
+    free = np.setdiff1d(earlier, earlier[shared[shared >= 0]])
+    claims = {}
+    for cluster in np.setdiff1d(labels, told):
+        votes = says[asked & (labels == cluster)]
+        for number in free:
+            if (votes == number).sum() > len(votes) / 2:
+                claims[cluster] = number, (votes == number).mean() * (labels == cluster).sum()
+    won = {cluster: found.clusters[labels == cluster][0] for cluster in claims}
+    for cluster, (number, strength) in claims.items():
+        strongest = max(other for claimed, other in claims.values() if claimed == number)
+        assert strength == strongest if won[cluster] == number else won[cluster] >= 100
+    assert {number for number, _ in claims.values()} == {number for number in won.values() if number < 100}
+    assert found.by_model == len({number for number, _ in claims.values()})

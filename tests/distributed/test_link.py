@@ -52,7 +52,8 @@ def test_edges_and_neighbours_are_those_of_one_array(run, in_parts, embeddings):
             np.testing.assert_array_equal(values[found.edges[inside]], pairs)
 
 
-def test_both_passes_link_as_on_one_array(run, in_parts, embeddings, network):
+def test_both_passes_link_as_on_one_array(run, in_parts, embeddings, network, monkeypatch):
+    monkeypatch.setattr("hilander.distributed.link._EDGES_PER_CHUNK", 300)
     lists, items = described(in_parts, "identity", embeddings)
     first = predict(network, first_graph(embeddings, *lists))
     graph = make_edges(run, "first", items.neighbors)
@@ -83,9 +84,11 @@ def test_one_part_holds_what_many_do(run, in_parts, embeddings, network):
     np.testing.assert_allclose(found[0][1], found[1][1], atol=0)
 
 
-def test_sums_of_clusters(run, in_parts, embeddings):
+def test_sums_of_clusters(run, in_parts, embeddings, monkeypatch):
     members = np.random.default_rng(1).integers(90, size=len(embeddings))
     members = np.unique(members, return_inverse=True)[1]
     belongs = sp.csr_array((np.ones(700, np.float32), (members, np.arange(700))))
     found = sum_features(run, "sums", in_parts("identity", embeddings), members)
     np.testing.assert_array_equal(found, belongs @ embeddings)
+    monkeypatch.setattr("hilander.distributed.features._CLUSTERS_PER_PART", 17)
+    np.testing.assert_array_equal(sum_features(run, "in parts", in_parts("again", embeddings), members), found)

@@ -45,11 +45,13 @@ def test_rows_without_a_position_are_left_out(run):
     assert [target.read(part).tolist() for part in range(2)] == [[70, 3], [99]]
 
 
-def test_rows_are_fetched_in_the_order_asked_for(run):
+def test_rows_are_fetched_in_the_order_asked_for(run, monkeypatch):
     array = np.random.default_rng(0).normal(size=(100, 3))
     source = in_parts(run.store, "source", array, [0, 60, 100])
     rows = np.array([99, 0, 61, 59])
     assert (fetch(run, "some", source, rows).all() == array[rows]).all()
+    monkeypatch.setattr(module, "_ROWS_PER_PART", 3)
+    assert (fetch(run, "in parts", source, rows).all() == array[rows]).all()
     assert fetch(run, "none", source, rows[:0]).all().shape == (0, 3)
 
 

@@ -9,7 +9,7 @@ from hilander.distributed.engine import Run, ThisProcess
 from hilander.distributed.search import search
 from hilander.distributed.store import Parts, Store
 from hilander.embeddings import check_embeddings
-from hilander.graph import inverted_lists, knn
+from hilander.graph import exact_search, inverted_lists, knn
 from hilander.graph.knn import nearest_neighbors
 
 
@@ -49,7 +49,8 @@ def expect_the_same(run, embeddings, k, rows_per_part, random_state=0):
 
 @pytest.mark.parametrize("rows_per_part", [5000, 1000, 333])
 @pytest.mark.parametrize("k", [1, 20])
-def test_few_rows_are_compared_with_all(run, k, rows_per_part):
+def test_few_rows_are_compared_with_all(run, monkeypatch, k, rows_per_part):
+    monkeypatch.setattr(compare, "_ROWS_PER_READ", exact_search.CANDIDATES_PER_BLOCK)
     expect_the_same(run, clustered(3001), k, rows_per_part)
 
 

@@ -2,6 +2,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
 
 from hilander.evaluation.baselines import BASELINES, PointSet, evaluate_baselines, tune
 from hilander.evaluation.baselines import linkage as linkage_module
@@ -74,6 +75,13 @@ def test_duplicates_are_neighbours_in_the_sparse_distances(name):
     setting = {"eps": 0.1, "min_samples": 3, "min_cluster_size": 3, "cluster_selection_method": "eom"}
     labels = BASELINES[name].fit_predict(PointSet.build(embeddings), setting)
     assert score(np.repeat([0, 1, 2], 5), labels)["f_pairwise"] == 1
+
+
+@pytest.mark.parametrize("rows_per_chunk", [1, 7, 512])
+def test_distances_of_all_pairs_stand_in_scipys_order(monkeypatch, rows_per_chunk, test_set):
+    monkeypatch.setattr(linkage_module, "_ROWS_PER_CHUNK", rows_per_chunk)
+    expected = pdist(test_set[0].astype(np.float64), "cosine")
+    np.testing.assert_allclose(linkage_module._cosine_distances(test_set[0]), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["hac_average", "hac_ward"])

@@ -43,3 +43,15 @@ def test_sums_over_clusters_equal_those_of_all_features(monkeypatch):
     for number in range(9):
         np.testing.assert_allclose(identity[number], embeddings[members == number].sum(axis=0), atol=1e-5)
         np.testing.assert_allclose(cluster[number], features[members == number].sum(axis=0), atol=1e-5)
+
+
+def test_blocks_of_any_size_change_no_bit(monkeypatch):
+    rng = np.random.default_rng(4)
+    embeddings = rng.normal(size=(40, 6)).astype(np.float32)
+    edges = np.argwhere(np.triu(rng.random((40, 40)) < 0.2, 1))
+    graph = embeddings, edges, rng.random(len(edges)).astype(np.float32)
+    features, sums = cluster_features(*graph), sum_over_clusters(*graph, np.arange(40) % 9)
+    monkeypatch.setattr("hilander.graph.cluster_features._ROWS_PER_BLOCK", 3)
+    monkeypatch.setattr("hilander.graph.cluster_features._ROWS_PER_WINDOW", 11)
+    np.testing.assert_array_equal(cluster_features(*graph), features)
+    np.testing.assert_array_equal(sum_over_clusters(*graph, np.arange(40) % 9), sums)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hilander.embeddings import check_embeddings
-from hilander.graph import inverted_lists
+from hilander.graph import inverted_lists, knn
 from hilander.graph.inverted_lists import asking_order, build_lists, join_lists
 from hilander.graph.knn import nearest_neighbors
 
@@ -64,12 +64,17 @@ def test_lists_that_do_not_pay_are_not_built():
     assert build_lists(noise, 5, 50, 0, most_share=0.5) is None
 
 
-def test_rows_whose_lists_hold_too_few_others_are_compared_with_all():
-    embeddings = clustered(3000)
-    embeddings[:3] = check_embeddings(embeddings[:3] - 4 * embeddings[:3].mean(axis=0))  # far from all others
+def test_rows_whose_lists_hold_too_few_others_are_compared_with_all(monkeypatch):
+    embeddings = clustered(2000)
+    monkeypatch.setattr(inverted_lists, "TARGET_RECALL", 0.3)
+    monkeypatch.setattr(knn, "_ROWS_PER_CHUNK", 700)
+    joined, _ = join_lists(embeddings, 30, build_lists(embeddings, 30, knn.number_of_lists(2000), 0))
+    short = joined[:, -1] < 0
+    assert [short[start : start + 700].any() for start in (0, 700, 1400)] == [True] * 3
     found, similarities = nearest_neighbors(embeddings, 30, method="ivf")
-    assert (found >= 0).all()
-    assert np.isfinite(similarities).all()
+    exact, exact_similarities = nearest_neighbors(embeddings, 30, method="exact")
+    np.testing.assert_array_equal(found, np.where(short[:, None], exact, joined))
+    np.testing.assert_array_equal(similarities[short], exact_similarities[short])
 
 
 def test_an_interrupt_ends_the_search(monkeypatch):

@@ -1,5 +1,6 @@
 import numpy as np
 
+from hilander.graph import pairs as module
 from hilander.graph.pairs import sorted_pairs, undirected_edges
 
 
@@ -26,3 +27,10 @@ def test_lists_without_columns_make_no_edges():
 def test_pairs_are_sorted_once_each_and_without_loops():
     pairs = sorted_pairs(np.array([3, 1, 2, 2, 0]), np.array([1, 3, 2, 0, 2]), 4)
     assert pairs.tolist() == [[0, 2], [1, 3]]
+
+
+def test_blocks_of_any_size_make_the_same_edges(monkeypatch):
+    neighbors = np.random.default_rng(0).integers(50, size=(50, 6))
+    whole = undirected_edges(neighbors)
+    monkeypatch.setattr(module, "_ROWS_PER_BLOCK", 7)
+    np.testing.assert_array_equal(undirected_edges(neighbors), whole)

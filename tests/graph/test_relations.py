@@ -3,6 +3,7 @@ import weakref
 import numpy as np
 import pytest
 
+from hilander.graph import relations as module
 from hilander.graph.knn import nearest_neighbors
 from hilander.graph.pairs import undirected_edges
 from hilander.graph.relations import FEATURE_NAMES, Relations, relational_features
@@ -83,3 +84,13 @@ def test_what_features_are_made_from_is_freed_with_the_last_reference():
     alive = weakref.ref(relations)
     del relations
     assert alive() is None
+
+
+def test_ranges_and_blocks_of_any_size_change_no_bit(monkeypatch):
+    embeddings = unit_rows(120)
+    neighbors, similarities = nearest_neighbors(embeddings, 40)
+    edges = undirected_edges(neighbors)
+    whole = relational_features(embeddings, neighbors, similarities, edges)
+    for name, size in (("_EDGES_PER_RANGE", 500), ("_EDGES_PER_BLOCK", 7), ("_NODES_PER_BLOCK", 3)):
+        monkeypatch.setattr(module, name, size)
+    np.testing.assert_array_equal(relational_features(embeddings, neighbors, similarities, edges), whole)

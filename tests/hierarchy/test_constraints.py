@@ -121,6 +121,10 @@ def test_equal_rows_are_one_node_unless_they_have_to_part():
     _, inverse, held = constrained_rows(distinct, NONE, NONE, 2)
     assert inverse[0] == inverse[1] != inverse[2]
     assert held.counts.tolist() == [2, 1, 2, 1]
+    _, inverse, _ = constrained_rows(np.array([1, 1, 1, 0, 0, 0]), NONE, NONE, 2)
+    assert as_sets(inverse) == {frozenset(rows) for rows in ([0, 1], [2], [3, 4], [5])}
+    _, inverse, _ = constrained_rows(np.array([0, 0, 1]), NONE, np.array([[0, 2]]), 2)
+    assert as_sets(inverse) == {frozenset([0, 1]), frozenset([2])}  # as many as a cluster may hold
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from hilander.embeddings import check_embeddings
+from hilander.graph.knn import nearest_neighbors
 from hilander.graph.targets import density_of, true_linkage
 from hilander.hierarchy.decode import Links, tree_parents
 from hilander.hierarchy.levels import build_levels
@@ -80,3 +81,43 @@ def test_next_level_keeps_the_peaks_identity_and_the_members_mean():
     again = next_level(merged, np.array([1, 1]), embeddings)
     np.testing.assert_allclose(again.cluster_features[0], embeddings.mean(0), atol=1e-6)
     assert again.peaks.tolist() == [3]
+
+
+def levels_of(embeddings, parents, **options):
+    """Levels whose forests are given; the ones after them merge nothing."""
+
+    def decode(links, graph):
+        return np.array(parents[graph.number]) if graph.number < len(parents) else np.arange(len(graph.nodes))
+
+    return list(build_levels(embeddings, lambda graph: None, decode, **options))
+
+
+@pytest.mark.parametrize("search_features", ["identity", "cluster"])
+def test_levels_above_the_first_are_searched_by_the_peaks_or_by_the_means(search_features):
+    embeddings, _ = blobs(6, 4)
+    parents = np.arange(24) // 2 * 2
+    level = levels_of(embeddings, [parents], n_neighbors=3, search_features=search_features)[1]
+    means = embeddings.reshape(12, 2, 16).mean(axis=1)
+    searched = embeddings[::2] if search_features == "identity" else check_embeddings(means)
+    np.testing.assert_array_equal(level.graph.neighbors, nearest_neighbors(searched, 3)[0])
+
+
+def test_members_that_cancel_out_are_searched_by_their_peak():
+    embeddings = np.array([[1, 0, 0], [-1, 0, 0], [0.6, 0.8, 0], [0, 0, 1]], np.float32)
+    level = levels_of(embeddings, [[0, 0, 2, 3]], n_neighbors=1, search_features="cluster")[1]
+    assert level.graph.neighbors[0].tolist() == [1]
+    np.testing.assert_allclose(level.graph.similarities[0], [0.6])
+
+
+def test_known_neighbors_stand_in_for_the_search_of_level_0_as_many_as_are_asked_for():
+    embeddings, _ = blobs()
+    known = tuple(each[:, ::-1] for each in nearest_neighbors(embeddings, 9))  # that no search finds
+    level = levels_of(embeddings, [], n_neighbors=4, neighbors=known)[0]
+    np.testing.assert_array_equal(level.graph.neighbors, known[0][:, :4])
+    np.testing.assert_array_equal(level.graph.similarities, known[1][:, :4])
+
+
+@pytest.mark.parametrize(("k", "n_levels"), [(5, 3), (6, 2)])
+def test_the_early_stop_compares_edges_with_those_of_the_level_before(k, n_levels):
+    parents = [np.arange(12) // 3 * 3, [0, 0, 2, 2]]  # 8 edges, then 2: a quarter
+    assert len(levels_of(blobs(3, 4)[0], parents, n_neighbors=k, early_stop=True)) == n_levels
