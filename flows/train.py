@@ -88,10 +88,10 @@ def quality_gate(workspace: Path, models: Path) -> None:
 
 @task
 def package(workspace: Path, models: Path, experiment: str | None) -> str:
-    """Put the model into service; return its version."""
+    """Put the model into service, unless it was taken out of it; return the version in service."""
     from hilander.pipeline.package import package
 
-    return package(workspace, models, experiment).version
+    return package(workspace, models, experiment, get_run_logger().warning).version
 
 
 @task(retries=2, retry_delay_seconds=[3, 15], retry_condition_fn=_may_pass)
