@@ -19,6 +19,8 @@ from prefect.deployments import run_deployment
 from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound
 
+from hilander.pipeline.temporary_server import end_server_with_this_process
+
 if TYPE_CHECKING:
     from hilander.config import MonitorParams
     from hilander.monitoring.capture import Captures
@@ -154,6 +156,7 @@ def main(workspace: Annotated[Path, typer.Option(help="Folder of params.yaml and
 
         python flows/monitor.py
     """
+    end_server_with_this_process()
     try:
         verdict = monitor(str(workspace))
     except Exception as error:  # the run's log holds the trace

@@ -24,6 +24,8 @@ from prefect.artifacts import (
 )
 from prefect.states import Completed, State
 
+from hilander.pipeline.temporary_server import end_server_with_this_process
+
 PROGRESS_EVERY = 5.0  # seconds between two updates of the progress that the server shows
 
 
@@ -246,6 +248,7 @@ def main(
     for key, sign, _ in pairs:
         if not sign:
             raise typer.BadParameter(f"expected KEY=VALUE, got {key!r}; for example --set encoder.epochs=40")
+    end_server_with_this_process()
     try:
         train(str(workspace), {key: _parsed(key, value) for key, _, value in pairs}, push=push)
     except Exception as error:  # the run's log holds the trace
