@@ -43,11 +43,12 @@ def read_window(home: Path, params: MonitorParams, versions: list[str]) -> Captu
 
 
 @task(timeout_seconds=3600)
-def judge(window: Captures, release: Release, folder: Path) -> Verdict | None:
+def judge(window: Captures, release: Release, folder: Path, keep_reports: int) -> Verdict | None:
     """Reach a verdict, keep it, and show it with its report; none where hardly any embedding differs from another."""
     from hilander.monitoring.drift import DriftMonitor, TooFewRows
     from hilander.monitoring.drift.report import write_drift_report
     from hilander.monitoring.history import Judgement, append_judgement
+    from hilander.monitoring.kept_reports import remove_old_reports, report_path
 
     monitor = DriftMonitor.of_release(release, calibration_folder=folder / "calibration")
     try:
@@ -56,10 +57,11 @@ def judge(window: Captures, release: Release, folder: Path) -> Verdict | None:
         get_run_logger().info("%s", error)
         return None
     verdict, now = comparison.verdict, datetime.now(UTC)
-    report = (folder / f"drift-{now:%Y%m%dT%H%M%S}.html").resolve()
+    report = report_path(folder, now).resolve()
     facts = {"Captured": f"{window.times.min()} to {window.times.max()}", "Model": release.version}
     write_drift_report(report, comparison, facts=facts)
     append_judgement(folder, Judgement(now, release.version, verdict))
+    remove_old_reports(folder, keep_reports, now)
     create_table_artifact(
         key="drift",
         description=f"{'DRIFT' if verdict.drifted else 'No drift'}: {' '.join(verdict.reasons)}",
@@ -131,7 +133,8 @@ def monitor(workspace: str = ".", models: str = "models", folder: str = "monitor
             len(window), params.window_hours, params.min_rows,
         )  # fmt: skip
         return "too little"
-    verdict = judge(window, release, home / folder)
+    # Those that the last verdicts are about stay, however few are to be kept.
+    verdict = judge(window, release, home / folder, max(params.keep_reports, params.sustained))
     if verdict is None:
         return "too little"
     for reason in verdict.reasons:
