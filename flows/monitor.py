@@ -38,8 +38,9 @@ def read_window(home: Path, params: MonitorParams, versions: list[str]) -> Captu
     from hilander.monitoring.capture import read_captures
 
     url = params.captures if "://" in params.captures else str(home / params.captures)
-    since = datetime.now(UTC) - timedelta(hours=params.window_hours)
-    return read_captures(url, since=since, max_rows=params.max_rows, model_version=versions)
+    now = datetime.now(UTC)  # rows of a clock that was ahead would be the latest until it is that late
+    since = now - timedelta(hours=params.window_hours)
+    return read_captures(url, since=since, until=now, max_rows=params.max_rows, model_version=versions)
 
 
 @task(timeout_seconds=3600)
