@@ -16,6 +16,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.states import State
 
 from hilander.batch import redact
+from hilander.pipeline.temporary_server import end_server_with_this_process
 
 if TYPE_CHECKING:
     from hilander.batch import RunFolder
@@ -151,6 +152,7 @@ def main(
 
         python flows/cluster.py s3://bucket/photos/ --earlier-run latest --dask-scheduler tcp://host:8786
     """
+    end_server_with_this_process()
     try:
         source = source if "://" in source else str(Path(source).resolve())
         cluster(

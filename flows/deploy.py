@@ -10,10 +10,12 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import psutil
 import typer
+
+from hilander.atomic_write import atomic_file
 
 HOME = Path(".prefect")  # as prefect.toml says
 STARTED = HOME / "started.json"
@@ -103,7 +105,8 @@ def _start(name: str, *arguments: str) -> None:
             start_new_session=True,
         )
     started = _read_started() | {name: {"pid": process.pid, "created": psutil.Process(process.pid).create_time()}}
-    STARTED.write_text(json.dumps(started), encoding="utf-8")
+    with atomic_file(STARTED) as temporary:
+        temporary.write_text(json.dumps(started), encoding="utf-8")
     print(f"{name} started (process {process.pid}, log in {HOME / f'{name}.log'})")
 
 
@@ -118,8 +121,19 @@ def _lives(name: str) -> psutil.Process | None:
         return None
 
 
-def _read_started() -> dict[str, dict[str, float]]:
-    return json.loads(STARTED.read_text(encoding="utf-8")) if STARTED.exists() else {}
+def _read_started() -> dict[str, dict[str, Any]]:
+    if not STARTED.exists():
+        return {}
+    try:
+        started = json.loads(STARTED.read_text(encoding="utf-8"))
+        return {
+            name: {"pid": int(record["pid"]), "created": float(record["created"])} for name, record in started.items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        sys.exit(
+            f"deploy: expected the processes that `up` has started in {STARTED}, found a damaged file ({error}); "
+            f"end this folder's server and worker (`pgrep -af 'prefect (server|worker) start'`), then delete {STARTED}"
+        )
 
 
 def _is_healthy(url: str) -> bool:

@@ -19,6 +19,8 @@ from prefect.deployments import run_deployment
 from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound
 
+from hilander.pipeline.temporary_server import end_server_with_this_process
+
 if TYPE_CHECKING:
     from hilander.config import MonitorParams
     from hilander.monitoring.capture import Captures
@@ -36,16 +38,18 @@ def read_window(home: Path, params: MonitorParams, versions: list[str]) -> Captu
     from hilander.monitoring.capture import read_captures
 
     url = params.captures if "://" in params.captures else str(home / params.captures)
-    since = datetime.now(UTC) - timedelta(hours=params.window_hours)
-    return read_captures(url, since=since, max_rows=params.max_rows, model_version=versions)
+    now = datetime.now(UTC)  # rows of a clock that was ahead would be the latest until it is that late
+    since = now - timedelta(hours=params.window_hours)
+    return read_captures(url, since=since, until=now, max_rows=params.max_rows, model_version=versions)
 
 
 @task(timeout_seconds=3600)
-def judge(window: Captures, release: Release, folder: Path) -> Verdict | None:
+def judge(window: Captures, release: Release, folder: Path, keep_reports: int) -> Verdict | None:
     """Reach a verdict, keep it, and show it with its report; none where hardly any embedding differs from another."""
     from hilander.monitoring.drift import DriftMonitor, TooFewRows
     from hilander.monitoring.drift.report import write_drift_report
     from hilander.monitoring.history import Judgement, append_judgement
+    from hilander.monitoring.kept_reports import remove_old_reports, report_path
 
     monitor = DriftMonitor.of_release(release, calibration_folder=folder / "calibration")
     try:
@@ -54,10 +58,11 @@ def judge(window: Captures, release: Release, folder: Path) -> Verdict | None:
         get_run_logger().info("%s", error)
         return None
     verdict, now = comparison.verdict, datetime.now(UTC)
-    report = (folder / f"drift-{now:%Y%m%dT%H%M%S}.html").resolve()
+    report = report_path(folder, now).resolve()
     facts = {"Captured": f"{window.times.min()} to {window.times.max()}", "Model": release.version}
     write_drift_report(report, comparison, facts=facts)
     append_judgement(folder, Judgement(now, release.version, verdict))
+    remove_old_reports(folder, keep_reports, now)
     create_table_artifact(
         key="drift",
         description=f"{'DRIFT' if verdict.drifted else 'No drift'}: {' '.join(verdict.reasons)}",
@@ -129,7 +134,8 @@ def monitor(workspace: str = ".", models: str = "models", folder: str = "monitor
             len(window), params.window_hours, params.min_rows,
         )  # fmt: skip
         return "too little"
-    verdict = judge(window, release, home / folder)
+    # Those that the last verdicts are about stay, however few are to be kept.
+    verdict = judge(window, release, home / folder, max(params.keep_reports, params.sustained))
     if verdict is None:
         return "too little"
     for reason in verdict.reasons:
@@ -154,6 +160,7 @@ def main(workspace: Annotated[Path, typer.Option(help="Folder of params.yaml and
 
         python flows/monitor.py
     """
+    end_server_with_this_process()
     try:
         verdict = monitor(str(workspace))
     except Exception as error:  # the run's log holds the trace

@@ -24,6 +24,8 @@ from prefect.artifacts import (
 )
 from prefect.states import Completed, State
 
+from hilander.pipeline.temporary_server import end_server_with_this_process
+
 PROGRESS_EVERY = 5.0  # seconds between two updates of the progress that the server shows
 
 
@@ -88,10 +90,10 @@ def quality_gate(workspace: Path, models: Path) -> None:
 
 @task
 def package(workspace: Path, models: Path, experiment: str | None) -> str:
-    """Put the model into service; return its version."""
+    """Put the model into service, unless it was taken out of it; return the version in service."""
     from hilander.pipeline.package import package
 
-    return package(workspace, models, experiment).version
+    return package(workspace, models, experiment, get_run_logger().warning).version
 
 
 @task(retries=2, retry_delay_seconds=[3, 15], retry_condition_fn=_may_pass)
@@ -246,6 +248,7 @@ def main(
     for key, sign, _ in pairs:
         if not sign:
             raise typer.BadParameter(f"expected KEY=VALUE, got {key!r}; for example --set encoder.epochs=40")
+    end_server_with_this_process()
     try:
         train(str(workspace), {key: _parsed(key, value) for key, _, value in pairs}, push=push)
     except Exception as error:  # the run's log holds the trace

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,39 @@ def test_an_earlier_version_is_put_back_into_service(parts, models):
     assert release_in_service(models) == second
     put_into_service(models, first.version)
     assert release_in_service(models) == first
-    assert publish(parts, models, seed=1).version.split("-")[1] == second.version.split("-")[1]
+
+
+def test_a_release_that_was_taken_back_stays_out_until_the_model_changes_or_is_asked_for(parts, models):
+    first, second, said = release_in_service(models), publish(parts, models, seed=1), []
+    put_into_service(models, first.version)
+    assert publish(parts, models, seed=1, say=said.append) == first  # what a run with nothing to do makes
+    assert len(said) == 1
+    assert f"this model is version {second.version}, which was taken out of service: {first.version} stays" in said[0]
+    shutil.rmtree(second.folder)  # its files are not what keeps it out
+    assert publish(parts, models, seed=1, say=said.append) == first
+    third = publish(parts, models, seed=2)
+    assert release_in_service(models) == third
+    assert publish(parts, models).files == first.files  # replaced by a training, and by nobody's hand
+    assert publish(parts, models, seed=1, say=said.append).files == first.files
+    (models / "withdrawn.txt").write_text("")
+    assert publish(parts, models, seed=1).files == second.files
+
+
+def test_a_release_put_back_by_name_counts_as_any_other(parts, models):
+    first, second = release_in_service(models), publish(parts, models, seed=1)
+    put_into_service(models, first.version)
+    put_into_service(models, second.version)
+    publish(parts, models, seed=2)
+    assert publish(parts, models, seed=1).files == second.files
+    assert publish(parts, models, say=lambda sentence: None).files == second.files  # which now is the one taken out
+
+
+def test_a_damaged_release_that_was_replaced_may_be_made_again(parts, models):
+    first, second = release_in_service(models), publish(parts, models, seed=1)
+    (second.folder / "lander/config.json").write_text("{}")
+    put_into_service(models, first.version)
+    time.sleep(1)  # else its name is that of the damaged one
+    assert publish(parts, models, seed=1).files == second.files
 
 
 def test_a_damaged_version_is_not_put_back_into_service(parts, models):

@@ -260,6 +260,7 @@ class MonitorParams:
     sustained: Count = 3  # so many verdicts of drift in a row make it sustained
     retrain: bool = False  # start `train` on sustained drift
     cool_down_hours: Hours = 72.0  # between two trainings that drift started
+    keep_reports: Count = 100  # the newest, of 5 MB each; of the last `sustained` verdicts in any case
 
 
 @dataclass(frozen=True)

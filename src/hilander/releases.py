@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from hilander.atomic_write import save_array
+from hilander.atomic_write import atomic_file, save_array
 from hilander.embeddings import check_embeddings
 from hilander.held_folder import held_folder
 from hilander.model_folder import digest_of
@@ -26,8 +27,11 @@ if TYPE_CHECKING:  # a release is published, and its figures are read, without P
     from hilander.encoder import Encoder
     from hilander.estimator import HiLander
 
+logger = logging.getLogger(__name__)
+
 FORMAT = "hilander-release/1"
 IN_SERVICE, VERSIONS, MANIFEST = "in_service", "versions", "release.json"
+WITHDRAWN = "withdrawn.txt"  # versions that were taken out of service by hand, one a line
 
 
 class ReleaseError(ValueError):
@@ -136,10 +140,12 @@ def publish_release(
     catalogue: Items,
     metrics: Mapping[str, float],
     provenance: Mapping[str, Any],
+    say: Callable[[str], None] = logger.warning,
 ) -> Release:
     """Copy a trained model into `models` and put it into service, both all or nothing.
 
-    Where the version in service holds the very same files, it stays.
+    Where the version in service holds the very same files, it stays; so it does where these are the files of a version
+    that `put_into_service` has replaced by another, which stays out until it is asked for by name.
 
     Parameters
     ----------
@@ -150,6 +156,13 @@ def publish_release(
     reference, catalogue : Items
     metrics, provenance : mapping
         See `Release`.
+    say : callable
+        Gets a sentence where the model stays out.
+
+    Returns
+    -------
+    Release
+        The one in service.
     """
     models = Path(models)
     with held_folder(models, ".incoming-") as temporary:  # removed by the next one where this one is killed
@@ -161,11 +174,17 @@ def publish_release(
         _write_items(folder / "catalogue", catalogue)
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         digests = {path.relative_to(folder).as_posix(): digest_of(path) for path in files}
+        content = hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:8]
         with contextlib.suppress(FileNotFoundError, ReleaseError):  # none yet, or damaged: this one takes its place
             now = release_in_service(models)
             if now.files == digests:
                 return now
-        content = hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:8]
+            if out := [version for version in _withdrawn(models) if version.rpartition("-")[2] == content]:
+                say(
+                    f"this model is version {out[-1]}, which was taken out of service: {now.version} stays, until "
+                    f"another model comes, or {out[-1]} is put into service by name or struck from {models / WITHDRAWN}"
+                )
+                return now
         version = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{content}"
         manifest = {"format": FORMAT, "version": version, "metrics": dict(metrics), "provenance": dict(provenance)}
         text = json.dumps(manifest | {"files": digests}, indent=2)
@@ -173,12 +192,15 @@ def publish_release(
         (models / VERSIONS).mkdir(exist_ok=True)
         if not (models / VERSIONS / version).exists():  # the same files within a second
             folder.replace(models / VERSIONS / version)
-    put_into_service(models, version)
+    _move_into_service(models, version)
     return release_in_service(models)
 
 
 def put_into_service(models: str | Path, version: str) -> None:
     """Point ``in_service`` at a version, at once for every reader; also the way back to an earlier one.
+
+    The version that it replaces stays out: `publish_release` leaves the same model out of service from then on, until
+    it is asked for by name here.
 
     Raises
     ------
@@ -192,11 +214,42 @@ def put_into_service(models: str | Path, version: str) -> None:
     if version not in known:
         raise FileNotFoundError(f"no version {version!r} in {models}; known: {', '.join(known) or 'none'}")
     Release.load(models / VERSIONS / version)  # else its readers would find out, with none in service
+    _check_link(models, version)
+    before = _withdrawn(models)
+    content = version.rpartition("-")[2]  # the same model may have been published more than once
+    withdrawn = [other for other in [*before, *_replaced(models)] if other.rpartition("-")[2] != content]
+    if withdrawn != before:
+        with atomic_file(models / WITHDRAWN) as temporary:  # before the link: what stays out is said, what comes in not
+            temporary.write_text("".join(f"{other}\n" for other in dict.fromkeys(withdrawn)), encoding="utf-8")
+    _move_into_service(models, version)
+
+
+def _withdrawn(models: Path) -> list[str]:
+    path = models / WITHDRAWN
+    return path.read_text(encoding="utf-8", errors="replace").split() if path.is_file() else []
+
+
+def _replaced(models: Path) -> list[str]:
+    """The version in service, as a list of one; empty where there is none, or it is to be made again."""
+    try:
+        release_in_service(models)
+    except ReleaseError:
+        return []
+    except FileNotFoundError:  # its folder may have been deleted, as of one that failed
+        pass
+    return [(models / IN_SERVICE).resolve().name] if (models / IN_SERVICE).is_symlink() else []
+
+
+def _check_link(models: Path, version: str) -> None:
     if (models / IN_SERVICE).exists() and not (models / IN_SERVICE).is_symlink():
         raise ReleaseError(
             f"expected {models / IN_SERVICE} to be a link to a version, found a copy of one, as tools make that follow "
             f"links; move it away, then put {version} into service"
         )
+
+
+def _move_into_service(models: Path, version: str) -> None:
+    _check_link(models, version)
     link = models / f".{IN_SERVICE}-{os.getpid()}"
     link.unlink(missing_ok=True)
     link.symlink_to(Path(VERSIONS) / version)

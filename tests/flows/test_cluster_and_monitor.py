@@ -14,6 +14,7 @@ from hilander.config import EncoderParams
 from hilander.data.dataset import Dataset
 from hilander.encoder import make_encoder
 from hilander.monitoring.capture import CaptureWriter
+from hilander.monitoring.history import read_history
 from hilander.releases import Items, publish_release, release_in_service
 
 FLOWS = Path(__file__).parents[2] / "flows"
@@ -115,8 +116,22 @@ def test_drift_is_kept_and_sustained_only_when_it_lasts(harness, workspace):
     assert flow(str(workspace)) == "sustained drift"
     verdicts = [json.loads(line) for line in (workspace / "monitoring/drift.jsonl").read_text().split("\n") if line]
     assert [entry["verdict"]["drifted"] for entry in verdicts] == [True, True]
-    assert list((workspace / "monitoring").glob("drift-*.html"))
     assert not (workspace / "monitoring/last_training.json").exists()  # there is no deployment to start here
+
+
+def test_only_the_newest_reports_are_kept_and_those_of_the_verdicts_that_count(harness, workspace):
+    embeddings, labels = draw(40, seed=2)
+    with CaptureWriter(str(workspace / "captures")) as captures:
+        captures.put(embeddings, labels, np.ones(len(labels)), release_in_service(workspace / "models").version)
+    (workspace / "params.yaml").write_text("monitor: {min_rows: 200, sustained: 2, keep_reports: 1}\n")
+    flow, found = load_flow("monitor"), []
+    for _ in range(3):
+        flow(str(workspace))
+        found.append({path.name for path in (workspace / "monitoring").glob("drift-*.html")})
+    assert [len(names) for names in found] == [2, 4, 4]  # each with Evidently's page
+    assert not found[0] & found[2]
+    assert found[1] - found[0] < found[2]
+    assert len(read_history(workspace / "monitoring")) == 3
 
 
 def test_what_looks_like_the_reference_is_no_drift(harness, workspace):

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -50,3 +52,19 @@ def test_what_speaks_no_http_is_no_server(deploy):
 
         threading.Thread(target=answer, daemon=True).start()
         assert not deploy._is_healthy(f"http://127.0.0.1:{other.getsockname()[1]}/api")
+
+
+@pytest.mark.parametrize(
+    ("command", "content"), [("up", ""), ("down", '{"server": {"pid": 1'), ("down", '{"server": 3}')]
+)
+def test_a_damaged_record_of_what_was_started_is_an_error_that_says_what_to_do(tmp_path, command, content):
+    (tmp_path / "prefect.yaml").touch()
+    (tmp_path / ".prefect").mkdir()
+    (tmp_path / ".prefect/started.json").write_text(content)
+    result = subprocess.run(
+        [sys.executable, str(FLOWS / "deploy.py"), command], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("deploy: expected the processes that `up` has started in .prefect/started.json")
+    assert "then delete .prefect/started.json" in result.stderr
+    assert (tmp_path / ".prefect/started.json").read_text() == content

@@ -207,3 +207,25 @@ def test_switched_off_and_closed_it_does_nothing(tmp_path):
 def test_capture_loads_neither_evidently_nor_torch():
     program = "import sys, hilander.monitoring.capture; assert not {'evidently', 'torch', 'fsspec'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_parts_of_a_clock_that_was_ahead_go_before_those_of_now(tmp_path):
+    store, now = CaptureStore(str(tmp_path)), datetime.now(UTC)
+    for moment in (now + timedelta(days=900), now - timedelta(days=90), now):
+        columns = [[moment], ["v1"], [[1.0, 0.0]], [0], [1.0]]
+        store.write(pa.table([pa.array(*pair) for pair in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA))
+    n_bytes = store.parts()[0][0].n_bytes
+    assert store.prune(10 * n_bytes, timedelta(days=30)) == 1  # the old one
+    assert store.prune(int(1.5 * n_bytes), timedelta(days=30)) == 1
+    assert [part.last for part in store.parts()[0]] == [now]
+
+
+@pytest.mark.parametrize("nonsense", [np.nan, np.inf, 1e300, 0.0])
+def test_one_row_that_is_no_embedding_does_not_spoil_the_windows_to_come(tmp_path, nonsense):
+    spoiled = rows(5).astype(np.float64)
+    spoiled[3] = nonsense
+    with CaptureWriter(str(tmp_path)) as capture:
+        capture.put(spoiled, None, None, "v1")
+        capture.put(rows(2), None, None, "v1")
+    assert np.array_equal(read_captures(str(tmp_path)).embeddings, rows(2))
+    assert (capture.counters["rows_rejected"], capture.counters["rows_captured"]) == (5, 2)

@@ -1,7 +1,10 @@
 import json
+import shutil
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -9,6 +12,7 @@ from hilander import HiLander
 from hilander.cli import app
 from hilander.embeddings import check_embeddings
 from hilander.monitoring.capture import CaptureWriter
+from hilander.monitoring.capture.store import SCHEMA, CaptureStore
 from hilander.releases import Items, publish_release, release_in_service
 
 
@@ -97,3 +101,23 @@ def test_hours_out_of_range_are_told(models, tmp_path, hours):
     result = run(tmp_path, "--hours", hours, "--models", models, "-o", tmp_path / "drift.html")
     assert result.exit_code == 1
     assert "--hours must be above 0" in result.output
+
+
+def test_captures_of_the_future_are_not_of_the_last_hours(models, tmp_path):
+    version, moment = release_in_service(models).version, datetime.now(UTC) + timedelta(days=900)
+    n, embeddings = 80, classes(10, 2)
+    columns = [[moment] * n, [version] * n, list(embeddings), [0] * n, [1.0] * n]
+    table = pa.table([pa.array(*pair) for pair in zip(columns, SCHEMA.types, strict=True)], schema=SCHEMA)
+    CaptureStore(str(tmp_path / "captures")).write(table)
+    result = run(tmp_path / "captures", "--hours", 24, "--models", models, "-o", tmp_path / "drift.html")
+    assert result.exit_code == 1
+    assert "holds no captures of the last 24 hours" in result.output
+
+
+def test_releases_that_cannot_be_written_to_are_judged_against_all_the_same(models, tmp_path):
+    read_only = shutil.copytree(models, tmp_path / "models", symlinks=True)
+    shutil.rmtree(read_only / "drift_calibration", ignore_errors=True)
+    (read_only / "drift_calibration").touch()  # no folder, even for those who may write everywhere
+    np.save(tmp_path / "same.npy", classes(40, 1))
+    result = run(tmp_path / "same.npy", "--models", read_only, "-o", tmp_path / "drift.html")
+    assert result.exit_code == 0, result.output

@@ -14,12 +14,18 @@ def judgement(hour, drifted, version="v1"):
     return Judgement(START + timedelta(hours=hour), version, verdict)
 
 
-def test_what_was_appended_is_read_back_in_order_of_time(tmp_path):
-    late, early = judgement(2, True), judgement(1, False)
-    for entry in (late, early):
+def test_what_was_appended_is_read_back_in_its_order(tmp_path):
+    entries = [judgement(1, True), judgement(2, False)]
+    for entry in entries:
         append_judgement(tmp_path / "history", entry)
-    assert read_history(tmp_path / "history") == [early, late]
+    assert read_history(tmp_path / "history") == entries
     assert read_history(tmp_path / "nowhere") == []
+
+
+def test_verdicts_of_a_clock_that_was_ahead_are_not_the_last_ones_for_ever(tmp_path):
+    for entry in (judgement(24 * 365, True), judgement(24 * 365 + 1, True), judgement(1, False)):
+        append_judgement(tmp_path, entry)
+    assert not sustained(read_history(tmp_path), 2)
 
 
 def test_a_torn_line_costs_itself_only(tmp_path, caplog):
@@ -52,6 +58,8 @@ def test_it_cools_down():
     assert cooled_down(None, START, hour)
     assert not cooled_down(START, START + hour / 2, hour)
     assert cooled_down(START, START + hour, hour)
+    assert not cooled_down(START + hour / 2, START, hour)  # another machine's clock
+    assert cooled_down(START + 1000 * hour, START, hour)  # a clock that was wrong
 
 
 def test_a_time_without_a_zone_is_refused(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from hilander.encoder.identity_encoder import IdentityEncoder
 from hilander.estimator import HiLander
 from hilander.pipeline.package import package
-from hilander.releases import release_in_service
+from hilander.releases import put_into_service, release_in_service
 
 
 @pytest.fixture
@@ -54,6 +54,17 @@ def test_a_release_names_the_data_that_were_read_and_not_those_on_record(finishe
     finished.run("dvc", "repro", "build_graph")
     provenance = package(finished.folder, finished.folder / "models").provenance
     assert provenance["data"] == hashlib.md5(b"changed\n").hexdigest()
+
+
+def test_the_same_stages_do_not_bring_back_what_was_taken_out_of_service(finished):
+    models, encoder = finished.folder / "models", finished.folder / "artifacts/encoder"
+    first = package(finished.folder, models)
+    (encoder / "note.txt").write_text("another")
+    rejected = package(finished.folder, models)
+    put_into_service(models, first.version)
+    said = []
+    assert package(finished.folder, models, say=said.append) == first
+    assert f"this model is version {rejected.version}, which was taken out of service" in said[0]
 
 
 @pytest.mark.parametrize("name", ["artifacts/clusters/test.parquet", "reports/metrics.json"])

@@ -77,8 +77,9 @@ def _read(window: str, hours: float | None, versions: list[str]) -> NDArray[np.f
         if hours is not None:
             raise ValueError(f"--hours chooses among captures, but {window} is a file; leave it out")
         return load_embeddings(Path(window), None)[1]
-    since = None if hours is None else datetime.now(UTC) - timedelta(hours=hours)
-    captures = read_captures(window, since=since, model_version=versions)
+    until = None if hours is None else datetime.now(UTC)
+    since = None if until is None else until - timedelta(hours=hours or 0)
+    captures = read_captures(window, since=since, until=until, model_version=versions)
     if not len(captures):
         raise ValueError(
             f"{window} holds no captures{'' if hours is None else f' of the last {hours:g} hours'} that the release in "

@@ -59,7 +59,10 @@ def append_judgement(folder: str | Path, judgement: Judgement) -> Path:
 
 
 def read_history(folder: str | Path) -> list[Judgement]:
-    """Return all judgements in order of time; lines that are torn are skipped with a warning."""
+    """Return all judgements in the order in which they were reached; lines that are torn are skipped with a warning.
+
+    Not in order of time: verdicts of a clock that was ahead would be the last ones until it is that late.
+    """
     path = Path(folder) / FILE
     found = []
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
@@ -72,7 +75,7 @@ def read_history(folder: str | Path) -> list[Judgement]:
             found.append(Judgement(time, content["model_version"], Verdict.from_dict(content["verdict"])))
         except (ValueError, KeyError, TypeError) as error:
             logger.warning("line %d of %s is torn and was skipped: %s", number, path, error)
-    return sorted(found, key=lambda judgement: judgement.time)
+    return found
 
 
 def sustained(history: Sequence[Judgement], n: int, *, model_version: str | None = None) -> bool:
@@ -99,9 +102,11 @@ def sustained(history: Sequence[Judgement], n: int, *, model_version: str | None
 def cooled_down(last: datetime | None, now: datetime, cooldown: timedelta) -> bool:
     """Return whether `cooldown` has passed since `last`, for instance the last retraining; True if there was none.
 
+    Nor was there one where `last` lies farther ahead than that: the clock was wrong then.
+
     Examples
     --------
     >>> cooled_down(datetime(2026, 1, 1), datetime(2026, 1, 2), timedelta(hours=12))
     True
     """
-    return last is None or now - last >= cooldown
+    return last is None or abs(now - last) >= cooldown

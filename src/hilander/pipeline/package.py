@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ EMBEDDINGS, ENCODER, LANDER = Path("artifacts/embeddings"), Path("artifacts/enco
 CLUSTERS, METRICS = Path("artifacts/clusters/test.parquet"), Path("reports/metrics.json")
 
 
-def package(workspace: Path, models: Path, experiment: str | None = None) -> Release:
+def package(
+    workspace: Path, models: Path, experiment: str | None = None, say: Callable[[str], None] = print
+) -> Release:
     """Put the model that the stages have made into service.
 
     Parameters
@@ -29,11 +32,13 @@ def package(workspace: Path, models: Path, experiment: str | None = None) -> Rel
         Folder of all releases.
     experiment : str, optional
         Name of the DVC experiment that it comes from.
+    say : callable
+        Gets a sentence where the model stays out of service.
 
     Returns
     -------
     Release
-        A new one, or the one in service where that holds the same files.
+        A new one; or the one in service where that holds the same files, or these were taken out of service.
 
     Raises
     ------
@@ -57,6 +62,7 @@ def package(workspace: Path, models: Path, experiment: str | None = None) -> Rel
             "data": _data_digest(workspace, params.data.path),
             "params": dataclasses.asdict(params),
         },
+        say=say,
     )
 
 

@@ -28,6 +28,7 @@ _TIME = "%Y%m%dT%H%M%S%f"
 _PART = re.compile(r"(\d{8}T\d{12})_(\d{8}T\d{12})_[0-9a-f]{32}\.parquet")
 _TEMPORARY = re.compile(rf"\.{_PART.pattern}\.tmp")
 _TORN_AFTER = timedelta(hours=1)  # a temporary file this old was left by a process that died
+_SKEW = timedelta(days=1)  # as far as the clocks of machines may differ
 
 
 @dataclass(frozen=True)
@@ -95,14 +96,17 @@ class CaptureStore:
         return sorted(parts, key=lambda part: (part.last, part.path)), foreign
 
     def prune(self, max_bytes: int, max_age: timedelta) -> int:
-        """Delete parts that are too old, then the oldest until the store fits; return how many went."""
+        """Delete parts that are too old, then the oldest until the store fits; return how many went.
+
+        Parts of the future count as the oldest: a clock was wrong, and they would push out all that comes.
+        """
         now = datetime.now(UTC)
         parts, _ = self.parts()
         excess = sum(part.n_bytes for part in parts) - max_bytes
         n_deleted = 0
-        for part in parts:
+        for part in sorted(parts, key=lambda part: part.last <= now + _SKEW):
             if excess <= 0 and now - part.last <= max_age:
-                break
+                continue
             self._delete(part.path)
             excess -= part.n_bytes
             n_deleted += 1

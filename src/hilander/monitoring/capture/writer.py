@@ -196,6 +196,10 @@ class CaptureWriter:
                 np.array(clusters[take], np.int64),
                 np.array(sure[take], np.float32),
             )
+            if not (np.isfinite(batch.embeddings).all() and batch.embeddings.any(axis=1).all()):
+                raise ValueError(
+                    "its embeddings hold NaN, infinity or a row of zeros, and no window with one is judged"
+                )
         except BaseException:
             with self._changed:
                 self._queued -= kept

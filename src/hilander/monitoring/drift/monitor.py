@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ from hilander.monitoring.drift.verdict import Statistic, Verdict, reasons_of
 if TYPE_CHECKING:
     from hilander.models.clustering_model import ClusteringModel
     from hilander.releases import Release
+
+logger = logging.getLogger(__name__)
 
 _MIN_REFERENCE = 250  # rows
 _SHARE_FOR_AXES = 0.2  # of the reference
@@ -244,7 +247,10 @@ class DriftMonitor:
         if calibration is None:
             calibration = self._calibrate(n, show_progress)
             if path is not None:
-                calibration.save(path)
+                try:
+                    calibration.save(path)
+                except OSError as error:  # releases may lie where nothing can be written
+                    logger.warning("the calibration is not kept, and will be computed again: %s", error)
         self._calibrations[n] = calibration
         return calibration
 
