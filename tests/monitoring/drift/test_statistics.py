@@ -59,6 +59,15 @@ def test_a_sample_holds_every_row_at_most_once_and_lonely_ones_as_often_as_other
     assert np.mean(lonely) == pytest.approx(0.2, abs=0.06)
 
 
+@pytest.mark.parametrize(("n", "n_rows"), [(64, 64), (500, 96), (5000, 256), (3000, 2999)])
+def test_a_sample_holds_the_rows_that_are_nearest_to_the_first_of_some_random_ones(n, n_rows):
+    rows = np.concatenate([unit(n // 2, 0), unit(1, 1) + 0.01 * unit(n - n // 2, 2)])  # half of them in a few regions
+    order = np.random.default_rng(3).permutation(n)
+    region = (rows[order] @ rows[order[: -(-n // 24)]].T).argmax(axis=1)
+    expected = order[np.argsort(region, kind="stable")][:n_rows]
+    np.testing.assert_array_equal(sample_window(rows, n_rows, np.random.default_rng(3), whole_classes=True), expected)
+
+
 @pytest.mark.parametrize(("window", "expected"), [(63, 0), (64, 64), (100, 96), (10_000, 1024)])
 def test_row_counts_come_in_steps(window, expected):
     assert rows_to_compare(window, 10_000, 1024) == expected

@@ -84,5 +84,35 @@ def sample_window(
     if not whole_classes:
         return order[:n_rows]
     centres = np.ascontiguousarray(embeddings[order[: -(-n // _ROWS_PER_REGION)]])
-    _, region = faiss.knn(embeddings, centres, 1, metric=faiss.METRIC_INNER_PRODUCT)
-    return order[np.argsort(region[order, 0], kind="stable")][:n_rows]
+    n_first = -(-n_rows // _ROWS_PER_REGION)
+    while True:  # regions differ in size
+        rows, region = _first_regions(embeddings[order], centres, n_first)
+        if len(rows) >= n_rows:
+            return order[rows[np.argsort(region, kind="stable")]][:n_rows]
+        n_first *= 2
+
+
+def _first_regions(
+    embeddings: NDArray[np.float32], centres: NDArray[np.float32], n_first: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows that belong to one of the first so many centres, and to which.
+
+    Most rows are nearer to one of the next few centres, so that few are left to compare with all others.
+    """
+    rows = np.arange(len(embeddings))
+    nearness, region = _nearest(embeddings, centres[:n_first])
+    start = n_first
+    while start < len(centres):
+        others, _ = _nearest(embeddings[rows], centres[start : 2 * start])
+        still = others <= nearness
+        rows, nearness, region = rows[still], nearness[still], region[still]
+        start *= 2
+    return rows, region
+
+
+def _nearest(
+    embeddings: NDArray[np.float32], centres: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return each row's similarity to the nearest centre, and which that is."""
+    similarity, nearest = faiss.knn(embeddings, centres, 1, metric=faiss.METRIC_INNER_PRODUCT)
+    return similarity[:, 0], nearest[:, 0]
