@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
-from hilander.data.dataset import Dataset
+if TYPE_CHECKING:  # the library is imported by the command that runs, so that the others and --help start at once
+    import numpy as np
+    from numpy.typing import NDArray
 
-if TYPE_CHECKING:
+    from hilander.data.dataset import Dataset
     from hilander.estimator import HiLander
 
 DataArgument = Annotated[
