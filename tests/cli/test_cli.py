@@ -237,6 +237,13 @@ def test_assigning_by_the_threshold_that_was_printed_is_as_after_a_fit(files):
     assert pd.read_csv("assigned.csv")["cluster"].tolist() == expected.tolist()
 
 
+def test_assigning_takes_the_same_thresholds_as_clustering(files):
+    run("cluster", "others.npy", "-o", "clusters.csv")
+    arguments = ("others.npy", "--to", "others.npy", "--clusters", "clusters.csv", "-o", "assigned.csv", "--threshold")
+    assert run("assign", *arguments, "adapted").exit_code == 0
+    assert "must be a number within [0, 1] or 'adapted', got 'high'" in run("assign", *arguments, "high").output
+
+
 def test_a_seed_below_0_is_refused_before_any_work(files):
     refused = run("train", "labelled.npz", "--seed", "-1")
     assert refused.exit_code == 2

@@ -32,10 +32,13 @@ ModelOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything that is drawn.")]
 ThresholdOption = Annotated[
-    float | None,
-    typer.Option(help="Linkage threshold, 0 to 1: higher gives finer clusters. The model's own by default."),
+    str | None,
+    typer.Option(
+        help="Linkage threshold, 0 to 1: higher gives finer clusters; 'adapted' takes the one that suits the data, "
+        "as for classes of another kind than the model's. The model's own by default.",
+        show_default=False,
+    ),
 ]
-
 WhiteningOption = Annotated[
     float | None,
     typer.Option(
