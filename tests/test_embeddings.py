@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
@@ -119,3 +120,12 @@ def test_neighbors_come_back_as_the_types_that_compiled_code_takes():
     found, similarities = check_neighbors((NEIGHBORS.astype(np.uint8).tolist(), SIMILARITIES), 3)
     assert (found.dtype, similarities.dtype) == (np.int64, np.float32)
     np.testing.assert_array_equal(found, NEIGHBORS)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64, torch.int64])
+def test_tensors_are_taken_as_a_network_leaves_them(dtype):
+    values = torch.tensor([[3, 4], [1, 0], [-2, 8]]).to(dtype)
+    expected = check_embeddings(values.double().numpy())
+    assert np.array_equal(check_embeddings(values), expected)
+    if dtype.is_floating_point:
+        assert np.array_equal(check_embeddings(values.requires_grad_()), expected)

@@ -163,6 +163,17 @@ def test_clusters_that_are_taken_over_in_any_order_are_added_to_as_after_their_f
     assert_array_equal(again.assign(embeddings[1::2]).probabilities, found.probabilities)
 
 
+@pytest.mark.parametrize("parameters", [{}, {"granularity": 3}, {"whitening": 0}], ids=str)
+def test_clusters_are_taken_over_under_the_threshold_that_adapts_to_their_embeddings(parameters):
+    embeddings, _ = blobs(20, 20, d=32, noise=0.8, seed=2)
+    fitted = HiLander(**parameters).fit(embeddings[::2])
+    taken_over = HiLander(**parameters).adopt(embeddings[::2], fitted.labels_)
+    assert taken_over.linkage_threshold_ == fitted.linkage_threshold_
+    assert_array_equal(taken_over.predict(embeddings[1::2]), fitted.predict(embeddings[1::2]))
+    some = np.where(fitted.labels_ > 5, fitted.labels_, -1)  # what belongs to none is part of the set as well
+    assert HiLander(**parameters).adopt(embeddings[::2], some).linkage_threshold_ == fitted.linkage_threshold_
+
+
 def test_clusters_may_be_numbered_by_hashes():
     embeddings, classes = blobs(noise=0.15, seed=5)
     hashed = (classes + 1) * (1 << 57)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -171,6 +173,9 @@ def as_real_matrix(embeddings: ArrayLike) -> NDArray:
         raise ValueError("sparse matrices are not supported: embeddings must be a dense array of shape (n, d)")
     if np.ma.is_masked(embeddings):
         raise ValueError("embeddings have masked values, of which no direction is known; drop these rows or fill them")
+    if hasattr(embeddings, "element_size"):  # NumPy takes no tensor with a gradient, on a GPU or of bfloat16
+        tensor = cast(Any, embeddings).detach().cpu()
+        embeddings = tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor
     try:
         array = np.asarray(embeddings)
         if array.dtype.kind == "O":

@@ -19,8 +19,9 @@ from hilander.compilation import told_of_compilation
 from hilander.embeddings import check_embeddings
 from hilander.estimator_parameters import model_and_settings
 from hilander.graph.distinct_rows import distinct_rows, ordered_rows
+from hilander.graph.knn import nearest_neighbors
 from hilander.hierarchy.constrained_rows import check_pairs
-from hilander.linkage_threshold import multiply_odds
+from hilander.linkage_threshold import adapt_threshold, multiply_odds
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.models.persistence import load_model, save_model
 from hilander.set_whitening import learn_whitening
@@ -226,8 +227,9 @@ class HiLander(ClusterMixin, BaseEstimator):
     def adopt(self, X: ArrayLike, labels: ArrayLike) -> HiLander:
         """Take over clusters that were made before, so that `predict` and `assign` can add to them.
 
-        Of the fitted attributes only `labels_`, `linkage_threshold_` and `n_features_in_` are there then. Nothing is
-        clustered here, so no threshold adapts: the model's own holds. To assign as after a `fit`, set
+        Of the fitted attributes only `labels_`, `linkage_threshold_` and `n_features_in_` are there then. Where the
+        threshold adapts, as with the general model, it adapts to these embeddings as in a `fit` without constraints,
+        so that later rows are assigned as after that fit. This takes about as long as the fit did; to spare it, set
         `linkage_threshold` to that fit's `linkage_threshold_`, which has the `granularity` in it: leave that at 1.
 
         Parameters
@@ -260,14 +262,15 @@ class HiLander(ClusterMixin, BaseEstimator):
         kept = clusters >= 0
         if not kept.any():
             raise ValueError("every item is labelled -1, so there is no cluster to assign to")
-        settings = replace(settings, linkage_threshold=multiply_odds(settings.linkage_threshold, self.granularity))
         clusters = clusters[kept].astype(np.int64)
         rows = ordered_rows(embeddings)[0]  # as in `fit`
         whitening = learn_whitening(embeddings, model, settings, rows=rows)
+        nodes = embeddings[rows] if whitening is None else whitening(embeddings[rows])
+        settings = self._adapted(nodes, model, settings)
         if not kept.all():
             embeddings = embeddings[kept]
             rows = ordered_rows(embeddings)[0]
-        nodes = embeddings[rows] if whitening is None else whitening(embeddings[rows])
+            nodes = embeddings[rows] if whitening is None else whitening(embeddings[rows])
         assigner = _assigner(nodes, clusters[rows], model, settings, whitening)  # near ties go by their order
         for name in ("probabilities_", "peaks_", "levels_"):  # those of an earlier fit
             self.__dict__.pop(name, None)
@@ -355,6 +358,16 @@ class HiLander(ClusterMixin, BaseEstimator):
             X, model, settings, engine=self.engine, run_folder=self.run_folder, **parameters
         )
         return clustering
+
+    def _adapted(
+        self, nodes: NDArray[np.float32], model: ClusteringModel, settings: ClusteringSettings
+    ) -> ClusteringSettings:
+        """Settings with the threshold that a fit of these nodes would cluster by."""
+        if settings.adapt_threshold:
+            search: dict[str, Any] = {"random_state": self.random_state, "show_progress": self.show_progress}
+            neighbors = nearest_neighbors(nodes, settings.n_neighbors, **search)
+            settings = adapt_threshold(nodes, model, settings, neighbors=neighbors, **search)
+        return replace(settings, linkage_threshold=multiply_odds(settings.linkage_threshold, self.granularity))
 
     def _checked(self, X: ArrayLike, model: ClusteringModel) -> NDArray[np.float32]:
         embeddings = check_embeddings(X, n_features=model.n_features)

@@ -171,6 +171,40 @@ def test_a_reader_that_has_gone_ends_a_command_without_a_word(files):
     assert run.stderr == ""
 
 
+@pytest.mark.parametrize("arguments", [["evaluate", "true.npy", "true.npy"], ["--help"], ["--version"]])
+def test_what_cannot_be_printed_is_said_in_one_sentence(files, arguments):
+    command = [Path(sys.executable).with_name("hilander"), *arguments]
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.startswith("Error: what this command prints could not be written (No space left on device)")
+    assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("moment", ["import typer", "build the commands"])
+def test_an_interruption_before_there_is_a_command_ends_without_a_traceback(moment):
+    code = f"""
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if {moment!r} == f"import {{name}}":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from hilander.cli import app
+import typer.main
+typer.main.get_command = lambda _: os.kill(os.getpid(), signal.SIGINT)
+app()
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 130
+    assert run.stderr == ""
+
+
+def test_help_is_there_before_the_library_is_imported():
+    code = "import sys; from hilander.cli import app; sys.exit('pandas' in sys.modules or 'numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_demo_that_could_not_write_its_model_does_not_begin(files):
     (files / "demo" / "model").mkdir(parents=True)
     (files / "demo" / "model" / "notes.txt").touch()
@@ -201,6 +235,13 @@ def test_assigning_by_the_threshold_that_was_printed_is_as_after_a_fit(files):
     assert run("assign", *arguments, "-o", "assigned.csv").exit_code == 0
     expected = HiLander().fit(np.load("others.npy")).predict(later)
     assert pd.read_csv("assigned.csv")["cluster"].tolist() == expected.tolist()
+
+
+def test_assigning_takes_the_same_thresholds_as_clustering(files):
+    run("cluster", "others.npy", "-o", "clusters.csv")
+    arguments = ("others.npy", "--to", "others.npy", "--clusters", "clusters.csv", "-o", "assigned.csv", "--threshold")
+    assert run("assign", *arguments, "adapted").exit_code == 0
+    assert "must be a number within [0, 1] or 'adapted', got 'high'" in run("assign", *arguments, "high").output
 
 
 def test_a_seed_below_0_is_refused_before_any_work(files):

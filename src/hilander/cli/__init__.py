@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
-import io
-import logging
-import sys
-from importlib import metadata
-from typing import Annotated
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
 
-import typer
+if TYPE_CHECKING:
+    from hilander.cli.commands import app
 
-from hilander.cli.assign import assign
-from hilander.cli.cluster import cluster
-from hilander.cli.demo import demo
-from hilander.cli.drift import drift
-from hilander.cli.errors import SentenceGroup
-from hilander.cli.evaluate import evaluate
-from hilander.cli.import_data import import_data
-from hilander.cli.report import report
-from hilander.cli.train import train
-from hilander.openmp import wait_briefly
-
-app = typer.Typer(
-    cls=SentenceGroup,
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    help="Learn from labelled classes how to cluster, then cluster classes never seen.",
-    epilog="Start with `hilander demo`, or with your own: `hilander cluster embeddings.npy`.",
-)
+__all__ = ["app"]
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"hilander {metadata.version('hilander')}")
-        raise typer.Exit
+def __getattr__(name: str) -> Any:
+    if name == "app":
+        return _imported_app()
+    raise AttributeError(f"module 'hilander.cli' has no attribute {name!r}")
 
 
-@app.callback()
-def _options(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every level and every choice.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
-    ] = False,
-) -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="replace")  # a sign that the terminal or pipe lacks shall stop no command
-    wait_briefly()  # before a command imports PyTorch
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
-
-
-for command in (demo, train, cluster, assign, evaluate, import_data, report, drift):
-    app.command()(command)
+def _imported_app() -> Any:
+    """Import the commands; Ctrl-C meanwhile ends the process without Python's traceback, for nothing is begun yet."""
+    before = signal.getsignal(signal.SIGINT)
+    ours = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if ours:  # not where it is ignored, as behind nohup
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # hilander.cli.errors.INTERRUPTED
+    try:
+        from hilander.cli.commands import app
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, before)
+    return app

@@ -15,6 +15,7 @@ from hilander.cli.inputs import (
     WhiteningOption,
     load_clusterer,
     load_embeddings,
+    parse_threshold,
 )
 
 
@@ -32,8 +33,8 @@ def assign(
 ) -> None:
     """Assign later embeddings to existing clusters; -1 is none of them. The clusters do not change.
 
-    `hilander cluster` says by which threshold it clustered, which the general model adapts to what it clusters: give
-    the same one here.
+    The general model's threshold adapts to what was clustered, which takes as long as to cluster it. `hilander cluster`
+    says which one it took: given here, it is taken at once. After --granularity, pairs or a largest size, give it.
 
     Examples:
 
@@ -46,7 +47,7 @@ def assign(
 
     check_output(output, data, to, clusters)
     clusterer = load_clusterer(model)
-    clusterer.set_params(linkage_threshold=threshold, whitening=whitening)
+    clusterer.set_params(linkage_threshold=parse_threshold(threshold), whitening=whitening)
     old, old_embeddings = load_embeddings(to, encoder)
     labels = align(Labels(old.ids, old.ids), read_labels(clusters))
     new, embeddings = load_embeddings(data, encoder)

@@ -11,6 +11,7 @@ from hilander.cli.inputs import (
     EncoderOption,
     ModelOption,
     SeedOption,
+    ThresholdOption,
     WhiteningOption,
     load_clusterer,
     load_embeddings,
@@ -49,14 +50,7 @@ def cluster(
     cannot_link: Annotated[
         Path | None, typer.Option(help="Pairs that share none, likewise.", show_default=False)
     ] = None,
-    threshold: Annotated[
-        str | None,
-        typer.Option(
-            help="Linkage threshold, 0 to 1: higher gives finer clusters; 'adapted' takes the one that suits the data, "
-            "as for classes of another kind than the model's. The model's own by default.",
-            show_default=False,
-        ),
-    ] = None,
+    threshold: ThresholdOption = None,
     whitening: WhiteningOption = None,
     encoder: EncoderOption = None,
     run_folder: Annotated[

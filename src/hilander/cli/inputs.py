@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
-from hilander.data.dataset import Dataset
+if TYPE_CHECKING:  # the library is imported by the command that runs, so that the others and --help start at once
+    import numpy as np
+    from numpy.typing import NDArray
 
-if TYPE_CHECKING:
+    from hilander.data.dataset import Dataset
     from hilander.estimator import HiLander
 
 DataArgument = Annotated[
@@ -32,10 +32,13 @@ ModelOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything that is drawn.")]
 ThresholdOption = Annotated[
-    float | None,
-    typer.Option(help="Linkage threshold, 0 to 1: higher gives finer clusters. The model's own by default."),
+    str | None,
+    typer.Option(
+        help="Linkage threshold, 0 to 1: higher gives finer clusters; 'adapted' takes the one that suits the data, "
+        "as for classes of another kind than the model's. The model's own by default.",
+        show_default=False,
+    ),
 ]
-
 WhiteningOption = Annotated[
     float | None,
     typer.Option(
