@@ -20,7 +20,7 @@ from hilander.serving.answers import (
     encode_answer,
     model_answer,
 )
-from hilander.serving.bodies import File, declared_bytes, read_body
+from hilander.serving.bodies import File, declared_bytes, read_body, while_connected
 from hilander.serving.embeddings_body import read_embeddings
 from hilander.serving.encoding import encode_images
 from hilander.serving.images_body import LimitedImages, read_images
@@ -183,7 +183,8 @@ async def _with_body(
     with serving.bytes_in_flight.account() as account:
         body = await read_body(request, account, most_bytes=limits.max_bytes, most_seconds=limits.max_upload_seconds)
         lane = serving.lane if choose is None else choose(len(body))
-        return await lane.run(partial(work, body), most_seconds=limits.max_seconds)
+        working = lane.run(partial(work, body), most_seconds=limits.max_seconds)
+        return await while_connected(request, working)
 
 
 def _checked(call: Callable[[], Any]) -> Any:
