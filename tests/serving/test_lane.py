@@ -62,6 +62,15 @@ def test_bodies_in_memory_are_bounded_and_let_go():
     assert in_flight.held == 0
 
 
+def test_a_body_that_alone_is_too_much_is_not_to_be_sent_again():
+    in_flight = BytesInFlight(100)
+    with in_flight.account() as account:
+        account.charge(60)
+        with pytest.raises(Refusal, match="at most 100 bytes, got 101") as refused:
+            account.charge(41)
+    assert refused.value.status == 413
+
+
 def test_an_error_of_a_call_is_its_callers():
     def fail():
         raise ValueError("mine")

@@ -51,6 +51,8 @@ class Account:
 
     def charge(self, n_bytes: int) -> None:
         """Take note of bytes, or refuse them."""
+        if self.held + n_bytes > self.of.most:  # no moment comes in which there is room
+            raise _too_many_bytes(self.held + n_bytes, self.of.most)
         if self.of.held + n_bytes > self.of.most:
             raise overloaded(
                 f"the bodies of the requests in progress fill the {self.of.most:,} bytes that the service holds at "
