@@ -138,6 +138,10 @@ EMBEDDINGS = {
     "no rows in Parquet": (BINARY, parquet(pa.table({"embedding": pa.array([], pa.list_(pa.float32()))})), 422, "row"),
     "Parquet bomb": (BINARY, parquet(pa.table({"embedding": [[1.0] * 16] * 10_000})), 413, "300 rows"),
     "wide Parquet bomb": (BINARY, parquet(pa.table({"embedding": [[1.0] * 600_000]})), 413, "bytes"),
+    "Parquet of endless names": (BINARY, parquet(pa.table({"x" * 9_000: [1]})), 422, "'embedding'"),
+    "Parquet of an endless type": (
+        BINARY, parquet(pa.table({"embedding": [{f"field {i}": 1 for i in range(200)}]})), 422, "'embedding'"
+    ),
     "compressed Arrow": (BINARY, compressed_arrow(), 422, "compressed"),
     "broken Arrow": (BINARY, b"\xff\xff\xff\xff" + b"\x07" * 60, 422, "Arrow"),
     "form without file": ("multipart/form-data; boundary=x", b"--x--\r\n", 422, "one file"),
