@@ -96,7 +96,8 @@ async def encode(request: Request) -> Response:
         if "application/x-npy" in request.headers.get("accept", ""):
             file = io.BytesIO()
             np.save(file, embeddings)
-            return Response(file.getvalue(), media_type="application/x-npy")
+            version = {"X-Model-Version": loaded.version}  # which a matrix has no room for
+            return Response(file.getvalue(), media_type="application/x-npy", headers=version)
         return JSONResponse(encode_answer([file.name for file in files], embeddings, loaded.version))
 
     return await _with_body(request, work)
