@@ -140,7 +140,10 @@ EMBEDDINGS = {
     "wide Parquet bomb": (BINARY, parquet(pa.table({"embedding": [[1.0] * 600_000]})), 413, "bytes"),
     "Parquet of endless names": (BINARY, parquet(pa.table({"x" * 9_000: [1]})), 422, "'embedding'"),
     "Parquet of an endless type": (
-        BINARY, parquet(pa.table({"embedding": [{f"field {i}": 1 for i in range(200)}]})), 422, "'embedding'"
+        BINARY,
+        parquet(pa.table({"embedding": [{f"field {i}": 1 for i in range(200)}]})),
+        422,
+        "'embedding'",
     ),
     "compressed Arrow": (BINARY, compressed_arrow(), 422, "compressed"),
     "broken Arrow": (BINARY, b"\xff\xff\xff\xff" + b"\x07" * 60, 422, "Arrow"),

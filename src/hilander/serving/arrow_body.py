@@ -83,7 +83,8 @@ def read_arrow(body: bytearray | bytes, limits: Limits) -> NDArray:
 
 def _check_column(schema: pa.Schema) -> None:
     if schema.names.count(COLUMN) != 1:
-        raise invalid(f"expected one column {COLUMN!r}, got {_short(', '.join(schema.names[:10])) or 'none'}; {_REMEDY}")
+        names = _short(", ".join(schema.names[:10])) or "none"
+        raise invalid(f"expected one column {COLUMN!r}, got {names}; {_REMEDY}")
     kind: Any = schema.field(COLUMN).type
     is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if not is_list or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
