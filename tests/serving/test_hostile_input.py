@@ -1,5 +1,6 @@
 """Whatever comes in, the answer is a 4xx with one sentence that says what to do."""
 
+import gc
 import io
 import json
 import pickle
@@ -8,12 +9,18 @@ import struct
 import zipfile
 import zlib
 
+import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from hilander.serving.configuration import Limits
+from hilander.serving.embeddings_body import read_embeddings
+from hilander.serving.options import CLUSTER_OPTIONS, check_options
+from hilander.serving.refusals import Refusal
 
 JSON, NPY, BINARY, ZIP = "application/json", "application/x-npy", "application/octet-stream", "application/zip"
 
@@ -131,6 +138,13 @@ EMBEDDINGS = {
     "no rows in Parquet": (BINARY, parquet(pa.table({"embedding": pa.array([], pa.list_(pa.float32()))})), 422, "row"),
     "Parquet bomb": (BINARY, parquet(pa.table({"embedding": [[1.0] * 16] * 10_000})), 413, "300 rows"),
     "wide Parquet bomb": (BINARY, parquet(pa.table({"embedding": [[1.0] * 600_000]})), 413, "bytes"),
+    "Parquet of endless names": (BINARY, parquet(pa.table({"x" * 9_000: [1]})), 422, "'embedding'"),
+    "Parquet of an endless type": (
+        BINARY,
+        parquet(pa.table({"embedding": [{f"field {i}": 1 for i in range(200)}]})),
+        422,
+        "'embedding'",
+    ),
     "compressed Arrow": (BINARY, compressed_arrow(), 422, "compressed"),
     "broken Arrow": (BINARY, b"\xff\xff\xff\xff" + b"\x07" * 60, 422, "Arrow"),
     "form without file": ("multipart/form-data; boundary=x", b"--x--\r\n", 422, "one file"),
@@ -256,3 +270,25 @@ def test_any_json_gets_an_answer_below_500(client, value):
     for path in ("/cluster", "/assign"):
         answer = client.post(path, content=rows(value), headers={"Content-Type": JSON})
         assert answer.status_code < 500, answer.text
+
+
+@pytest.mark.parametrize("item", ["[]", "{}", "[1]"])
+def test_no_millions_of_lists_are_made_to_be_counted(make, item):
+    """While Python makes them, the worker answers nobody, not even its probes."""
+    many = f"[{','.join([item] * 10**6)}]".encode()
+    form = httpx.Request("POST", "http://x", files={"file": make.npy(make.blobs(3)), "cannot_link": many})
+    content = bytearray(form.read())
+    before = gc.get_stats()[0]["collections"]
+    with pytest.raises(Refusal, match="200,000 rows") as whole:
+        read_embeddings(bytearray(b'{"embeddings": ' + many + b"}"), JSON, Limits())
+    with pytest.raises(Refusal, match="200,000 pairs") as beside:
+        check_options(read_embeddings(content, form.headers["Content-Type"], Limits())[1], CLUSTER_OPTIONS, Limits())
+    assert gc.get_stats()[0]["collections"] - before < 100
+    assert (whole.value.status, beside.value.status) == (413, 413)
+
+
+def test_pairs_as_json_have_the_limit_of_json(client, make):
+    files = {"file": make.npy(make.blobs(3)), "must_link": "[[0, 1]]" + " " * 60_001}
+    answer = client.post("/cluster", files=files)
+    assert answer.status_code == 413
+    assert "60,000 bytes" in answer.json()["error"]

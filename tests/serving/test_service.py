@@ -111,6 +111,7 @@ def test_images_come_as_one_as_form_and_as_zip(client, make):
     np.testing.assert_allclose(zipped["embeddings"], form["embeddings"], atol=1e-5)
     np.testing.assert_allclose(one["embeddings"][0], form["embeddings"][0], atol=1e-5)
     np.testing.assert_allclose(np.load(io.BytesIO(binary.content)), form["embeddings"], atol=1e-5)
+    assert binary.headers["X-Model-Version"] == form["model_version"]
 
 
 def test_cluster_images_encodes_and_clusters_and_names_the_peaks(client, make):

@@ -13,6 +13,7 @@ import pytest
 from benchmarks.serving.server import SCRIPTS, wait_until_ready
 
 ROOT = Path(__file__).parents[2]
+OWN = "this is the code in the Bento"
 BENTOML = str(SCRIPTS / "bentoml")
 
 
@@ -70,12 +71,14 @@ def test_a_bento_takes_relative_paths_from_where_it_is_started_and_writes_nothin
     with (folder / "log").open("w") as log:
         build = [BENTOML, "build", "-f", "bentofile.yaml", "src"]
         subprocess.run(build, cwd=ROOT, env=environment(home), stdout=log, stderr=log, check=True)
+        (code,) = (home / "bentos").glob("*/*/src/hilander/serving/gate.py")
+        code.write_text(code.read_text() + f"\nprint({OWN!r})\n")
         built = files_below(home / "bentos")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         server = subprocess.Popen(
-            [BENTOML, "serve", "hilander:latest", "--host", "127.0.0.1", "--port", str(port)],
+            [BENTOML, "serve", "hilander-service:latest", "--host", "127.0.0.1", "--port", str(port)],
             cwd=folder,
             env=environment(home, HILANDER_SERVING_CONFIG="mine.yaml"),
             stdout=log,
@@ -97,4 +100,5 @@ def test_a_bento_takes_relative_paths_from_where_it_is_started_and_writes_nothin
         server.wait(60)
     assert len(list((folder / "tasks").glob("*/request.json"))) == 1
     assert built
+    assert OWN in (folder / "log").read_text()  # and not that of the package which is installed here as well
     assert files_below(home / "bentos") == built

@@ -83,11 +83,12 @@ def read_arrow(body: bytearray | bytes, limits: Limits) -> NDArray:
 
 def _check_column(schema: pa.Schema) -> None:
     if schema.names.count(COLUMN) != 1:
-        raise invalid(f"expected one column {COLUMN!r}, got {', '.join(schema.names[:10]) or 'none'}; {_REMEDY}")
+        names = _short(", ".join(schema.names[:10])) or "none"
+        raise invalid(f"expected one column {COLUMN!r}, got {names}; {_REMEDY}")
     kind: Any = schema.field(COLUMN).type
     is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if not is_list or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
-        raise invalid(f"column {COLUMN!r} is of type {kind}; {_REMEDY}")
+        raise invalid(f"column {COLUMN!r} is of type {_short(kind)}; {_REMEDY}")
 
 
 def _check_rows(n_rows: int, limits: Limits) -> None:
@@ -138,5 +139,5 @@ def _uint(buffer: bytes, position: int) -> int:
     return int(struct.unpack_from("<I", buffer, position)[0])
 
 
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:150]
+def _short(words: object) -> str:
+    return " ".join(str(words).split())[:150]

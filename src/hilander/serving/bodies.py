@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import FormParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
 from hilander.serving.refusals import Refusal, invalid, overloaded, too_large, wrong_type
+
+T = TypeVar("T")
 
 _MAX_FIELD_BYTES = 1_000_000  # of a form's field that is no file
 _FORM_CHUNK = 2**20
@@ -49,6 +51,8 @@ class Account:
 
     def charge(self, n_bytes: int) -> None:
         """Take note of bytes, or refuse them."""
+        if self.held + n_bytes > self.of.most:  # no moment comes in which there is room
+            raise _too_many_bytes(self.held + n_bytes, self.of.most)
         if self.of.held + n_bytes > self.of.most:
             raise overloaded(
                 f"the bodies of the requests in progress fill the {self.of.most:,} bytes that the service holds at "
@@ -115,6 +119,32 @@ async def read_body(request: Request, account: Account, *, most_bytes: int, most
     except ClientDisconnect:
         raise Refusal(400, "the connection ended before the body did; send it again") from None
     return body
+
+
+async def while_connected(request: Request, working: Coroutine[Any, Any, T]) -> T:
+    """Return what `working` returns, which is cancelled when the caller goes, after the body was read.
+
+    Callers lose patience and send again: what they left would keep the others waiting.
+
+    Raises
+    ------
+    Refusal
+        The caller went.
+    """
+    work, leaving = asyncio.create_task(working), asyncio.create_task(_leaving(request))
+    try:
+        await asyncio.wait((work, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
+        raise Refusal(400, "the connection ended before the answer came; send it again")
+    finally:
+        work.cancel()
+        leaving.cancel()
+
+
+async def _leaving(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def read_form(body: bytearray, content_type: str, *, most_files: int) -> Form:

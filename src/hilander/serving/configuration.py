@@ -24,7 +24,7 @@ class Limits:
     max_width: Count = 4_096
     max_rows_at_once: Count = 20_000  # a larger /cluster becomes a task
     max_bytes: Count = 256 * 2**20  # of a body
-    max_json_bytes: Count = 16 * 2**20  # of a JSON body, which takes ten times its size in memory
+    max_json_bytes: Count = 16 * 2**20  # of a JSON body, and of pairs as JSON, which take ten times the size in memory
     max_pairs: CountOrNone = 200_000  # of must_link, and of cannot_link
     max_images: Count = 10_000
     max_images_at_once: Count = 1_000  # more to /cluster_images become a task

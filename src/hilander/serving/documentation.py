@@ -163,6 +163,7 @@ def _operation(
         responses["200"] = _json("Done.", answer)
     if name == "encode":
         responses["200"]["content"]["application/x-npy"] = {"schema": {"type": "string", "format": "binary"}}
+        responses["200"]["headers"] = {"X-Model-Version": {"schema": {"type": "string"}, "description": "With .npy."}}
     if task:
         responses["202"] = _json("A task is under way.", "Task")
     operation = {"operationId": name, "summary": summary, "parameters": parameters, "responses": responses}

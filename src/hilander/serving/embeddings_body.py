@@ -14,7 +14,7 @@ from hilander.serving.arrow_body import read_arrow, read_parquet
 from hilander.serving.bodies import media_type_of, read_form
 from hilander.serving.configuration import Limits
 from hilander.serving.npy_body import NPY_MAGIC, read_npy
-from hilander.serving.pairs_body import PAIRS
+from hilander.serving.pairs_body import PAIRS, check_json
 from hilander.serving.refusals import invalid, too_large, wrong_type
 
 JSON_TYPES = frozenset({"application/json", "text/json"})
@@ -91,11 +91,7 @@ def check_size(shape: tuple[int, ...], limits: Limits) -> None:
 
 
 def _from_json(body: bytearray, limits: Limits) -> tuple[NDArray, dict[str, Any]]:
-    if len(body) > limits.max_json_bytes:
-        raise too_large(
-            f"a JSON body may hold at most {limits.max_json_bytes:,} bytes, got {len(body):,}; send embeddings as .npy "
-            "with Content-Type application/x-npy"
-        )
+    check_json(body, limits)
     try:
         value = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:

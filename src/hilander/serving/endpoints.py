@@ -20,7 +20,7 @@ from hilander.serving.answers import (
     encode_answer,
     model_answer,
 )
-from hilander.serving.bodies import File, declared_bytes, read_body
+from hilander.serving.bodies import File, declared_bytes, read_body, while_connected
 from hilander.serving.embeddings_body import read_embeddings
 from hilander.serving.encoding import encode_images
 from hilander.serving.images_body import LimitedImages, read_images
@@ -96,7 +96,8 @@ async def encode(request: Request) -> Response:
         if "application/x-npy" in request.headers.get("accept", ""):
             file = io.BytesIO()
             np.save(file, embeddings)
-            return Response(file.getvalue(), media_type="application/x-npy")
+            version = {"X-Model-Version": loaded.version}  # which a matrix has no room for
+            return Response(file.getvalue(), media_type="application/x-npy", headers=version)
         return JSONResponse(encode_answer([file.name for file in files], embeddings, loaded.version))
 
     return await _with_body(request, work)
@@ -183,7 +184,8 @@ async def _with_body(
     with serving.bytes_in_flight.account() as account:
         body = await read_body(request, account, most_bytes=limits.max_bytes, most_seconds=limits.max_upload_seconds)
         lane = serving.lane if choose is None else choose(len(body))
-        return await lane.run(partial(work, body), most_seconds=limits.max_seconds)
+        working = lane.run(partial(work, body), most_seconds=limits.max_seconds)
+        return await while_connected(request, working)
 
 
 def _checked(call: Callable[[], Any]) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -39,7 +41,8 @@ class Lane:
     async def run(self, call: Callable[[], T], *, most_seconds: float) -> T:
         """Return what `call` returns.
 
-        A call that takes too long is answered with a refusal; its thread stays taken until it ends.
+        A call that takes too long is answered with a refusal; its thread stays taken until it ends. One whose caller is
+        cancelled before its turn is never made.
 
         Raises
         ------
@@ -49,18 +52,36 @@ class Lane:
         self.check_room()
         self.taken += 1
         loop = asyncio.get_running_loop()
-        future = self._threads.submit(call)
+        held = [call]  # the pool keeps what was cancelled until its turn; the body that the call holds goes at once
+        came, began = time.monotonic(), math.inf
+
+        def begin() -> T:
+            nonlocal began
+            began = time.monotonic()
+            return held.pop()()
+
+        future = self._threads.submit(begin)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
         try:
             async with asyncio.timeout(most_seconds):
                 return await asyncio.shield(_wrapped(future, loop))
         except TimeoutError:
             if future.cancel():
+                held.clear()
                 raise overloaded(f"no turn came within {most_seconds:g} seconds; send it again in a moment") from None
+            if began - came > most_seconds / 2:
+                raise overloaded(
+                    f"no answer within {most_seconds:g} seconds, most of which went by before the turn came; send it "
+                    "again in a moment"
+                ) from None
             raise too_large(
                 f"no answer within {most_seconds:g} seconds; send fewer rows or images at once, or submit them as "
                 "a task to /cluster/submit or /cluster_images/submit"
             ) from None
+        except asyncio.CancelledError:
+            if future.cancel():
+                held.clear()
+            raise
 
     def close(self) -> None:
         """Let running calls end, drop waiting ones."""

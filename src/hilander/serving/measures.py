@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import re
 from collections.abc import AsyncIterator
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hilander.serving.serving import Serving
@@ -14,11 +17,14 @@ if TYPE_CHECKING:
     from prometheus_client import Gauge
 
 _SECONDS = 1.0
+_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # that prometheus_client shares between processes; BentoML sets it
+_OF_A_LIVING_PROCESS = re.compile(r"gauge_live[a-z]*_(\d+)\.db")
 
 
 @contextlib.asynccontextmanager
 async def measuring(serving: Serving) -> AsyncIterator[None]:
     """Keep this worker's gauges up to date; any worker can then be asked for those of all."""
+    _forget_killed_workers()
     _set(serving)
     task = asyncio.create_task(_keep_setting(serving))
     try:
@@ -27,6 +33,32 @@ async def measuring(serving: Serving) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def _forget_killed_workers() -> None:
+    """Drop the gauges of workers that no longer live: one that was killed would run its last requests for ever.
+
+    Counters stay, since what was counted was done. Whoever starts in such a worker's place calls this.
+    """
+    if not (folder := os.environ.get(_FOLDER_VARIABLE)):
+        return
+    from prometheus_client.multiprocess import mark_process_dead
+
+    for path in Path(folder).glob("gauge_live*.db"):
+        name = _OF_A_LIVING_PROCESS.fullmatch(path.name)
+        if name is not None and not _is_alive(int(name[1])):
+            with contextlib.suppress(FileNotFoundError):  # another worker that starts was faster
+                mark_process_dead(int(name[1]))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 async def _keep_setting(serving: Serving) -> None:

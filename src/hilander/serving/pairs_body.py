@@ -13,6 +13,31 @@ from hilander.serving.npy_body import NPY_MAGIC, read_npy
 from hilander.serving.refusals import invalid, too_large
 
 PAIRS = ("must_link", "cannot_link")
+_LISTS_BESIDE = 1_000  # such as those that hold the rows and pairs
+
+
+def check_json(text: str | bytes | bytearray, limits: Limits) -> None:
+    """Refuse JSON that is too long, or holds more lists than rows and pairs may come, before any of it is read.
+
+    Three bytes make a list, which takes eighty in memory; and while Python makes millions of them, it looks for garbage
+    among them again and again, and the worker answers nobody.
+
+    Raises
+    ------
+    Refusal
+        It is longer, or holds more lists and objects, than `limits` leave room for.
+    """
+    if len(text) > limits.max_json_bytes:
+        raise too_large(
+            f"JSON may hold at most {limits.max_json_bytes:,} bytes, got {len(text):,}; send .npy instead, as "
+            "numpy.save writes it"
+        )
+    n_lists = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
+    if n_lists > limits.max_rows + len(PAIRS) * limits.max_pairs + _LISTS_BESIDE:
+        raise too_large(
+            f"JSON may hold at most {limits.max_rows:,} rows and {limits.max_pairs:,} pairs of a kind, got {n_lists:,} "
+            "lists; send fewer at once"
+        )
 
 
 def read_pairs(name: str, value: Any, limits: Limits) -> NDArray[np.integer]:
@@ -40,6 +65,7 @@ def read_pairs(name: str, value: Any, limits: Limits) -> NDArray[np.integer]:
     if isinstance(value, bytes) and value.startswith(NPY_MAGIC):
         return read_npy(value, name=name, form="(m, 2)", kinds="iu", check_shape=check_shape)
     if isinstance(value, str | bytes):
+        check_json(value, limits)
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
