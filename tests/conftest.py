@@ -4,9 +4,12 @@ import os
 import re
 
 import pytest
+from hypothesis import settings
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+settings.register_profile("hilander", deadline=None)  # how long one takes says most of the machine
+settings.load_profile("hilander")
 LONGEST = ("flows/test_train", "flows/test_faults", "e2e/", "flows/", "pipeline/", "serving/")
 
 

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -90,3 +93,19 @@ def test_overlapping_calls_leave_blas_as_they_found_it():
             assert first_is_in.wait(20)
             by_threads(leave_last, 2, 1, multiplies=True)
         assert blas_threads() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked on POSIX systems alone")
+def test_a_forked_child_clusters_as_its_parent_has():
+    script = """
+import os, sys
+import numpy as np
+from hilander import HiLander
+X = np.random.default_rng(0).normal(size=(300, 16))
+parents = HiLander().fit_predict(X)
+if (child := os.fork()) == 0:
+    os._exit(int(not np.array_equal(HiLander().fit_predict(X), parents)))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    several = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "2")
+    assert subprocess.run([sys.executable, "-c", script], env=os.environ | several, timeout=120).returncode == 0

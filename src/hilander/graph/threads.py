@@ -7,6 +7,7 @@ the number of threads of every other library that uses OpenMP.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -47,6 +48,7 @@ def by_threads(
         What the progress bar says, and counts.
     show_progress : bool
     """
+    _outlive_fork()
     blocks = [slice(start, min(start + rows_per_block, n_rows)) for start in range(0, n_rows, rows_per_block)]
     n_threads = min(faiss.omp_get_max_threads(), len(blocks))
     with tqdm(total=n_rows, desc=desc, unit=unit, unit_scale=True, disable=not show_progress) as bar:
@@ -66,6 +68,21 @@ def by_threads(
                     bar.update(running[done].stop - running[done].start)
             finally:  # after Ctrl-C only the blocks under way are waited for
                 threads.shutdown(cancel_futures=True)
+
+
+_process: int | None = None  # that has used OpenMP's threads
+
+
+def _outlive_fork() -> None:
+    """Keep a forked child to one thread where its parent has worked with more.
+
+    OpenMP's threads do not come along into the child, which would wait for them without end.
+    """
+    global _process
+    if _process not in (None, os.getpid()):
+        torch.set_num_threads(1)
+        faiss.omp_set_num_threads(1)
+    _process = os.getpid()
 
 
 class _OneBlasThread:
