@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,6 +47,15 @@ def test_fields_are_never_taken_for_their_neighbours(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"labels\.csv cannot be read .* it holds NUL, as UTF-16 does"):
             read_labels(path)
+
+
+@pytest.mark.parametrize("folder", ["~", "s3:x", os.fsdecode(b"\xff"), "a b\n#%?"])
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".npy"])
+def test_a_path_is_taken_as_it_stands(tmp_path, monkeypatch, folder, suffix):
+    monkeypatch.chdir(tmp_path)
+    path = write_clusters(f"{folder}/clusters{suffix}", IDS, CLUSTERS, np.ones(3, np.float32))
+    assert [file.name for file in (tmp_path / folder).iterdir()] == [f"clusters{suffix}"]
+    assert read_labels(path).labels.tolist() == CLUSTERS.tolist()
 
 
 def test_numbers_of_a_text_file_are_integers(tmp_path):
