@@ -142,3 +142,13 @@ def test_a_saved_array_is_read_as_it_was(tmp_path, array):
     found = np.load(tmp_path / "array.npy")
     assert found.dtype == array.dtype
     np.testing.assert_array_equal(found, array)
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".csv", "😀" * 62 + ".npy"], ids=["ascii", "emoji"])
+def test_names_may_be_as_long_as_the_system_allows(tmp_path, name):
+    with atomic_file(tmp_path / name) as temporary:
+        temporary.write_text("whole")
+    for _ in range(2):  # the second one replaces the first
+        with atomic_folder(tmp_path / name[:-4]) as temporary:
+            (temporary / "a").touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, name[:-4]])

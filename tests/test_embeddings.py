@@ -50,6 +50,20 @@ def test_bad_embeddings_get_a_sentence(value, message):
         check_embeddings(value)
 
 
+def test_a_column_of_lists_is_a_matrix():
+    asked = check_embeddings(RAW)
+    for rows in (list(RAW), RAW.tolist(), [tuple(row) for row in RAW]):
+        column = pd.DataFrame({"embedding": rows})["embedding"]
+        np.testing.assert_array_equal(check_embeddings(column), asked)
+
+
+@pytest.mark.parametrize("odd", [RAW[0, :2], None, 1.0, RAW])
+def test_a_row_of_another_width_is_named(odd):
+    column = pd.DataFrame({"embedding": [*RAW, odd]})["embedding"]
+    with pytest.raises(ValueError, match=r"row 10 has shape \(.*\), not \(4,\)"):
+        check_embeddings(column)
+
+
 def test_another_width_names_both_and_the_remedy():
     with pytest.raises(ValueError, match=r"\(n, 8\) to match the model; got \(10, 4\)\. Encode"):
         check_embeddings(RAW, n_features=8)

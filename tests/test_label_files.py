@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,6 +25,37 @@ def test_ids_and_classes_come_back_to_the_letter(tmp_path, suffix):
     assert read_labels(path).ids.tolist() == ids.tolist()
     (tmp_path / "classes.csv").write_text("id,label\n001,NA\n002,07\n003,7\n004,\n")
     assert read_labels(tmp_path / "classes.csv").labels.tolist() == ["NA", "07", "7", None]
+
+
+@pytest.mark.parametrize("name", ["a\rb", "\r", 'a\r\n"b"', "a\nb", "a,b", '"', " a "])
+def test_names_that_break_lines_come_back(tmp_path, name):
+    path = write_clusters(tmp_path / "clusters.csv", np.array([name, "z"]), np.arange(2), np.ones(2, np.float32))
+    found = read_labels(path)
+    assert found.ids.tolist() == [name, "z"]
+    assert found.labels.tolist() == [0, 1]
+
+
+def test_fields_are_never_taken_for_their_neighbours(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("id,label\na,x,\nb,y,\n")  # a comma at the end of each line, as some programs write
+    assert read_labels(path).ids.tolist() == ["a", "b"]
+    assert read_labels(path).labels.tolist() == ["x", "y"]
+    path.write_text("id,label\na,x,0.5\nb,y,0.25\n")
+    with pytest.raises(ValueError, match="more fields than the first line names"):
+        read_labels(path)
+    for content in (b"id,label\na\0b,x\nb,y\n", "id,label\na,x\n".encode("utf-16-le")):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"labels\.csv cannot be read .* it holds NUL, as UTF-16 does"):
+            read_labels(path)
+
+
+@pytest.mark.parametrize("folder", ["~", "s3:x", os.fsdecode(b"\xff"), "a b\n#%?"])
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".npy"])
+def test_a_path_is_taken_as_it_stands(tmp_path, monkeypatch, folder, suffix):
+    monkeypatch.chdir(tmp_path)
+    path = write_clusters(f"{folder}/clusters{suffix}", IDS, CLUSTERS, np.ones(3, np.float32))
+    assert [file.name for file in (tmp_path / folder).iterdir()] == [f"clusters{suffix}"]
+    assert read_labels(path).labels.tolist() == CLUSTERS.tolist()
 
 
 def test_numbers_of_a_text_file_are_integers(tmp_path):

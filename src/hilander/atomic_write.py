@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LETTERS = 50  # of a name that a temporary one begins with: at 4 bytes each, what follows still fits into 255
 
 
 class DiskFullError(OSError):
@@ -34,7 +35,7 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:_LETTERS]}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -60,13 +61,13 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:_LETTERS]}-", dir=path.parent))
     try:
         with _saying_that_it_is_full(path):
             yield temporary
         _open_to_others(temporary)
         if path.exists():
-            retired = Path(tempfile.mkdtemp(prefix=f".{path.name}-old-", dir=path.parent))
+            retired = Path(tempfile.mkdtemp(prefix=f".{path.name[:_LETTERS]}-old-", dir=path.parent))
             try:
                 path.replace(retired / path.name)
                 temporary.replace(path)

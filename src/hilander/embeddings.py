@@ -22,7 +22,7 @@ def check_embeddings(
     Parameters
     ----------
     embeddings : array-like of shape (n, d)
-        Any real dtype; never changed in place.
+        Any real dtype, or n lists of d numbers, as a column of a DataFrame; never changed in place.
     n_features : int, optional
         The width d that is asked for.
     min_rows : int
@@ -179,7 +179,7 @@ def as_real_matrix(embeddings: ArrayLike) -> NDArray:
     try:
         array = np.asarray(embeddings)
         if array.dtype.kind == "O":
-            array = array.astype(np.float64)
+            array = _stacked(array)
     except TypeError as error:
         raise TypeError(
             f"embeddings must be numbers: argument must be a string or a number was broken by {error}"
@@ -193,6 +193,20 @@ def as_real_matrix(embeddings: ArrayLike) -> NDArray:
     if array.ndim != 2:
         raise ValueError(f"embeddings must have shape (n, d), got {array.shape}. Reshape your data: one row per item")
     return array
+
+
+def _stacked(objects: NDArray) -> NDArray:
+    """Return objects as numbers; a column of lists or arrays, as Parquet files hold embeddings, as a matrix."""
+    if objects.ndim != 1 or not any(isinstance(row, (np.ndarray, list, tuple)) for row in objects):
+        return objects.astype(np.float64)
+    shapes = [np.shape(row) for row in objects]
+    width = next((shape for shape in shapes if len(shape) == 1), ("d",))
+    for number, shape in enumerate(shapes):
+        if shape != width:
+            raise ValueError(
+                f"each row must be one list of as many numbers; row {number} has shape {shape}, not {width}"
+            )
+    return np.stack(objects.tolist())
 
 
 def _some(rows: NDArray) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hilander.atomic_write import atomic_file, save_array
@@ -52,9 +56,14 @@ def write_clusters(
         if path.suffix == ".npy":
             save_array(temporary, clusters)
         elif path.suffix == ".csv":
-            table.to_csv(temporary, index=False, float_format="%.4f")
+            # the csv module of Python 3.11 quotes no \r, which would end the line for whoever reads it
+            quoting = csv.QUOTE_NONNUMERIC if any("\r" in name for name in ids.tolist()) else csv.QUOTE_MINIMAL
+            table.to_csv(temporary, index=False, float_format="%.4f", quoting=quoting)
         else:
-            table.to_parquet(temporary, index=False)
+            with pa.OSFile(
+                os.fsencode(temporary), "wb"
+            ) as file:  # a name that is not UTF-8, Arrow takes as bytes alone
+                pq.write_table(pa.Table.from_pandas(table, preserve_index=False), file)
     return path
 
 
@@ -90,8 +99,8 @@ def _read(path: Path) -> Labels:
         if labels.ndim != 1:
             raise ValueError(f"{path} must hold one label per item, shape (n,); got {labels.shape}")
         return Labels(labels)
-    is_text = path.suffix == ".csv"  # read as it stands: 007 is no 7 and NA no missing value
-    table = pd.read_csv(path, dtype=str, keep_default_na=False) if is_text else pd.read_parquet(path)
+    is_text = path.suffix == ".csv"
+    table = read_text_table(path) if is_text else _read_parquet(path)
     for column in _LABEL_COLUMNS:
         if column in table:
             ids = table["id"].astype(str).to_numpy() if "id" in table else None
@@ -99,6 +108,35 @@ def _read(path: Path) -> Labels:
     raise ValueError(
         f"{path} must have a column {' or '.join(_LABEL_COLUMNS)}; it has {', '.join(map(str, table.columns))}"
     )
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    with path.open("rb") as file:  # of a path, Arrow and pandas would take ~ for the home folder
+        return pd.read_parquet(file)
+
+
+def read_text_table(path: Path) -> pd.DataFrame:
+    """Read a ``.csv`` file, every field as it stands there: 007 is no 7 and NA no missing value.
+
+    Raises
+    ------
+    ParserError, EmptyDataError, UnicodeDecodeError
+        All of them ValueErrors: no CSV in UTF-8, or lines of more fields than the first line names, the first of which
+        pandas would take for the names of rows.
+    """
+    with path.open("rb") as file:
+        if any(b"\0" in block for block in iter(lambda: file.read(1 << 20), b"")):  # for pandas it ends the field
+            raise pd.errors.ParserError("it holds NUL, as UTF-16 does; save it as UTF-8, or names with NUL as .parquet")
+        file.seek(0)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)
+                return pd.read_csv(file, dtype=str, keep_default_na=False, index_col=False)
+        except pd.errors.ParserWarning as error:
+            raise pd.errors.ParserError(
+                "its lines hold more fields than the first line names; name each column there, and quote what holds a "
+                "comma"
+            ) from error
 
 
 def _parsed(texts: pd.Series) -> NDArray:

@@ -248,3 +248,9 @@ def test_a_seed_below_0_is_refused_before_any_work(files):
     refused = run("train", "labelled.npz", "--seed", "-1")
     assert refused.exit_code == 2
     assert "--seed" in refused.output
+
+
+def test_a_command_runs_where_its_messages_are_closed(files):
+    command = [sys.executable, "-c", "from hilander.cli import app; app()", "cluster", "others.npy", "-o", "c.csv"]
+    subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *command], check=True, stdout=subprocess.DEVNULL)
+    assert len(pd.read_csv("c.csv")) == len(np.load("others.npy"))

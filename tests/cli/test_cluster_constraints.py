@@ -45,6 +45,7 @@ def test_pairs_sizes_and_outliers_reach_the_clustering(ids):
         ("first,second\nitem 0,nobody\n", "'nobody', which is no item's id"),
         ("item 0,item 1\nitem 2,item 3\n", "put a header line before it"),
         ("a,b,c\n1,2,3\n", "two columns of ids, got 3"),
+        ("first,second\nitem 0,item 1,item 2\n", "more fields than the first line names"),
     ],
 )
 def test_files_of_other_content_get_a_sentence(ids, tmp_path, content, message):

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -20,6 +22,13 @@ def test_a_folder_of_parts_reads_as_one(tmp_path):
     assert dataset.embeddings.tolist() == [[1, 2], [3, 0], [1, 2], [3, 1]]
     assert dataset.labels.tolist() == ["0", "7", "1", "7"]
     assert dataset.ids.tolist() == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize("folder", ["~", "s3:x", os.fsdecode(b"\xff")])
+def test_a_path_is_taken_as_it_stands(tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    parquet.write_parquet(Dataset(["a", "b"], embeddings=np.eye(2)), f"{folder}/a.parquet")
+    assert read_parquet(f"{folder}/a.parquet").ids.tolist() == ["a", "b"]
 
 
 def test_paths_name_images_where_they_are_unique(tmp_path):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -46,6 +48,8 @@ def _options(
 ) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="replace")  # a sign that the terminal or pipe lacks shall stop no command
+    if sys.stderr is None:  # closed by whoever started the command; a progress bar would fail on it
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 – as long as the process
     wait_briefly()  # before a command imports PyTorch
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
 

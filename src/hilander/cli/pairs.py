@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hilander.label_files import read_text_table
+
 SUFFIXES = (".csv", ".parquet", ".npy")
 
 
@@ -57,7 +59,7 @@ def read_pairs(path: Path | None, ids: NDArray[np.str_]) -> NDArray[np.int64] | 
 def _content(path: Path) -> pd.DataFrame | NDArray[np.int64]:
     try:
         if path.suffix == ".csv":
-            return pd.read_csv(path, dtype=str, keep_default_na=False)
+            return read_text_table(path)
         if path.suffix == ".parquet":
             return pd.read_parquet(path).astype(str)
         pairs = np.load(path, allow_pickle=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -87,7 +88,11 @@ def write_parquet(dataset: Dataset, path: str | Path) -> None:
     if dataset.embeddings is not None:
         item = pa.field("embedding", pa.list_(pa.float32(), dataset.embeddings.shape[1]))
     schema = table.schema.insert(1, item)
-    with atomic_file(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with (
+        atomic_file(path) as temporary,
+        pa.OSFile(os.fsencode(temporary), "wb") as file,  # a name that is not UTF-8, Arrow takes as bytes alone
+        pq.ParquetWriter(file, schema, compression="zstd") as writer,
+    ):
         for start, items in _groups(dataset):
             group = table.slice(start, len(items))
             if dataset.images is not None:
@@ -118,7 +123,8 @@ def _groups(dataset: Dataset) -> Iterator[tuple[int, pa.Array]]:
 def _read_part(file: Path, name: Path) -> pa.Table:
     """Read the known columns group by group, and those that the folders of `name` tell (``split=train/``)."""
     try:
-        with pq.ParquetFile(file) as parquet:
+        # of a path, Arrow would take ~ for the home folder and s3:x for a URL
+        with pa.OSFile(os.fsencode(file)) as opened, pq.ParquetFile(opened) as parquet:
             columns = [column for column in parquet.schema_arrow.names if column in _COLUMNS]
             groups = [parquet.read_row_group(i, columns=columns) for i in range(parquet.num_row_groups)]
             empty = parquet.schema_arrow.empty_table()
