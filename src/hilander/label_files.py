@@ -60,9 +60,8 @@ def write_clusters(
             quoting = csv.QUOTE_NONNUMERIC if any("\r" in name for name in ids.tolist()) else csv.QUOTE_MINIMAL
             table.to_csv(temporary, index=False, float_format="%.4f", quoting=quoting)
         else:
-            with pa.OSFile(
-                os.fsencode(temporary), "wb"
-            ) as file:  # a name that is not UTF-8, Arrow takes as bytes alone
+            # a name that is not UTF-8, Arrow takes as bytes alone
+            with pa.OSFile(os.fsencode(temporary), "wb") as file:
                 pq.write_table(pa.Table.from_pandas(table, preserve_index=False), file)
     return path
 
