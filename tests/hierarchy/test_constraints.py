@@ -114,6 +114,13 @@ def test_large_trees_keep_to_what_each_of_their_nodes_may_not_join(seed):
     assert as_sets(constrained_tree(links, 0.1, constraints)) == slow_tree(links, 0.1, constraints)
 
 
+def test_a_parent_within_the_own_group_is_a_parent_however_full_the_cluster():
+    pair = Constraints(np.array([0, 0, 2]), NONE, np.ones(3, np.int64), 3)
+    density = np.array([2, 1, 2], np.float32)
+    links = Links(np.array([0, 2]), np.array([1, 1]), np.array([0.9, 0.8], np.float32), density)
+    assert constrained_tree(links, 0.5, pair).tolist() == [0, 0, 1]
+
+
 @settings(deadline=None)
 @given(problems())
 def test_constraints_that_bind_nothing_change_nothing(problem):
