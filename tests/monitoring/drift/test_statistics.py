@@ -1,12 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import pairwise_distances
 
-from hilander.models.similarity import SimilarityModel
+from hilander.models.similarity import SETTINGS, SimilarityModel
 from hilander.monitoring.drift.calibration import Calibration
 from hilander.monitoring.drift.model_view import model_scalars
-from hilander.monitoring.drift.sampling import draw_split, rows_to_compare, sample_window
+from hilander.monitoring.drift.sampling import draw_split, rows_to_compare, sample_window, split_rows
 from hilander.monitoring.drift.statistics import Frame, domain_auc, mean_discrepancy, row_scalars, scalar_statistics
 
 
@@ -21,6 +23,7 @@ def frame_of(rows):
 
 def test_the_auc_is_a_half_where_nothing_tells_them_apart():
     assert domain_auc(unit(1000, 1), unit(1000, 2)) == pytest.approx(0.5, abs=0.05)
+    assert domain_auc(unit(500, 1, d=64), unit(500, 2, d=64)) == pytest.approx(0.5, abs=0.06)  # nor by heart
 
 
 def test_random_features_come_near_the_kernels_discrepancy():
@@ -68,6 +71,11 @@ def test_the_models_view_is_that_of_each_row_with_its_repeats():
     similar = np.maximum(rows @ rows.T, 0)
     similar[np.isclose(similar, 1)] = 0  # itself and its repeat
     assert found["linkage"].to_numpy() == pytest.approx(similar.max(axis=1), abs=1e-6)
+    several = unit(200, 0)
+    # With lists of two neighbours, some rows are in no other's.
+    nearest = (several @ several.T - 3 * np.eye(200)).max(axis=1)
+    few_neighbors = model_scalars(several, SimilarityModel(replace(SETTINGS, n_neighbors=2)))
+    assert few_neighbors["linkage"].to_numpy() == pytest.approx(nearest, abs=1e-6)
     alone = model_scalars(np.repeat(rows[:1], 4, axis=0), SimilarityModel())
     assert alone["cluster_size"].tolist() == [2] * 4
     assert alone["singleton"].tolist() == [0] * 4
@@ -78,6 +86,9 @@ def test_a_draw_holds_other_classes_than_the_rest():
     held, rest = draw_split(unit(900, 0), labels, 256, np.random.default_rng(1))
     assert len(held) == len(rest) == 256
     assert set(labels[held]).isdisjoint(labels[rest])
+    first, second = split_rows(900, labels, 0.5, np.random.default_rng(1))
+    assert set(labels[first]).isdisjoint(labels[second])
+    np.testing.assert_array_equal(np.sort(np.r_[first, second]), np.arange(900))
 
 
 def test_a_sample_holds_every_row_at_most_once_and_lonely_ones_as_often_as_others():
