@@ -6,10 +6,12 @@ import pytest
 from hilander import HiLander
 from hilander.embeddings import check_embeddings
 from hilander.graph.knn import nearest_neighbors
+from hilander.hierarchy.constraints import Constraints
 from hilander.hierarchy.decode import Links
 from hilander.hierarchy.levels import LevelGraph
 from hilander.hierarchy.next_level import first_level
-from hilander.linkage_threshold import CANDIDATES, expected_f, f_in_doubt, multiply_odds
+from hilander.linkage_threshold import CANDIDATES, adapt_threshold, expected_f, f_in_doubt, multiply_odds
+from hilander.model_levels import model_levels
 from hilander.models.general_model import general_model
 from hilander.models.similarity import SimilarityModel
 
@@ -60,6 +62,27 @@ def test_the_general_model_takes_the_threshold_that_suits_the_data():
     clusterer = HiLander().fit(blobs(20, 10, 0.3))
     by_hand = [HiLander(linkage_threshold=threshold).fit(blobs(20, 10, 0.3)).labels_ for threshold in CANDIDATES]
     assert any(np.array_equal(clusterer.labels_, labels) for labels in by_hand)
+
+
+@pytest.mark.parametrize("changed", [{}, {"first_threshold": 0.2}])
+@pytest.mark.parametrize("spread", [1.0, 1.2])
+@pytest.mark.parametrize("constrained", [False, True])
+def test_it_is_the_one_that_is_best_where_all_levels_are_run_with_each(changed, spread, constrained):
+    rng, model, held = np.random.default_rng(0), general_model(), None
+    settings = replace(model.settings, **changed)
+    classes = np.repeat(np.arange(24), rng.integers(1, 30, 24))  # so nodes of the last level differ in size
+    n = len(classes)
+    rows = check_embeddings(rng.normal(size=(24, 32))[classes] + spread * rng.normal(size=(n, 32)))
+    if constrained:
+        apart = np.unique(np.sort(rng.integers(n, size=(150, 2)), axis=1), axis=0)
+        held = Constraints(np.arange(n), apart[apart[:, 0] < apart[:, 1]], np.ones(n, np.int64), 15)
+
+    def expected(threshold):
+        levels = list(model_levels(rows, model, replace(settings, linkage_threshold=threshold), constraints=held))
+        return f_in_doubt(levels[0].links, levels[-1].merged.members)
+
+    found = adapt_threshold(rows, model, settings, constraints=held)
+    assert found.linkage_threshold == max(CANDIDATES, key=expected)
 
 
 def test_any_model_can_adapt():

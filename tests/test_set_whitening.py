@@ -7,9 +7,13 @@ from hilander import HiLander
 from hilander.clustering import cluster_embeddings
 from hilander.embeddings import check_embeddings
 from hilander.graph.distinct_rows import ordered_rows
+from hilander.graph.knn import nearest_neighbors
+from hilander.hierarchy.levels import LevelGraph
+from hilander.hierarchy.next_level import first_level
 from hilander.metrics import score
 from hilander.models.general_model import general_model
 from hilander.set_whitening import FEWEST_ROWS, learn_whitening, rows_to_learn_from
+from hilander.whitening import Whitening
 
 
 def slanted(n_classes: int = 40, size: int = 15, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -23,6 +27,19 @@ def slanted(n_classes: int = 40, size: int = 15, seed: int = 0) -> tuple[np.ndar
 def learned(embeddings, **settings):
     model = general_model()
     return learn_whitening(embeddings, model, replace(model.settings, **settings))
+
+
+def test_it_learns_from_the_rows_named_and_a_pair_counts_by_its_linkage():
+    embeddings, _ = slanted()
+    rows, model = np.random.default_rng(1).permutation(len(embeddings))[:400], general_model()
+    found = learn_whitening(embeddings, model, model.settings, rows=rows)
+    of_rows = embeddings[rows]
+    nearest = nearest_neighbors(of_rows, model.settings.n_neighbors)
+    links = model.link(LevelGraph(first_level(of_rows), *nearest))
+    likely = links.linkage > 0.5
+    pairs = np.stack([links.source, links.target], axis=1)[likely]
+    expected = Whitening.fit_pairs(of_rows, pairs, links.linkage[likely], model.settings.whitening)
+    np.testing.assert_allclose(found(of_rows), expected(of_rows), atol=1e-5)
 
 
 def test_what_varies_within_classes_counts_less_and_clusters_are_better():

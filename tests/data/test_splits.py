@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hilander.config import DataParams
-from hilander.data import DataError, Dataset, split_classes, train_test
+from hilander.data import DataError, Dataset, split_classes, train_test, with_splits
 
 class_names = st.text(
     st.characters(exclude_characters="\0", codec="utf-8"), max_size=4
@@ -52,6 +52,14 @@ def test_train_test_uses_the_splits_that_the_data_name():
         dataset(["a", "b", "c"], ["old", "new", "other"]), DataParams(train_split="old", test_split="new")
     )
     assert (train.labels.tolist(), test.labels.tolist()) == (["a"], ["b"])
+
+
+def test_items_of_other_splits_are_left_out_and_an_empty_split_is_named():
+    data = dataset(["a", "b", None], ["train", "test", "other"])
+    assert with_splits(data, DataParams()).splits.tolist() == ["train", "test"]
+    for chosen in ({"train_split": "more"}, {"test_split": "more"}):
+        with pytest.raises(DataError, match="'more'; the data name: other, test, train"):
+            with_splits(data, DataParams(**chosen))
 
 
 def test_train_test_makes_splits_where_the_data_name_none():

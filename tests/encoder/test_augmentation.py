@@ -18,6 +18,20 @@ def test_distortions_keep_the_shape_and_the_range_and_follow_the_seed():
     assert len({image.numpy().tobytes() for image in first}) == 8  # each its own distortion
 
 
+def test_distortions_are_as_strong_as_they_say():
+    images = torch.zeros(300, 1, 24, 24)
+    images[:, :, 8:16, 8:16] = 1
+    torch.manual_seed(0)
+    found = build_augmentation(1.0)(images)[:, 0]
+    ink = found.sum(dim=(1, 2))
+    at = torch.arange(24.0) - 11.5
+    moved = torch.stack([(found.sum(dim=axis) * at).sum(dim=1) / ink for axis in (1, 2)]).abs()
+    assert moved.quantile(0.99) < 2.4 + 0.6  # a tenth of 24 pixels, and what bending adds
+    assert moved.quantile(0.9) > 1.5
+    assert ink.quantile(0.01) < 64 * 0.75 < 64 * 1.25 < ink.quantile(0.99)  # scaled to either side
+    assert 64 * 0.55 < ink.min() < ink.max() < 64 * 1.6
+
+
 def test_strength_nil_changes_nothing():
     images = torch.rand(4, 1, 16, 16)
     assert torch.equal(build_augmentation(0.0)(images), images)

@@ -29,6 +29,12 @@ def test_views_are_the_image_turned_and_scaled_about_its_centre():
         np.testing.assert_allclose(view, other, atol=1e-4)
 
 
+def test_what_comes_in_from_outside_is_ground():
+    *_, smaller = views(torch.ones(1, 1, 40, 40))
+    assert (smaller[..., 0, :] == 0).all()
+    torch.testing.assert_close(smaller[..., 3:-3, 3:-3], torch.ones(1, 1, 34, 34))
+
+
 @pytest.mark.parametrize("network", ["resnet", "conv"])
 def test_an_embedding_is_the_mean_over_the_views(drawings, tmp_path, network):
     plain = TorchEncoder(network, 24, 4, 6)

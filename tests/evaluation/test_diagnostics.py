@@ -38,6 +38,15 @@ def test_precision_is_the_mean_agreement_of_all_items_that_are_as_sure():
     assert len(table) <= 11
 
 
+def test_items_that_are_all_sure_otherwise_are_covered_a_twentieth_at_a_time():
+    for n in (100, 30, 7):
+        probabilities = np.random.default_rng(0).permutation(np.arange(n) / n)
+        table = precision_coverage(np.zeros(n), np.zeros(n), probabilities)
+        covered = sorted({-(-step * n // 20) for step in range(1, 21)})
+        assert (table["coverage"] * n).tolist() == pytest.approx(covered)
+        assert table["probability"].tolist() == pytest.approx([(n - count) / n for count in covered])
+
+
 def test_probabilities_that_know_the_truth_never_gain_precision_with_coverage():
     rng = np.random.default_rng(1)
     true, pred = rng.integers(0, 10, 300), rng.integers(0, 10, 300)
@@ -53,6 +62,15 @@ def test_every_class_and_cluster_is_in_one_size_bin():
     assert table["classes"].sum() == len(np.unique(true))
     assert table["clusters"].sum() == len(np.unique(pred))
     assert table["items"].is_unique
+
+
+def test_bins_of_sizes_widen_and_name_what_they_hold():
+    classes = np.repeat(np.arange(5), [1, 2, 3, 4, 6])
+    table = cluster_sizes(classes, np.zeros(16))
+    assert table["items"].tolist() == ["1", "2", "3", "4–5", "6–8", "9–13", "14–20"]
+    assert table["classes"].tolist() == [1, 1, 1, 1, 1, 0, 0]
+    assert table["clusters"].tolist() == [0, 0, 0, 0, 0, 0, 1]
+    assert cluster_sizes(classes[-6:], classes[-6:])["items"].tolist() == ["1", "2", "3", "4–5", "6–8"]
 
 
 def test_levels_bear_the_score_of_stopping_there():

@@ -27,7 +27,8 @@ def test_a_huge_cluster_shows_a_bounded_share_of_every_group():
     true, pred = np.repeat(np.arange(50), np.arange(50, 0, -1)), np.zeros(1275, np.int64)
     example = pick_examples(true, pred, max_items=18)["merged"][0]
     assert sum(len(group.rows) for group in example.groups) == 18
-    assert example.caption.endswith("of 44 more")
+    assert example.caption.startswith("1275 items: 50 of 0, 49 of 1,")
+    assert example.caption.endswith(f", {sum(range(1, 45))} of 44 more")
     assert example.groups[0].size == 50
 
 
@@ -35,6 +36,21 @@ def test_perfect_clusters_have_no_bad_examples():
     found = pick_examples(TRUE, np.unique(TRUE, return_inverse=True)[1])
     assert found["merged"] == found["split"] == []
     assert len(found["whole"]) == 3  # the class of one item is no feat
+
+
+def test_a_small_group_has_as_much_room_as_a_large_one():
+    true = np.repeat(list("abc"), [1000, 10, 2])
+    (example,) = pick_examples(true, np.zeros(1012, np.int64))["merged"]
+    assert [len(group.rows) for group in example.groups] == [8, 8, 2]
+
+
+def test_those_that_count_most_come_first():
+    true = np.repeat(list("abcdef"), [2, 3, 4, 4, 9, 9])
+    pred = np.array([*[0] * 2, *[1] * 3, *[2, 2, 3, 3], *[4, 4, 4, 5], *[6] * 18])
+    found = pick_examples(true, pred, per_kind=2)
+    assert [example.title[0] for example in found["whole"]] == ["b", "a"]
+    assert [example.title[0] for example in found["split"]] == ["c", "d"]  # 4 pairs torn apart, and 3
+    assert [example.title[0] for example in pick_examples(true, pred, per_kind=1)["split"]] == ["c"]
 
 
 def test_braces_in_the_name_of_a_class_are_letters():

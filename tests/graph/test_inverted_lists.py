@@ -59,6 +59,36 @@ def test_a_memory_map_gives_the_same(tmp_path):
             assert (kept == read).all()
 
 
+def test_each_row_gets_the_nearest_of_all_lists_within_the_margin(monkeypatch):
+    embeddings = clustered(1500)
+    built = build_lists(embeddings, 5, 60, 0)
+    similarity = embeddings @ built.centroids.T
+    behind = similarity.max(axis=1, keepdims=True) - similarity
+    margin = float(np.quantile(behind, 0.25))  # many rows probe more lists than can be noted
+    noted = inverted_lists.note_lists(embeddings, built.centroids, margin)
+    own = noted[:, 0]
+    starts = inverted_lists.list_starts(own, len(built.centroids))
+    lists = inverted_lists.InvertedLists(built.centroids, margin, noted, np.argsort(own, kind="stable"), starts)
+    full, probed = noted[:, -1] >= 0, np.zeros_like(behind, bool)
+    assert 0.2 < full.mean() < 0.8
+    for row, of_row in enumerate(noted):
+        of_row = of_row[of_row >= 0]
+        assert len(set(of_row)) == len(of_row)
+        probed[row, of_row] = True
+    assert (behind[probed] < margin + 0.02).all()  # noted by codes, which are close
+    assert probed[~full][behind[~full] < margin - 0.02].all()
+    probed[full] = behind[full] <= margin
+    exact = embeddings @ embeddings.T
+    exact[~probed[:, own]] = -np.inf
+    np.fill_diagonal(exact, -np.inf)
+    expected = -np.sort(-exact, axis=1)[:, :5]
+    for entries_per_product in (1 << 20, 1):
+        monkeypatch.setattr(inverted_lists, "_ENTRIES_PER_PRODUCT", entries_per_product)
+        neighbors, similarities = join_lists(embeddings, 5, lists)
+        np.testing.assert_allclose(similarities, expected, atol=1e-6)
+        np.testing.assert_array_equal(neighbors[:, 0], exact.argmax(axis=1))
+
+
 def test_lists_that_do_not_pay_are_not_built():
     noise = check_embeddings(np.random.default_rng(0).normal(size=(2000, 64)))
     assert build_lists(noise, 5, 50, 0, most_share=0.5) is None

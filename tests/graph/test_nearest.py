@@ -117,8 +117,9 @@ def test_codes_and_single_precision_find_the_same(seed, k, spread):
 @pytest.mark.parametrize("by_codes", [True, False])
 def test_among_equal_ones_the_lower_comes_first(monkeypatch, by_codes):
     monkeypatch.setattr(quantization, "pays", lambda width: by_codes)
-    neighbors, _ = search(np.repeat(random_rows(1, 64), 8, axis=0), 3, 5, order=np.arange(8))
-    assert neighbors.tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], *[[0, 1, 2]] * 5]
+    for order in (np.arange(8), np.arange(8)[::-1]):
+        neighbors, _ = search(np.repeat(np.eye(1, 64, dtype=np.float32), 8, axis=0), 3, 5, order)
+        assert neighbors.tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], *[[0, 1, 2]] * 5]
 
 
 def test_fewer_candidates_than_neighbors_leave_room(with_codes):

@@ -84,6 +84,13 @@ def test_one_strong_edge_does_not_join_two_clusters():
     assert labels.tolist() == [0] * 5 + [1] * 5
 
 
+def test_a_mean_that_equals_the_threshold_merges_and_of_equal_ones_the_first_pair():
+    path = np.array([(0, 1), (1, 2), (2, 3), (3, 4)])
+    assert average_linkage(path, np.full(4, 0.5), 5, 0.5).tolist() == [0, 0, 1, 1, 2]
+    assert average_linkage(path[::-1], np.full(4, 0.5), 5, 0.5).tolist() == [0, 0, 1, 1, 2]
+    assert average_linkage(path, np.full(4, 0.5), 5, 0.5000001).tolist() == [0, 1, 2, 3, 4]
+
+
 def test_no_edges_and_bad_threshold():
     none = np.empty((0, 2), np.int64)
     assert average_linkage(none, np.empty(0), 3, 0.5).tolist() == [0, 1, 2]

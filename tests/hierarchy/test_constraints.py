@@ -68,18 +68,16 @@ def test_average_linkage_equals_merging_the_best_pair_that_may_merge(problem):
     assert as_sets(labels) == {frozenset(map(int, cluster)) for cluster in clusters}
 
 
-def random_links(linkage, rng):
-    flip = rng.random(len(PAIRS)) < 0.5
-    source, target = np.where(flip, PAIRS[:, 1], PAIRS[:, 0]), np.where(flip, PAIRS[:, 0], PAIRS[:, 1])
-    return Links(source, target, linkage.astype(np.float32), rng.integers(0, 4, N).astype(np.float32))
+def random_links(linkage, rng, pairs=PAIRS):
+    flip = rng.random(len(pairs)) < 0.5
+    source, target = np.where(flip, pairs[:, 1], pairs[:, 0]), np.where(flip, pairs[:, 0], pairs[:, 1])
+    return Links(source, target, linkage.astype(np.float32), rng.integers(0, 4, pairs.max() + 1).astype(np.float32))
 
 
-@settings(deadline=None)
-@given(problems())
-def test_a_tree_takes_the_likeliest_edges_that_may_be_taken(problem):
-    constraints, linkage, rng, threshold = problem
-    links = random_links(linkage, rng)
-    cluster_of = {int(i): frozenset(np.flatnonzero(constraints.groups == constraints.groups[i])) for i in range(N)}
+def slow_tree(links, threshold, constraints):
+    """Go through the edges, the likeliest first, and look through all forbidden pairs for each."""
+    groups = constraints.groups
+    cluster_of = {i: frozenset(np.flatnonzero(groups == groups[i]).tolist()) for i in range(len(groups))}
     placed = set()
     for e in np.lexsort((links.target, links.source, -links.linkage)):
         i, j = int(links.source[e]), int(links.target[e])
@@ -91,11 +89,36 @@ def test_a_tree_takes_the_likeliest_edges_that_may_be_taken(problem):
             continue
         placed.add(j)
         for node in a | b:
-            cluster_of[int(node)] = a | b
+            cluster_of[node] = a | b
+    return set(cluster_of.values())
 
-    labels = constrained_tree(links, threshold, constraints)
 
-    assert as_sets(labels) == {frozenset(map(int, cluster)) for cluster in cluster_of.values()}
+@settings(deadline=None)
+@given(problems())
+def test_a_tree_takes_the_likeliest_edges_that_may_be_taken(problem):
+    constraints, linkage, rng, threshold = problem
+    links = random_links(linkage, rng)
+    assert as_sets(constrained_tree(links, threshold, constraints)) == slow_tree(links, threshold, constraints)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_large_trees_keep_to_what_each_of_their_nodes_may_not_join(seed):
+    rng = np.random.default_rng(seed)
+    pairs = np.array(list(combinations(range(40), 2)))
+    groups = np.arange(40) - (np.arange(40) % 2) * (rng.random(40) < 0.5)  # some are one with the node before
+    forbidden = pairs[rng.choice(len(pairs), rng.integers(10, 80), replace=False)]
+    forbidden = forbidden[groups[forbidden[:, 0]] != groups[forbidden[:, 1]]]
+    constraints = Constraints(groups, forbidden, np.ones(40, np.int64), int(rng.integers(4, 40)))
+    linked = pairs[rng.random(len(pairs)) < 0.5]
+    links = random_links(rng.integers(1, 9, len(linked)) / 8, rng, linked)  # many are equally likely
+    assert as_sets(constrained_tree(links, 0.1, constraints)) == slow_tree(links, 0.1, constraints)
+
+
+def test_a_parent_within_the_own_group_is_a_parent_however_full_the_cluster():
+    pair = Constraints(np.array([0, 0, 2]), NONE, np.ones(3, np.int64), 3)
+    density = np.array([2, 1, 2], np.float32)
+    links = Links(np.array([0, 2]), np.array([1, 1]), np.array([0.9, 0.8], np.float32), density)
+    assert constrained_tree(links, 0.5, pair).tolist() == [0, 0, 1]
 
 
 @settings(deadline=None)

@@ -32,15 +32,18 @@ def network(graph):
 @pytest.mark.parametrize("rows", [10_000, 97])
 @pytest.mark.parametrize("in_file", [False, True])
 def test_equals_the_whole_forward(graph, network, monkeypatch, rows, in_file):
+    features = graph.features.copy()
+    features[::7, 0] *= -1  # opposite rows: of their similarity the density takes 0
+    features[::11, 1:] *= 100  # and outliers, which are clipped
     with torch.no_grad():
-        arrays = graph.features, graph.edges, graph.triangles, graph.degrees
+        arrays = features, graph.edges, graph.triangles, graph.degrees
         logits, density = network(*(torch.from_numpy(array) for array in arrays))
     monkeypatch.setattr(chunked_lander, "_EDGES_IN_CACHE", 64)
     monkeypatch.setattr(chunked_lander, "_EDGES_PER_WINDOW", 300)
     monkeypatch.setattr(chunked_lander, "_NODES_PER_PART", 70)
     if in_file:
         monkeypatch.setattr(paged_arrays, "_LARGEST_IN_MEMORY", 0)
-    chunks = (graph.features[start : start + rows] for start in range(0, len(graph.edges), rows))
+    chunks = (features[start : start + rows] for start in range(0, len(graph.edges), rows))
     linkage, found = link_in_chunks(network, chunks, graph.edges, graph.degrees)
     np.testing.assert_allclose(linkage, logits[-1].sigmoid(), atol=1e-5)
     np.testing.assert_allclose(found, density, atol=1e-5)

@@ -107,7 +107,7 @@ def precision_coverage(
     order = np.argsort(-probabilities, kind="stable")
     ranked = probabilities[order]
     precision = np.cumsum(agreement(labels_true, labels_pred)[order]) / np.arange(1, len(order) + 1)
-    wanted = np.ceil(np.arange(1, _STEPS + 1) / _STEPS * len(order)).astype(np.int64)
+    wanted = -(-np.arange(1, _STEPS + 1) * len(order) // _STEPS)  # in integers: 11 / 20 of 100 would round up to 56
     covered = np.unique(np.searchsorted(-ranked, -ranked[wanted - 1], side="right"))
     return pd.DataFrame(
         {

@@ -123,5 +123,5 @@ def _share_out(sizes: NDArray[np.int64], room: int) -> NDArray[np.int64]:
     """Divide `room` among groups: in turn one place each, as long as a group has items left."""
     shown = np.zeros_like(sizes)
     while shown.sum() < min(room, sizes.sum()):
-        shown[np.argmin(np.where(shown < sizes, shown / sizes, np.inf))] += 1
-    return np.maximum(shown, 1)
+        shown[np.argmin(np.where(shown < sizes, shown, np.inf))] += 1
+    return shown

@@ -88,11 +88,8 @@ def _join(source, target, root, forbidden, counts, max_count):
             apart.add(large * n + other)
             apart.add(other * n + large)
             entry = following[entry]
-        if first[small] >= 0:
-            if last[large] >= 0:
-                following[last[large]] = first[small]
-            else:
-                first[large] = first[small]
+        if first[small] >= 0:  # so has the other one, whose list is as long at least
+            following[last[large]] = first[small]
             last[large] = last[small]
             length[large] += length[small]
         counts[large] += counts[small]

@@ -1,11 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import pairwise_distances
 
+from hilander.models.similarity import SETTINGS, SimilarityModel
 from hilander.monitoring.drift.calibration import Calibration
-from hilander.monitoring.drift.sampling import draw_split, rows_to_compare, sample_window
-from hilander.monitoring.drift.statistics import Frame, domain_auc, mean_discrepancy, row_scalars
+from hilander.monitoring.drift.model_view import model_scalars
+from hilander.monitoring.drift.sampling import draw_split, rows_to_compare, sample_window, split_rows
+from hilander.monitoring.drift.statistics import Frame, domain_auc, mean_discrepancy, row_scalars, scalar_statistics
 
 
 def unit(n, seed, d=8, shift=0.0):
@@ -19,6 +23,7 @@ def frame_of(rows):
 
 def test_the_auc_is_a_half_where_nothing_tells_them_apart():
     assert domain_auc(unit(1000, 1), unit(1000, 2)) == pytest.approx(0.5, abs=0.05)
+    assert domain_auc(unit(500, 1, d=64), unit(500, 2, d=64)) == pytest.approx(0.5, abs=0.06)  # nor by heart
 
 
 def test_random_features_come_near_the_kernels_discrepancy():
@@ -39,6 +44,41 @@ def test_scalars_equal_what_plain_numpy_says():
     assert scalars["distance_to_nearest"].to_numpy() == pytest.approx(1 - (window @ reference.T).max(axis=1), abs=1e-5)
     assert scalars["distance_within"].to_numpy() == pytest.approx(1 - similarity.max(axis=1), abs=1e-5)
     assert "norm" not in scalars
+    mean = reference.mean(axis=0)
+    assert scalars["cosine_to_mean"].to_numpy() == pytest.approx(window @ mean / np.linalg.norm(mean), abs=1e-5)
+    leading = np.linalg.svd(reference - mean)[2][:4]
+    components = scalars[[f"component_{number}" for number in (1, 2, 3, 4)]].to_numpy()
+    assert np.abs(components) == pytest.approx(np.abs((window - mean) @ leading.T), abs=1e-4)
+
+
+def test_only_an_excess_of_a_distance_counts_but_of_others_any_change():
+    usual = pd.DataFrame({"distance_within": np.arange(100.0), "linkage": np.arange(100.0)})
+    now = pd.DataFrame({"distance_within": np.r_[np.arange(21.0), np.nan], "linkage": np.r_[np.arange(21.0), np.nan]})
+    found = scalar_statistics(now, usual)
+    assert found["distance_within_mean"] == pytest.approx(10)
+    assert found["distance_within_tail"] == pytest.approx(19)
+    assert found["linkage"] == pytest.approx((49.5 - 10) / np.arange(100).std())  # all moved to one side
+    steady = pd.DataFrame({"linkage": np.ones(100)})
+    assert scalar_statistics(steady + 0.5, steady)["linkage"] == pytest.approx(500)  # not infinitely far
+
+
+def test_the_models_view_is_that_of_each_row_with_its_repeats():
+    rows = np.array([[1, 0], [1, 0], [0.98, 0.2], [-1, 0.1], [0.1, -1]], np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    found = model_scalars(rows, SimilarityModel())
+    assert found["cluster_size"].tolist() == pytest.approx([np.log2(3)] * 3 + [0, 0])
+    assert found["singleton"].tolist() == [0, 0, 0, 1, 1]
+    similar = np.maximum(rows @ rows.T, 0)
+    similar[np.isclose(similar, 1)] = 0  # itself and its repeat
+    assert found["linkage"].to_numpy() == pytest.approx(similar.max(axis=1), abs=1e-6)
+    several = unit(200, 0)
+    # With lists of two neighbours, some rows are in no other's.
+    nearest = (several @ several.T - 3 * np.eye(200)).max(axis=1)
+    few_neighbors = model_scalars(several, SimilarityModel(replace(SETTINGS, n_neighbors=2)))
+    assert few_neighbors["linkage"].to_numpy() == pytest.approx(nearest, abs=1e-6)
+    alone = model_scalars(np.repeat(rows[:1], 4, axis=0), SimilarityModel())
+    assert alone["cluster_size"].tolist() == [2] * 4
+    assert alone["singleton"].tolist() == [0] * 4
 
 
 def test_a_draw_holds_other_classes_than_the_rest():
@@ -46,6 +86,9 @@ def test_a_draw_holds_other_classes_than_the_rest():
     held, rest = draw_split(unit(900, 0), labels, 256, np.random.default_rng(1))
     assert len(held) == len(rest) == 256
     assert set(labels[held]).isdisjoint(labels[rest])
+    first, second = split_rows(900, labels, 0.5, np.random.default_rng(1))
+    assert set(labels[first]).isdisjoint(labels[second])
+    np.testing.assert_array_equal(np.sort(np.r_[first, second]), np.arange(900))
 
 
 def test_a_sample_holds_every_row_at_most_once_and_lonely_ones_as_often_as_others():
@@ -68,9 +111,27 @@ def test_a_sample_holds_the_rows_that_are_nearest_to_the_first_of_some_random_on
     np.testing.assert_array_equal(sample_window(rows, n_rows, np.random.default_rng(3), whole_classes=True), expected)
 
 
+def test_a_draw_without_classes_is_never_compared_with_itself():
+    held, rest = draw_split(unit(300, 0), None, 96, np.random.default_rng(1))
+    assert len(set(held) | set(rest)) == 192
+
+
 @pytest.mark.parametrize(("window", "expected"), [(63, 0), (64, 64), (100, 96), (10_000, 1024)])
 def test_row_counts_come_in_steps(window, expected):
     assert rows_to_compare(window, 10_000, 1024) == expected
+
+
+def test_no_more_than_a_third_of_the_reference_is_compared():
+    assert [rows_to_compare(10_000, n, 1024) for n in (191, 192, 300, 3000)] == [0, 64, 96, 768]
+
+
+@pytest.mark.parametrize(("confidence", "limit"), [(0.85, 97), (0.95, 98), (0.99, 99)])
+def test_the_limit_is_the_lowest_draw_that_is_safe(confidence, limit):
+    draws = pd.DataFrame({"a": np.arange(100.0), "steady": np.ones(100)})
+    calibration = Calibration.of(draws, draws, 0.05, confidence)
+    assert calibration.thresholds == {"a": pytest.approx(limit), "steady": pytest.approx(1)}
+    n_above = np.random.default_rng(0).binomial(100, 0.05, 20_000)  # draws that lie above what 5 % of windows pass
+    assert np.mean(n_above > 99 - limit) == pytest.approx(confidence, abs=0.05)
 
 
 def test_the_limit_is_passed_by_no_more_healthy_windows_than_stated():
