@@ -37,6 +37,19 @@ subprocess.Popen = Dying
 Jobs(Tasks(folder=sys.argv[1])).submit(np.ones((2, 3)), json.loads(sys.argv[2]))
 """
 
+FULL_DISK = """
+import errno, sys
+from hilander.serving import job
+
+def write_where_there_is_room(path, value):
+    if (path.parent / "embeddings.npy").exists():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    write_json(path, value)
+
+write_json, job.write_json = job.write_json, write_where_there_is_room
+job.main()
+"""
+
 
 def wait_for(status, *, until, seconds=180):  # a process loads its libraries anew
     deadline = time.monotonic() + seconds
@@ -191,6 +204,17 @@ def test_a_job_that_breaks_says_nothing_of_the_inside(tmp_path, make, request_of
     assert "its log says more" in error
     assert "version" not in error
     assert "KeyError: 'version'" in capfd.readouterr().err
+
+
+def test_a_job_whose_input_fills_the_disk_still_says_that_it_failed(tmp_path, make, request_of):
+    jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
+    name = jobs.submit(make.blobs(50), request_of)
+    jobs.cancel(name)
+    folder = tmp_path / "tasks" / name
+    (folder / "canceled").unlink()
+    np.save(folder / "embeddings.npy", make.blobs(50))
+    subprocess.run([sys.executable, "-c", FULL_DISK, str(folder)], check=True, stderr=subprocess.DEVNULL)
+    assert "its log says more" in jobs.status(name)["error"]
 
 
 def test_old_results_are_deleted(tmp_path, make, request_of):

@@ -102,8 +102,8 @@ class Jobs:
         if alive:
             return {**answer, "status": IN_PROGRESS}
         error = answer["progress"].get("error") or (
-            f"the task ended without a result; it may take {self.tasks.max_seconds:,} seconds and the memory there is: "
-            "submit fewer rows or images"
+            f"the task ended without a result; it may take {self.tasks.max_seconds:,} seconds, and the memory and disk "
+            "there are: submit fewer rows or images"
         )
         return {**answer, "status": FAILED, "error": error}
 
