@@ -83,21 +83,25 @@ def judge(window: Captures, release: Release, folder: Path, keep_reports: int) -
 @task
 def start_training(folder: Path, cool_down: timedelta) -> bool:
     """Start the deployment ``train/local``, unless drift has started one lately."""
+    from filelock import FileLock
+
     from hilander.atomic_write import atomic_file
     from hilander.monitoring.history import cooled_down
 
-    log, record, now = get_run_logger(), folder / "last_training.json", datetime.now(UTC)
-    last = datetime.fromisoformat(json.loads(record.read_text(encoding="utf-8"))) if record.is_file() else None
-    if not cooled_down(last, now, cool_down):
-        log.info("drift has started a training at %s; the next one may start %s after it", last, cool_down)
-        return False
-    try:
-        started = run_deployment("train/local", timeout=0)
-    except ObjectNotFound:
-        log.warning("no deployment train/local on this server, so no training was started; `make deploy` makes one")
-        return False
-    with atomic_file(record) as temporary:
-        temporary.write_text(json.dumps(now.isoformat()), encoding="utf-8")
+    log, record = get_run_logger(), folder / "last_training.json"
+    with FileLock(folder / "training.lock"):  # of two runs at once the second one must see what the first one started
+        now = datetime.now(UTC)
+        last = datetime.fromisoformat(json.loads(record.read_text(encoding="utf-8"))) if record.is_file() else None
+        if not cooled_down(last, now, cool_down):
+            log.info("drift has started a training at %s; the next one may start %s after it", last, cool_down)
+            return False
+        try:
+            started = run_deployment("train/local", timeout=0)
+        except ObjectNotFound:
+            log.warning("no deployment train/local on this server, so no training was started; `make deploy` makes one")
+            return False
+        with atomic_file(record) as temporary:
+            temporary.write_text(json.dumps(now.isoformat()), encoding="utf-8")
     log.info("started %s", started.name)
     return True
 

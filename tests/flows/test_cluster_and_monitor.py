@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +22,11 @@ from hilander.releases import Items, publish_release, release_in_service
 FLOWS = Path(__file__).parents[2] / "flows"
 
 
-def load_flow(name):
+def load_flow(name, part=None):
     spec = importlib.util.spec_from_file_location(f"flows_{name}", FLOWS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return getattr(module, name)
+    return getattr(module, part or name)
 
 
 def draw(n_classes, seed, n_each=10):
@@ -117,6 +119,22 @@ def test_drift_is_kept_and_sustained_only_when_it_lasts(harness, workspace):
     verdicts = [json.loads(line) for line in (workspace / "monitoring/drift.jsonl").read_text().split("\n") if line]
     assert [entry["verdict"]["drifted"] for entry in verdicts] == [True, True]
     assert not (workspace / "monitoring/last_training.json").exists()  # there is no deployment to start here
+
+
+def test_of_two_runs_at_once_one_starts_a_training(harness, tmp_path):
+    from prefect.client.orchestration import get_client
+
+    start_training = load_flow("monitor", "start_training")
+    with get_client(sync_client=True) as client:
+        deployment = client.create_deployment(client.create_flow_from_name("train"), "local")
+        try:
+            with ThreadPoolExecutor(3) as pool:
+                started = list(pool.map(lambda _: start_training(tmp_path / "new", timedelta(hours=24)), range(3)))
+            runs = client.read_flow_runs()
+            assert sorted(started) == [False, False, True]
+            assert sum(run.deployment_id == deployment for run in runs) == 1
+        finally:
+            client.delete_deployment(deployment)  # which the other tests do without
 
 
 def test_only_the_newest_reports_are_kept_and_those_of_the_verdicts_that_count(harness, workspace):

@@ -88,3 +88,16 @@ def test_a_named_file_that_is_missing_is_named_in_full_with_the_remedy(tmp_path,
     with pytest.raises(FileNotFoundError, match="an absolute path") as missing:
         load_configuration()
     assert str(tmp_path / "c.yaml") in str(missing.value)
+
+
+def test_bentomls_own_timeout_never_comes_before_the_limits_of_upload_and_answer(make, tmp_path, monkeypatch):
+    from bentoml._internal.server.http.traffic import TimeoutMiddleware
+
+    from hilander.serving.service import HilanderService
+
+    for upload, answer in ((60, 50), (900, 300), (1, 0.5)):
+        path = make.configuration(tmp_path, limits={"max_upload_seconds": upload, "max_seconds": answer})
+        monkeypatch.setenv("HILANDER_SERVING_CONFIG", str(path))
+        layers = HilanderService.to_asgi().app.user_middleware
+        (timeout,) = (layer.kwargs["timeout"] for layer in layers if layer.cls is TimeoutMiddleware)
+        assert upload + answer < timeout <= upload + answer + 60

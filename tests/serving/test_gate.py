@@ -72,7 +72,32 @@ def test_without_tokens_nobody_gets_in_and_probes_need_none():
 )
 def test_loopback_is_open_only_when_said_so_and_never_through_a_proxy(is_open, address, headers, status):
     client = client_of(Tokens(Security(open_on_loopback=is_open)), address)
-    assert client.get("/here", headers=headers).status_code == status
+    assert client.get("/here", headers={"Host": "localhost:3000", **headers}).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "refused"),
+    [
+        ({"Host": "127.0.0.1:3000"}, None),
+        ({"Host": "[::1]:3000", "Origin": "http://[::1]:3000"}, None),
+        ({"Host": "LocalHost", "Origin": "http://localhost:8000"}, None),
+        ({"Host": "0.0.0.0:3000"}, None),
+        ({"Host": "rebound.example:3000"}, "Host"),
+        ({"Host": "localhost.example"}, "Host"),
+        ({"Host": "127.0.0.1.example:3000"}, "Host"),
+        ({"Host": "192.0.2.1"}, "Host"),
+        ({"Host": "["}, "Host"),
+        ({"Host": "localhost", "Origin": "https://site.example"}, "Origin"),
+        ({"Host": "localhost", "Origin": "http://localhost@site.example"}, "Origin"),
+        ({"Host": "localhost", "Origin": "null"}, "Origin"),
+    ],
+)
+def test_loopback_is_open_to_no_page_of_another_site(headers, refused):
+    client = client_of(Tokens(Security((ALICE,), open_on_loopback=True)), "127.0.0.1")
+    answer = client.post("/here", headers=headers)
+    assert answer.status_code == (403 if refused else 200)
+    assert refused is None or f"the header {refused} must name this machine" in answer.json()["error"]
+    assert client.post("/here", headers={**headers, "Authorization": "Bearer alice"}).status_code == 200
 
 
 def test_a_token_is_revoked_by_taking_it_out_of_the_file(make, tmp_path):

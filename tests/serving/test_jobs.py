@@ -1,9 +1,12 @@
 """Tasks: submitted, watched, fetched, cancelled, bounded."""
 
 import fcntl
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -19,6 +22,35 @@ from hilander.serving.refusals import Refusal
 NPY = {"Content-Type": "application/x-npy"}
 
 
+DYING_WORKER = """
+import json, os, subprocess, sys
+import numpy as np
+from hilander.serving.configuration import Tasks
+from hilander.serving.jobs import Jobs
+
+class Dying(subprocess.Popen):
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, **keywords)
+        os._exit(0)
+
+subprocess.Popen = Dying
+Jobs(Tasks(folder=sys.argv[1])).submit(np.ones((2, 3)), json.loads(sys.argv[2]))
+"""
+
+FULL_DISK = """
+import errno, sys
+from hilander.serving import job
+
+def write_where_there_is_room(path, value):
+    if (path.parent / "embeddings.npy").exists():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    write_json(path, value)
+
+write_json, job.write_json = job.write_json, write_where_there_is_room
+job.main()
+"""
+
+
 def wait_for(status, *, until, seconds=180):  # a process loads its libraries anew
     deadline = time.monotonic() + seconds
     while (answer := status())["status"] not in until:
@@ -29,9 +61,18 @@ def wait_for(status, *, until, seconds=180):  # a process loads its libraries an
 
 def wait_until_ended(folder, seconds=30):
     deadline = time.monotonic() + seconds
-    while psutil.pid_exists(int((folder / "pid").read_text())):
+    while psutil.pid_exists(number_of(folder)):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def number_of(folder, seconds=30):
+    """The number that the job's process has noted, which takes it a moment."""
+    deadline = time.monotonic() + seconds
+    while not (folder / "pid").exists() or not (text := (folder / "pid").read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    return int(text)
 
 
 def test_a_large_request_becomes_a_task_with_the_librarys_labels(client, make):
@@ -83,7 +124,7 @@ def test_jobs_are_bounded_cancelled_and_seen_by_every_worker(tmp_path, make, req
 def test_a_job_that_dies_has_failed_and_says_so(tmp_path, make, request_of):
     jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
     name = jobs.submit(make.blobs(50), request_of)
-    os.kill(int((tmp_path / "tasks" / name / "pid").read_text()), signal.SIGKILL)
+    os.kill(number_of(tmp_path / "tasks" / name), signal.SIGKILL)
     failed = wait_for(lambda: jobs.status(name), until={"failed"})
     assert "fewer rows" in failed["error"]
 
@@ -103,7 +144,7 @@ def test_what_killed_jobs_of_other_workers_were_given_is_deleted(tmp_path, make,
     jobs = Jobs(Tasks(folder=str(tmp_path / "tasks"), max_running=2))
     monkeypatch.setattr("hilander.serving.jobs._reap", lambda process, folder: process.wait())  # that worker is gone
     name = jobs.submit(make.blobs(50), request_of)
-    os.kill(int((tmp_path / "tasks" / name / "pid").read_text()), signal.SIGKILL)
+    os.kill(number_of(tmp_path / "tasks" / name), signal.SIGKILL)
     wait_for(lambda: jobs.status(name), until={"failed"})
     assert (tmp_path / "tasks" / name / "embeddings.npy").exists()
     jobs.cancel(jobs.submit(make.blobs(50), request_of))
@@ -114,12 +155,26 @@ def test_what_killed_jobs_of_other_workers_were_given_is_deleted(tmp_path, make,
 def test_a_job_outlives_the_end_of_the_service(tmp_path, make, request_of):
     jobs = Jobs(Tasks(folder=str(tmp_path / "tasks"), max_running=2))
     name = jobs.submit(make.blobs(50), request_of)
-    job = psutil.Process(int((tmp_path / "tasks" / name / "pid").read_text()))
+    job = psutil.Process(number_of(tmp_path / "tasks" / name))
     while job.name() == "sh":  # for the moment that a worker takes to answer 202
         time.sleep(0.001)
     assert job.ppid() == os.getpid()  # one of those that BentoML ends together with the worker
     job.terminate()
     assert wait_for(lambda: jobs.status(name), until={"completed", "failed"})["status"] == "completed"
+
+
+def test_a_job_is_cancelled_whose_worker_was_killed_as_it_started_it(tmp_path, make, request_of):
+    (tmp_path / "tasks").mkdir()
+    with (tmp_path / "tasks" / "place-0.lock").open("w") as taken:
+        fcntl.flock(taken, fcntl.LOCK_EX)  # so that the job waits
+        subprocess.run(
+            [sys.executable, "-c", DYING_WORKER, str(tmp_path / "tasks"), json.dumps(request_of)], check=True
+        )
+        (name,) = (path.name for path in (tmp_path / "tasks").iterdir() if path.is_dir())
+        jobs = Jobs(Tasks(folder=str(tmp_path / "tasks"), max_waiting=0))
+        assert jobs.status(name)["status"] == "in_progress"
+        assert jobs.cancel(name)["status"] == "canceled"
+        jobs.cancel(jobs.submit(make.blobs(20), request_of))  # its place is free again
 
 
 def test_a_job_whose_model_is_gone_says_why(tmp_path, make, request_of):
@@ -149,6 +204,17 @@ def test_a_job_that_breaks_says_nothing_of_the_inside(tmp_path, make, request_of
     assert "its log says more" in error
     assert "version" not in error
     assert "KeyError: 'version'" in capfd.readouterr().err
+
+
+def test_a_job_whose_input_fills_the_disk_still_says_that_it_failed(tmp_path, make, request_of):
+    jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
+    name = jobs.submit(make.blobs(50), request_of)
+    jobs.cancel(name)
+    folder = tmp_path / "tasks" / name
+    (folder / "canceled").unlink()
+    np.save(folder / "embeddings.npy", make.blobs(50))
+    subprocess.run([sys.executable, "-c", FULL_DISK, str(folder)], check=True, stderr=subprocess.DEVNULL)
+    assert "its log says more" in jobs.status(name)["error"]
 
 
 def test_old_results_are_deleted(tmp_path, make, request_of):

@@ -22,7 +22,8 @@ def parquet(rows):
 
 
 def arrow(rows, new=pa.ipc.new_stream):
-    table = pa.table({"embedding": list(rows)})
+    kinds = pa.array(["first", "second"] * (len(rows) // 2)).dictionary_encode()
+    table = pa.table({"kind": kinds, "embedding": list(rows), "name": pa.array(map(str, rows))})
     file = io.BytesIO()
     with new(file, table.schema) as writer:
         writer.write_table(table, 7)

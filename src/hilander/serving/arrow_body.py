@@ -58,20 +58,16 @@ def read_arrow(body: bytearray | bytes, limits: Limits) -> NDArray:
         buffer = buffer.slice(8)
     try:
         source = pa.BufferReader(buffer)
-        schema = pa.ipc.read_schema(pa.ipc.read_message(source))
+        head = pa.ipc.read_message(source)
+        if head.type != "schema":  # which read_schema takes it for, and ends the process
+            raise invalid(f"the Arrow body must begin with its schema, got {head.type!r}; {_REMEDY}")
+        schema = pa.ipc.read_schema(head)
         _check_column(schema)
+        _check_messages(source)
         columns = []
         n_rows = 0
-        while True:
-            try:
-                message = pa.ipc.read_message(source)
-            except EOFError:
-                break
-            if message.type != "record batch":
-                raise invalid(f"the Arrow body holds a {message.type}; {_REMEDY}")
-            if _is_compressed(message.metadata.to_pybytes()):
-                raise invalid("the Arrow body has compressed buffers; write it with compression=None, or as Parquet")
-            batch = pa.ipc.read_record_batch(message, schema)
+        only = pa.ipc.IpcReadOptions(included_fields=[schema.names.index(COLUMN)], use_threads=False)
+        for batch in pa.ipc.open_stream(buffer, options=only):
             batch.validate(full=True)
             n_rows += batch.num_rows
             _check_rows(n_rows, limits)
@@ -79,6 +75,19 @@ def read_arrow(body: bytearray | bytes, limits: Limits) -> NDArray:
         return _stack(columns, limits)
     except (pa.ArrowException, OSError, ValueError, struct.error) as error:
         raise invalid(f"the Arrow body is damaged ({_short(error)}); {_REMEDY}") from error
+
+
+def _check_messages(source: pa.BufferReader) -> None:
+    """Refuse what follows the schema unless it is record batches, and dictionaries of other columns, as they stand."""
+    while True:
+        try:
+            message = pa.ipc.read_message(source)
+        except EOFError:
+            return
+        if message.type not in ("record batch", "dictionary"):
+            raise invalid(f"the Arrow body holds a {message.type}; {_REMEDY}")
+        if _is_compressed(message.metadata.to_pybytes(), message.type):
+            raise invalid("the Arrow body has compressed buffers; write it with compression=None, or as Parquet")
 
 
 def _check_column(schema: pa.Schema) -> None:
@@ -117,13 +126,24 @@ def _stack(columns: list[pa.Array], limits: Limits) -> NDArray:
     return np.concatenate(rows)
 
 
-def _is_compressed(metadata: bytes) -> bool:
-    """Tell whether a record batch's message names a compression: field 3 of its header, a flatbuffer table."""
-    message = _uint(metadata, 0)
-    header = _field(metadata, message, 2)
-    if header is None:
-        raise ValueError("a message without a header")
-    return _field(metadata, header + _uint(metadata, header), 3) is not None
+def _is_compressed(metadata: bytes, kind: str) -> bool:
+    """Tell whether a message's record batch, or that in its dictionary batch, names a compression.
+
+    All are flatbuffer tables: field 2 of a message is its header, 1 of a dictionary batch its record batch, and 3 of
+    that one the compression.
+    """
+    batch = _table(metadata, _uint(metadata, 0), 2)
+    if kind == "dictionary":
+        batch = _table(metadata, batch, 1)
+    return _field(metadata, batch, 3) is not None
+
+
+def _table(buffer: bytes, table: int, number: int) -> int:
+    """Position of the table that a field of another one refers to."""
+    field = _field(buffer, table, number)
+    if field is None:
+        raise ValueError("a message without its content")
+    return field + _uint(buffer, field)
 
 
 def _field(buffer: bytes, table: int, number: int) -> int | None:

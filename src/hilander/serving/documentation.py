@@ -16,6 +16,7 @@ from hilander.serving.serving import Serving
 _ERRORS = {
     "400": "The connection ended early.",
     "401": "No token, or an unknown one.",
+    "403": "Without a token, for a page of another site.",
     "404": "No such path or task.",
     "405": "Another method.",
     "408": "The body took too long.",

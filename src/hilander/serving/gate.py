@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Callable, Collection
+from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -67,15 +68,16 @@ class Gate:
         if path in PROBES:
             return
         tokens, headers = self.tokens(), dict(scope["headers"])
-        if not (tokens.current().open_on_loopback and _is_local(scope, headers)):
-            scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-            if scheme.lower() != "bearer" or tokens.owner(token.strip()) is None:
+        scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer" or tokens.owner(token.strip()) is None:
+            if not (tokens.current().open_on_loopback and _is_local(scope, headers)):
                 raise Refusal(
                     401,
                     "the header Authorization must hold 'Bearer TOKEN' with a token that is known here; ask whoever "
                     "runs the service for one",
                     {"WWW-Authenticate": "Bearer"},
                 )
+            _check_no_other_site(headers)
         if path not in self._exact and not path.startswith(self._prefixes or ("\0",)):
             raise Refusal(404, "there is no such path here; /docs.json lists those that there are")
 
@@ -87,3 +89,29 @@ def _is_local(scope: Scope, headers: dict[bytes, bytes]) -> bool:
         return ipaddress.ip_address((scope.get("client") or ("",))[0]).is_loopback
     except ValueError:
         return False
+
+
+def _check_no_other_site(headers: dict[bytes, bytes]) -> None:
+    """Refuse what a browser on this machine sends on behalf of another site's page.
+
+    Such a page's name may have been made to mean this machine (DNS rebinding), but still stands in Host.
+    """
+    for header in ("Host", "Origin"):
+        named = headers.get(header.lower().encode(), b"").decode("latin-1")
+        if named and not _names_this_machine(named):
+            raise Refusal(
+                403,
+                f"without a token the header {header} must name this machine, as localhost or 127.0.0.1, got "
+                f"{named[:150]!r}; call it by that name, or send a token",
+            )
+
+
+def _names_this_machine(named: str) -> bool:
+    try:
+        host = urlsplit(named if "://" in named else f"//{named}").hostname or ""
+        if host == "localhost":
+            return True
+        address = ipaddress.ip_address(host)
+    except ValueError:  # another name, or none at all
+        return False
+    return address.is_loopback or address.is_unspecified  # 0.0.0.0, which the service may have been bound to

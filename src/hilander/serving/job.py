@@ -44,6 +44,7 @@ def main() -> None:
             run(folder, request)
         except Exception as error:
             logger.exception("task %s failed", folder.name)
+            delete_input(folder)  # first, so that a disk which it filled has room for the note
             write_json(folder / PROGRESS, {"step": "failed", "share": 0, "error": _for_callers(error)})
         finally:
             delete_input(folder)

@@ -36,8 +36,9 @@ REQUEST, EMBEDDINGS, IMAGES, PROGRESS, RESULT, CANCELED, ALIVE, PID = (
 )  # fmt: skip
 _ROOT = str(Path(__file__).parents[2])  # in a Bento, hilander is not installed but lies on the path
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
-# BentoML ends a worker by SIGTERM to it and to its children, so that a job must not heed that; `cancel` sends SIGKILL.
-_DEAF = ("/bin/sh", "-c", 'trap "" TERM && exec "$@"', "job")
+# BentoML ends a worker by SIGTERM to it and to its children, so that a job must not heed that; `cancel` sends SIGKILL
+# to the number that a job notes itself, since the worker that started it may have been killed at once.
+_DEAF = ("/bin/sh", "-c", 'trap "" TERM && echo $$ >"$0" && exec "$@"')
 _DYING = 100  # looks at a process that is being stopped, of 20 ms each
 IN_PROGRESS, COMPLETED, FAILED, CANCELLED = "in_progress", "completed", "failed", "canceled"  # BentoML's own words
 
@@ -101,8 +102,8 @@ class Jobs:
         if alive:
             return {**answer, "status": IN_PROGRESS}
         error = answer["progress"].get("error") or (
-            f"the task ended without a result; it may take {self.tasks.max_seconds:,} seconds and the memory there is: "
-            "submit fewer rows or images"
+            f"the task ended without a result; it may take {self.tasks.max_seconds:,} seconds, and the memory and disk "
+            "there are: submit fewer rows or images"
         )
         return {**answer, "status": FAILED, "error": error}
 
@@ -124,11 +125,11 @@ class Jobs:
         folder = self._find(name)
         if _is_alive(folder) and not (folder / RESULT).exists():
             (folder / CANCELED).touch()
-            with contextlib.suppress(OSError, ValueError):
-                os.killpg(int((folder / PID).read_text()), signal.SIGKILL)
             for _ in range(_DYING):
                 if not _is_alive(folder):
                     break
+                with contextlib.suppress(OSError, ValueError):  # it is ending, or has not noted its number yet
+                    os.killpg(int((folder / PID).read_text()), signal.SIGKILL)
                 time.sleep(0.02)
             delete_input(folder)
         return self.status(name)
@@ -137,14 +138,21 @@ class Jobs:
         with (folder / ALIVE).open("w") as alive:
             fcntl.flock(alive, fcntl.LOCK_EX)  # handed on to the process, and so held until that ends
             process = subprocess.Popen(
-                [*_DEAF, sys.executable, "-m", "hilander.serving.job", str(folder), str(alive.fileno())],
+                [
+                    *_DEAF,
+                    str(folder / PID),
+                    sys.executable,
+                    "-m",
+                    "hilander.serving.job",
+                    str(folder),
+                    str(alive.fileno()),
+                ],
                 pass_fds=[alive.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join([_ROOT, os.environ.get("PYTHONPATH", "")])},
             )
-            (folder / PID).write_text(str(process.pid))
         threading.Thread(target=_reap, args=(process, folder), daemon=True).start()
 
     def _find(self, name: str) -> Path:

@@ -20,6 +20,7 @@ from hilander.serving.tokens import Tokens
 
 app = make_app()
 
+_SPARE_SECONDS = 10
 _BENTOML_PATHS = ("/metrics", "/schema.json", "/static_content/*")
 
 
@@ -33,6 +34,8 @@ class GatedService(Service):
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         """Return the application behind the gate."""
+        limits = load_configuration().limits  # BentoML's timeout, of other words, must never come before ours
+        self.config["traffic"] = {"timeout": limits.max_upload_seconds + limits.max_seconds + _SPARE_SECONDS}
         paths = {route.path for route in ROUTES} | set(PROBES) | set(_BENTOML_PATHS)
         return Gate(super().to_asgi(is_main), paths, _tokens)
 
@@ -50,7 +53,6 @@ def _n_workers(text: str) -> int:
 @bentoml.service(
     service_class=GatedService,
     workers=_n_workers(os.environ.get("HILANDER_WORKERS") or "1"),
-    traffic={"timeout": 120},  # longer than any upload and answer together, which have limits of their own
 )
 @bentoml.asgi_app(app, path="/")
 class HilanderService:
