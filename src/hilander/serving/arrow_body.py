@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hilander.serving.configuration import Limits
+from hilander.serving.parquet_footer import read_chunk_sizes
 from hilander.serving.refusals import invalid, too_large
 
 COLUMN = "embedding"
@@ -29,10 +30,9 @@ def read_parquet(body: bytearray | bytes, limits: Limits) -> NDArray:
         file = pq.ParquetFile(pa.BufferReader(pa.py_buffer(body)), thrift_string_size_limit=10_000_000)
         _check_column(file.schema_arrow)
         _check_rows(file.metadata.num_rows, limits)
-        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-        chunks = [group.column(j) for group in groups for j in range(group.num_columns)]
-        n_values = sum(chunk.num_values for chunk in chunks if chunk.path_in_schema.split(".")[0] == COLUMN)
-        n_bytes = sum(chunk.total_uncompressed_size for chunk in chunks)
+        chunks = read_chunk_sizes(body)
+        n_values = sum(chunk.n_values for chunk in chunks if chunk.column == COLUMN)
+        n_bytes = sum(chunk.n_bytes for chunk in chunks)
         if n_bytes > limits.max_bytes or n_values * 4 > limits.max_bytes:
             raise too_large(
                 f"the Parquet file may unpack to at most {limits.max_bytes:,} bytes, got "
