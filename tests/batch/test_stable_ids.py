@@ -158,7 +158,7 @@ def test_shared_rows_are_those_of_the_same_id():
         assert shared_rows(np.array(ours), np.array(theirs)).tolist() == expected
 
 
-@settings(max_examples=60, deadline=None)  # pandas takes a second for its first query
+@settings(max_examples=60)  # pandas takes a second for its first query
 @given(st.integers(0, 10_000))
 def test_the_models_word_gives_free_ids_alone_and_each_to_its_strongest_claim(seed):
     rng = np.random.default_rng(seed)

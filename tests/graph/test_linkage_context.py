@@ -2,7 +2,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hilander.graph.linkage_context import LINKAGE_CONTEXT, N_OF_PAIRS, LinkageContext
@@ -37,7 +37,6 @@ def by_matrices(linkage, edges, n):
     return np.array(rows)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(linked_pairs)
 def test_agrees_with_matrices_of_all_pairs(linked):
     edges = np.array(sorted(linked), np.int64)

@@ -101,7 +101,7 @@ def test_no_similarity_lies_above_its_bound(with_codes, name, last_similarity):
         assert (most > exact[row]).all()
 
 
-@settings(deadline=None, max_examples=30)  # the first call compiles
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(1, 30), st.floats(0, 2))
 def test_codes_and_single_precision_find_the_same(seed, k, spread):
     rng = np.random.default_rng(seed)

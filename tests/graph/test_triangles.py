@@ -2,7 +2,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hilander.graph import triangles as module
@@ -12,7 +12,6 @@ N_NODES = 9
 pairs = st.lists(st.sampled_from(list(combinations(range(N_NODES), 2))), unique=True).map(sorted)
 
 
-@settings(deadline=None)  # the first call compiles
 @given(pairs)
 def test_finds_each_triangle_of_a_random_graph_once(chosen):
     edges = np.array(chosen, np.int64).reshape(-1, 2)
@@ -33,7 +32,6 @@ def test_complete_graph_has_n_choose_3():
     assert len(triangles(edges, 12)) == 12 * 11 * 10 // 6
 
 
-@settings(deadline=None)
 @given(pairs, st.sampled_from([3, 5]))
 def test_sums_over_triangles_equal_those_over_their_list(chosen, n_channels):
     edges = np.array(chosen, np.int64).reshape(-1, 2)

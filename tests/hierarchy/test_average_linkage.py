@@ -2,7 +2,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hilander.hierarchy.average_linkage import average_linkage
@@ -42,7 +42,6 @@ def graphs(draw):
     return linkage, rng.integers(1, 5, N_NODES), draw(st.floats(0.01, 1.0))
 
 
-@settings(deadline=None)  # the first call compiles
 @given(graphs())
 def test_equals_merging_one_pair_after_the_other(graph):
     linkage, sizes, threshold = graph

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hilander.hierarchy.average_linkage import average_linkage
@@ -43,7 +43,6 @@ def problems(draw):
     return Constraints(groups, forbidden, counts, most), linkage, rng, draw(st.floats(0.01, 0.9))
 
 
-@settings(deadline=None)  # the first call compiles
 @given(problems())
 def test_average_linkage_equals_merging_the_best_pair_that_may_merge(problem):
     constraints, linkage, rng, threshold = problem
@@ -93,7 +92,6 @@ def slow_tree(links, threshold, constraints):
     return set(cluster_of.values())
 
 
-@settings(deadline=None)
 @given(problems())
 def test_a_tree_takes_the_likeliest_edges_that_may_be_taken(problem):
     constraints, linkage, rng, threshold = problem
@@ -121,7 +119,6 @@ def test_a_parent_within_the_own_group_is_a_parent_however_full_the_cluster():
     assert constrained_tree(links, 0.5, pair).tolist() == [0, 0, 1]
 
 
-@settings(deadline=None)
 @given(problems())
 def test_constraints_that_bind_nothing_change_nothing(problem):
     _, linkage, rng, threshold = problem

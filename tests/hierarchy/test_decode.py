@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hilander.hierarchy.decode import Links, find_roots, parents_from_labels, tree_parents
@@ -42,7 +42,6 @@ def random_links(draw):
     )
 
 
-@settings(deadline=None)  # the first call compiles
 @given(random_links(), st.sampled_from([0.0, 0.3, 0.5, 1.0]))
 def test_tree_agrees_with_plain_python(links, threshold):
     parents, roots = slow_tree_labels(links, threshold)

@@ -299,7 +299,7 @@ def test_a_body_that_is_said_not_to_be_compressed_is_read(client, make):
 SEEDS = [npy(np.ones((3, 8))), parquet(pa.table({"embedding": [[1.0] * 8] * 3})), packed(("a", b"x")), png_bomb(50)]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     path=st.sampled_from(["/cluster", "/assign", "/encode"]),
     media_type=st.sampled_from([JSON, BINARY, ZIP, "image/png", "multipart/form-data; boundary=x"]),
@@ -318,7 +318,7 @@ def test_any_bytes_get_an_answer_below_500(client, path, media_type, seed, cuts,
 numbers = st.one_of(st.floats(), st.integers(), st.booleans(), st.none(), st.text(max_size=3))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=st.recursive(numbers, lambda inner: st.lists(inner, max_size=9), max_leaves=80))
 def test_any_json_gets_an_answer_below_500(client, value):
     for path in ("/cluster", "/assign"):
