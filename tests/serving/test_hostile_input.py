@@ -1,6 +1,5 @@
 """Whatever comes in, the answer is a 4xx with one sentence that says what to do."""
 
-import gc
 import io
 import json
 import pickle
@@ -9,18 +8,12 @@ import struct
 import zipfile
 import zlib
 
-import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from hilander.serving.configuration import Limits
-from hilander.serving.embeddings_body import read_embeddings
-from hilander.serving.options import CLUSTER_OPTIONS, check_options
-from hilander.serving.refusals import Refusal
 
 JSON, NPY, BINARY, ZIP = "application/json", "application/x-npy", "application/octet-stream", "application/zip"
 
@@ -313,36 +306,3 @@ def test_any_bytes_get_an_answer_below_500(client, path, media_type, seed, cuts,
         body[position : position + len(bytes_)] = bytes_
     answer = client.post(path, content=bytes(body + tail), headers={"Content-Type": media_type})
     assert answer.status_code < 500, answer.text
-
-
-numbers = st.one_of(st.floats(), st.integers(), st.booleans(), st.none(), st.text(max_size=3))
-
-
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(value=st.recursive(numbers, lambda inner: st.lists(inner, max_size=9), max_leaves=80))
-def test_any_json_gets_an_answer_below_500(client, value):
-    for path in ("/cluster", "/assign"):
-        answer = client.post(path, content=rows(value), headers={"Content-Type": JSON})
-        assert answer.status_code < 500, answer.text
-
-
-@pytest.mark.parametrize("item", ["[]", "{}", "[1]"])
-def test_no_millions_of_lists_are_made_to_be_counted(make, item):
-    """While Python makes them, the worker answers nobody, not even its probes."""
-    many = f"[{','.join([item] * 10**6)}]".encode()
-    form = httpx.Request("POST", "http://x", files={"file": make.npy(make.blobs(3)), "cannot_link": many})
-    content = bytearray(form.read())
-    before = gc.get_stats()[0]["collections"]
-    with pytest.raises(Refusal, match="200,000 rows") as whole:
-        read_embeddings(bytearray(b'{"embeddings": ' + many + b"}"), JSON, Limits())
-    with pytest.raises(Refusal, match="200,000 pairs") as beside:
-        check_options(read_embeddings(content, form.headers["Content-Type"], Limits())[1], CLUSTER_OPTIONS, Limits())
-    assert gc.get_stats()[0]["collections"] - before < 100
-    assert (whole.value.status, beside.value.status) == (413, 413)
-
-
-def test_pairs_as_json_have_the_limit_of_json(client, make):
-    files = {"file": make.npy(make.blobs(3)), "must_link": "[[0, 1]]" + " " * 60_001}
-    answer = client.post("/cluster", files=files)
-    assert answer.status_code == 413
-    assert "60,000 bytes" in answer.json()["error"]
