@@ -83,10 +83,11 @@ def sample_window(
     order = random.permutation(n)
     if not whole_classes:
         return order[:n_rows]
-    centres = np.ascontiguousarray(embeddings[order[: -(-n // _ROWS_PER_REGION)]])
+    shuffled = embeddings[order]
+    centres = shuffled[: -(-n // _ROWS_PER_REGION)]
     n_first = -(-n_rows // _ROWS_PER_REGION)
     while True:  # regions differ in size
-        rows, region = _first_regions(embeddings[order], centres, n_first)
+        rows, region = _first_regions(shuffled, centres, n_first)
         if len(rows) >= n_rows:
             return order[rows[np.argsort(region, kind="stable")]][:n_rows]
         n_first *= 2
