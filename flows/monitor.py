@@ -96,13 +96,15 @@ def start_training(folder: Path, cool_down: timedelta) -> bool:
             log.info("drift has started a training at %s; the next one may start %s after it", last, cool_down)
             return False
         try:
-            started = run_deployment("train/local", timeout=0)
+            # Where a run was killed before it noted what it had started, the server answers with that one.
+            key = f"drift {record.resolve()} after {last}"
+            started = run_deployment("train/local", timeout=0, idempotency_key=key)
         except ObjectNotFound:
             log.warning("no deployment train/local on this server, so no training was started; `make deploy` makes one")
             return False
         with atomic_file(record) as temporary:
-            temporary.write_text(json.dumps(now.isoformat()), encoding="utf-8")
-    log.info("started %s", started.name)
+            temporary.write_text(json.dumps((started.created or now).isoformat()), encoding="utf-8")
+    log.info("started %s at %s", started.name, started.created)
     return True
 
 

@@ -10,7 +10,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
     os.environ.setdefault(_name, "1")
 settings.register_profile("hilander", deadline=None)  # how long one takes says most of the machine
 settings.load_profile("hilander")
-LONGEST = ("flows/test_train", "flows/test_faults", "e2e/", "flows/", "pipeline/", "serving/")
+LONGEST = ("flows/test_train", "flows/test_faults", "e2e/", "flows/", "pipeline/", "serving/", "training/", "cli/")
 
 
 def pytest_collection_modifyitems(items):

@@ -49,6 +49,23 @@ def test_fields_are_never_taken_for_their_neighbours(tmp_path):
             read_labels(path)
 
 
+@pytest.mark.parametrize(("sign", "word"), [(";", "semicolon"), ("\t", "tab")])
+def test_a_spreadsheets_semicolons_and_tabs_part_fields_too(tmp_path, sign, word):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"id{sign}label\r\na,1{sign}x;\tb\r\n".replace("x;\tb", '"x;\tb"'))
+    found = read_labels(path)
+    assert (found.ids.tolist(), found.labels.tolist()) == (["a,1"], ["x;\tb"])
+    path.write_text(f"id{sign}label\na{sign}x{sign}y\n")
+    with pytest.raises(ValueError, match=f"quote what holds a {word}"):
+        read_labels(path)
+
+
+def test_a_comma_in_the_first_line_parts_all_fields(tmp_path):
+    (tmp_path / "labels.csv").write_text("id,label\na;1,x;\ty\n")
+    found = read_labels(tmp_path / "labels.csv")
+    assert (found.ids.tolist(), found.labels.tolist()) == (["a;1"], ["x;\ty"])
+
+
 @pytest.mark.parametrize("folder", ["~", "s3:x", os.fsdecode(b"\xff"), "a b\n#%?"])
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".npy"])
 def test_a_path_is_taken_as_it_stands(tmp_path, monkeypatch, folder, suffix):

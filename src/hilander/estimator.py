@@ -264,9 +264,10 @@ class HiLander(ClusterMixin, BaseEstimator):
             raise ValueError("every item is labelled -1, so there is no cluster to assign to")
         clusters = clusters[kept].astype(np.int64)
         rows = ordered_rows(embeddings)[0]  # as in `fit`
-        whitening = learn_whitening(embeddings, model, settings, rows=rows)
-        nodes = embeddings[rows] if whitening is None else whitening(embeddings[rows])
-        settings = self._adapted(nodes, model, settings)
+        with told_of_compilation(self.show_progress):
+            whitening = learn_whitening(embeddings, model, settings, rows=rows)
+            nodes = embeddings[rows] if whitening is None else whitening(embeddings[rows])
+            settings = self._adapted(nodes, model, settings)
         if not kept.all():
             embeddings = embeddings[kept]
             rows = ordered_rows(embeddings)[0]

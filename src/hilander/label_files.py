@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from hilander.atomic_write import atomic_file, save_array
 
 SUFFIXES = (".parquet", ".csv", ".npy")
+_SIGNS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _LABEL_COLUMNS = ("cluster", "label", "labels", "class")
 
 
@@ -117,6 +118,9 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 def read_text_table(path: Path) -> pd.DataFrame:
     """Read a ``.csv`` file, every field as it stands there: 007 is no 7 and NA no missing value.
 
+    Fields are parted by commas; by semicolons or tabs where the first line holds no comma but some of these, as
+    spreadsheets write where a comma marks decimals.
+
     Raises
     ------
     ParserError, EmptyDataError, UnicodeDecodeError
@@ -127,14 +131,17 @@ def read_text_table(path: Path) -> pd.DataFrame:
         if any(b"\0" in block for block in iter(lambda: file.read(1 << 20), b"")):  # for pandas it ends the field
             raise pd.errors.ParserError("it holds NUL, as UTF-16 does; save it as UTF-8, or names with NUL as .parquet")
         file.seek(0)
+        header = file.readline()
+        separator = next((sign for sign in _SIGNS if sign.encode() in header), ",")
+        file.seek(0)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)
-                return pd.read_csv(file, dtype=str, keep_default_na=False, index_col=False)
+                return pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, index_col=False)
         except pd.errors.ParserWarning as error:
             raise pd.errors.ParserError(
                 "its lines hold more fields than the first line names; name each column there, and quote what holds a "
-                "comma"
+                f"{_SIGNS[separator]}"
             ) from error
 
 

@@ -81,7 +81,7 @@ def test_labels_from_a_file_of_their_own(files):
         np.save("bare.npy", arrays["embeddings"])
         pd.DataFrame({"label": arrays["labels"]}).to_csv("labels.csv")
     assert "holds no labels" in run("train", "bare.npy").output
-    assert run("train", "bare.npy", "--labels", "labels.csv").exit_code == 0
+    assert run("train", "bare.npy", "--labels", "labels.csv", "--variant", "published").exit_code == 0
 
 
 def test_import_data(files):
@@ -143,12 +143,21 @@ def test_the_installed_command_runs():
     assert all(name in run.stdout for name in COMMANDS)
 
 
+def test_the_demo_names_all_that_is_not_installed_at_once(files, monkeypatch):
+    for name in ("kornia", "jinja2"):
+        monkeypatch.setitem(sys.modules, name, None)
+    result = run("demo", "folder")
+    assert result.exit_code == 1
+    assert "needs kornia, jinja2 as well: pip install 'hilander[encoder,report]'" in result.output
+    assert not (files / "folder").exists()
+
+
 def test_items_without_a_label_are_not_learned_from_as_a_class(files):
     embeddings, labels = blobs()
     names = pd.Series([f"class {label}" for label in labels])
     names[::3] = None
     pd.DataFrame({"embedding": list(embeddings.astype(np.float32)), "label": names}).to_parquet("partly.parquet")
-    trained = run("train", "partly.parquet", "-o", "model")
+    trained = run("train", "partly.parquet", "-o", "model", "--variant", "published")
     assert trained.exit_code == 0, trained.output
     assert "80 items without a label are left out" in trained.output
     assert "160 items of 20 classes" in trained.output

@@ -92,3 +92,11 @@ def test_byte_labels_are_read_as_utf8_and_others_told_with_the_file(tmp_path):
     assert read_npz(tmp_path / "good.npz").labels.tolist() == ["Åsa", "Bo"]
     with pytest.raises(DataError, match=r"bad\.npz: labels must be text in UTF-8, got the bytes b'\\xc5sa'"):
         read_npz(tmp_path / "bad.npz")
+
+
+@pytest.mark.parametrize("name", ["labels.npy", f"{'x' * 250}.npy"])
+def test_a_file_that_no_labels_can_lie_beside_is_read_without_any(tmp_path, name):
+    np.save(tmp_path / name, np.eye(3))
+    dataset = read_npy(tmp_path / name)
+    assert dataset.labels is None
+    assert np.array_equal(dataset.embeddings, np.eye(3))

@@ -19,7 +19,11 @@ from hilander.label_files import read_labels
 ROOT = Path(__file__).parents[2]
 QUICK = {
     "encoder": {"name": "conv", "epochs": 5, "image_size": 16, "embedding_size": 32, "width": 8},
-    "lander": {"compare_with": ["published"], "published": {"hidden_features": 16, "epochs": 2}},
+    "lander": {
+        "compare_with": ["published"],
+        "published": {"hidden_features": 16, "epochs": 2},
+        "hilander": {"n_item_steps": 100, "n_cluster_steps": 40, "n_starter_steps": 30},
+    },
     "evaluate": {"baselines": ["kmeans", "leiden"]},
 }
 

@@ -121,20 +121,35 @@ def test_drift_is_kept_and_sustained_only_when_it_lasts(harness, workspace):
     assert not (workspace / "monitoring/last_training.json").exists()  # there is no deployment to start here
 
 
-def test_of_two_runs_at_once_one_starts_a_training(harness, tmp_path):
+@pytest.fixture
+def trainings(harness):
+    """Function that counts the runs of a deployment ``train/local``, which the other tests do without."""
     from prefect.client.orchestration import get_client
 
-    start_training = load_flow("monitor", "start_training")
     with get_client(sync_client=True) as client:
         deployment = client.create_deployment(client.create_flow_from_name("train"), "local")
-        try:
-            with ThreadPoolExecutor(3) as pool:
-                started = list(pool.map(lambda _: start_training(tmp_path / "new", timedelta(hours=24)), range(3)))
-            runs = client.read_flow_runs()
-            assert sorted(started) == [False, False, True]
-            assert sum(run.deployment_id == deployment for run in runs) == 1
-        finally:
-            client.delete_deployment(deployment)  # which the other tests do without
+        yield lambda: sum(run.deployment_id == deployment for run in client.read_flow_runs())
+        client.delete_deployment(deployment)
+
+
+def test_of_two_runs_at_once_one_starts_a_training(trainings, tmp_path):
+    start_training = load_flow("monitor", "start_training")
+    with ThreadPoolExecutor(3) as pool:
+        started = list(pool.map(lambda _: start_training(tmp_path / "new", timedelta(hours=24)), range(3)))
+    assert sorted(started) == [False, False, True]
+    assert trainings() == 1
+
+
+def test_a_run_killed_before_it_noted_the_training_starts_no_other_one(trainings, tmp_path):
+    start_training = load_flow("monitor", "start_training")
+    assert start_training(tmp_path, timedelta(hours=24))
+    noted = (tmp_path / "last_training.json").read_text()
+    (tmp_path / "last_training.json").unlink()
+    assert start_training(tmp_path, timedelta(hours=24))
+    assert (tmp_path / "last_training.json").read_text() == noted
+    assert trainings() == 1
+    assert start_training(tmp_path, timedelta(0))  # a later one, when it is time
+    assert trainings() == 2
 
 
 def test_only_the_newest_reports_are_kept_and_those_of_the_verdicts_that_count(harness, workspace):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-import pytest
 
 from hilander.monitoring.capture import CaptureWriter
 
@@ -24,19 +23,24 @@ def wait_for(words, workspace, seconds=240):
     raise AssertionError(f"{words} did not start")
 
 
-@pytest.mark.parametrize("victim", ["hilander.stages.train_lander", "dvc repro", "prefect.engine"])
-def test_a_killed_stage_or_run_is_carried_on_by_the_next(server, workspace, first, victim):
+def test_a_killed_stage_or_run_is_carried_on_by_the_next(server, workspace, first):
+    """Three runs one after the other, each killed as the stage trains, by what it is made of; then one to its end."""
     # A number that no run has had: DVC would take the outputs of that one from its cache.
     steps = workspace.params()["lander"]["hilander"]["n_item_steps"] + 5
     workspace.set_params(lander={"hilander": workspace.params()["lander"]["hilander"] | {"n_item_steps": steps}})
     before = workspace.contents("artifacts/embeddings", "artifacts/graph", "models")
-    workspace.run("prefect", "deployment", "run", "train/local", check=True)
-    wait_for("hilander.stages.train_lander", workspace)
-    wait_for(victim, workspace).kill()
-    killed = server.last_run()
-    assert workspace.contents("artifacts/embeddings", "artifacts/graph", "models") == before
+    killed = set()
+    for victim in ("hilander.stages.train_lander", "dvc repro", "prefect.engine"):
+        workspace.run("prefect", "deployment", "run", "train/local", check=True)
+        wait_for("hilander.stages.train_lander", workspace)
+        wait_for(victim, workspace).kill()
+        killed.add(server.last_run()["id"])
+        assert workspace.contents("artifacts/embeddings", "artifacts/graph", "models") == before
+        if victim != "prefect.engine":  # whose end nobody is left to tell of until its heartbeat is missed
+            server.wait_for_end(server.last_run())
+    assert len(killed) == 3
     run = server.trigger()
-    assert run["id"] != killed["id"]
+    assert run["id"] not in killed
     assert run["state_name"] == "Completed", server.log_of(run)
     tasks = server.tasks_of(run)
     assert tasks["encode"] == "Unchanged"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from hilander.estimator import HiLander
     from hilander.evaluation import Prediction
+
+_NEEDED = ("kornia", "pytorch_metric_learning", "matplotlib", "jinja2")  # of the extras
 
 
 def demo(
@@ -37,6 +40,8 @@ def demo(
     from hilander.evaluation import evaluate, format_table, write_report
     from hilander.training.train_lander import train_lander
 
+    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+        raise ImportError(f"the demo needs {', '.join(missing)} as well: pip install 'hilander[encoder,report]'")
     for output in ("encoder", "model"):  # before minutes are spent on what cannot be written
         check_output_folder(folder / output)
     typer.echo("1/4 drawing letters …")

@@ -28,7 +28,14 @@ def read_npy(path: str | Path) -> Dataset:
 def labels_beside(path: Path) -> Path | None:
     """Return the file that holds the labels of a ``.npy``, if there is one."""
     beside = (path.with_name(f"{path.stem}_labels.npy"), path.with_name("labels.npy"))
-    return next((file for file in beside if file.is_file()), None)
+    return next((file for file in beside if file != path and _is_file(file)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than one can be
+        return False
 
 
 def read_npz(path: str | Path) -> Dataset:
