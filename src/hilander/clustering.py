@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from hilander.graph.distinct_rows import ordered_rows
@@ -17,6 +16,7 @@ from hilander.hierarchy.constraints import Constraints
 from hilander.hierarchy.decode import Links
 from hilander.hierarchy.levels import Level, LevelGraph
 from hilander.linkage_threshold import adapt_threshold, multiply_odds
+from hilander.membership import membership_probabilities
 from hilander.model_levels import model_levels, remembered
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.paged_arrays import empty_array, let_go
@@ -53,8 +53,8 @@ class Clustering:
     labels : ndarray of shape (n,), int64
         0..C-1, numbered by decreasing cluster size.
     probabilities : ndarray of shape (n,), float32
-        Mean predicted linkage of an item to its neighbours within its cluster; where it has none there but rows equal
-        to it, 1 minus its likeliest link.
+        Mean predicted linkage of an item to its neighbours within its cluster; where it stands alone, how likely it
+        belongs to none of the clusters of its neighbours (`hilander.membership`).
     peaks : ndarray of shape (C,), int64
         The item that represents each cluster.
     levels : list of LevelSummary
@@ -211,47 +211,13 @@ def cluster_nodes(
     peaks[rank] = first[final.peaks]
     return Clustering(
         labels=rank[final.members[inverse]],
-        probabilities=membership_probabilities(levels[0].links, final.members)[inverse],
+        probabilities=membership_probabilities(levels[0].links, final.members, np.bincount(inverse))[inverse],
         peaks=peaks,
         levels=[_summary(level, inverse) for level in levels],
         nodes=nodes,
         node_rows=first,
         linkage_threshold=settings.linkage_threshold,
     )
-
-
-def membership_probabilities(links: Links, members: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return how sure the model is of each item's cluster, from the links of level 0.
-
-    Parameters
-    ----------
-    links : Links
-        Of level 0.
-    members : ndarray of shape (n,), int64
-        Final cluster of each item.
-
-    Returns
-    -------
-    ndarray of shape (n,), float32
-        Within [0, 1].
-    """
-    within, likeliest = np.zeros(len(members)), np.zeros(len(members))
-    count = np.zeros(len(members), np.int64)
-    _add_links(links.source, links.target, links.linkage, members, within, count, likeliest)
-    return np.where(count > 0, within / np.maximum(count, 1), 1 - likeliest).astype(np.float32)
-
-
-@njit(cache=True)
-def _add_links(source, target, linkage, members, within, count, likeliest):
-    """Sum up and count each item's linkages within its cluster, and find its largest one."""
-    for e in range(len(source)):
-        i, j, p = source[e], target[e], linkage[e]
-        likeliest[i], likeliest[j] = max(likeliest[i], p), max(likeliest[j], p)
-        if members[i] == members[j]:
-            within[i] += p
-            within[j] += p
-            count[i] += 1
-            count[j] += 1
 
 
 def _rank_by_size(labels: NDArray[np.int64], peaks: NDArray[np.int64]) -> NDArray[np.int64]:

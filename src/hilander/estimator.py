@@ -99,7 +99,8 @@ class HiLander(ClusterMixin, BaseEstimator):
     labels_ : ndarray of shape (n,), int64
         Cluster of each row, 0..C-1 by decreasing size; -1 where ``outliers="label"`` and the row stands alone.
     probabilities_ : ndarray of shape (n,), float32
-        How sure the model is of each row's cluster.
+        How sure the model is of each row's cluster: the share of the others in it that is of its class, as far as the
+        model can tell; of a row that stands alone, how likely it belongs to none of the clusters around it.
     levels_ : list of LevelSummary
         ``n_nodes``, ``n_edges``, ``n_clusters`` and ``labels`` of every level, finest first; rows that stand alone
         are clusters of one there.
