@@ -73,7 +73,7 @@ ZERO[5] = 0
         (images({30: noise(2)}), ["items whose content is in two splits: item2, item30"]),
         (images({1: noise(0), 2: noise(0), 3: noise(0)}), ["max_duplicate_share): item1, item2, item3"]),
         (images({8: BLANK}), ["near-empty images", "max_near_empty_share): item8"]),
-        (with_values(embeddings(), "splits", {0: "test"}), ["classes with items in two splits: class0"]),
+        (with_values(embeddings(), "splits", {0: "test"}), ["classes with items in two splits: class0\n"]),
         (replace(embeddings(), embeddings=NAN), ["vectors with NaN or inf: item3, item7"]),
         (replace(embeddings(), embeddings=ZERO), ["zero vectors: item5"]),
         (embeddings().subset(slice(0, 24)), ["splits with fewer classes than 5", "min_classes): test"]),
@@ -86,6 +86,39 @@ def test_each_fault_is_told_with_the_rows(dataset, sentences, tmp_path):
     for sentence in sentences:
         assert sentence in str(error.value)
     assert str(error.value).count("\n- ") == 1 + ("min_classes" in sentences)
+
+
+def test_some_duplicates_and_near_empty_images_may_be_allowed_and_are_counted(tmp_path):
+    (tmp_path / "stale.html").touch()
+    dataset = images({1: noise(0), 2: noise(0), 20: BLANK})
+    allowed = replace(PARAMS, max_duplicate_share=2 / N, max_near_empty_share=1 / N)
+    report = validate_dataset(dataset, allowed, tmp_path)
+    assert report.failures == ()
+    assert (report.counts["items"], report.counts["duplicates"], report.counts["near_empty"]) == (N, 2, 1)
+    assert report.counts["expectations"] == 7 + 2
+    assert not (tmp_path / "stale.html").exists()
+    fewer = replace(allowed, max_duplicate_share=0.049, max_near_empty_share=0.0)
+    assert validate_dataset(dataset, fewer, tmp_path).failures == (
+        "duplicates of an earlier item, more than a share of 0.049 (params.yaml, validate: max_duplicate_share): "
+        "item1, item2",
+        "near-empty images: item20",
+    )
+
+
+def test_a_share_is_passed_by_more_than_itself_however_it_is_rounded(tmp_path):
+    values = np.random.default_rng(0).normal(size=(N, 8))
+    values[0:15], values[20:35] = values[0], values[20]  # 28 of 40 came before: .7
+    dataset = replace(embeddings(), embeddings=values)
+    assert validate_dataset(dataset, replace(PARAMS, max_duplicate_share=0.7), tmp_path).success
+    assert not validate_dataset(dataset, replace(PARAMS, max_duplicate_share=0.699), tmp_path).success
+
+
+def test_counts_of_uneven_splits_are_rounded_to_what_is_shown(tmp_path):
+    report = validate_dataset(embeddings().subset(slice(0, 33)), PARAMS, tmp_path)
+    train, test = report.counts["splits"]["train"], report.counts["splits"]["test"]
+    assert train == {"n_items": 20, "n_classes": 5, "items_per_class": 4}
+    assert test == {"n_items": 13, "n_classes": 4, "items_per_class": 3.25}
+    assert (report.counts["near_empty"], report.counts["duplicates"]) == (0, 0)
 
 
 def test_data_without_splits_or_items_are_refused(tmp_path):

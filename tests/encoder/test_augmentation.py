@@ -1,3 +1,5 @@
+import numpy as np
+import pytest
 import torch
 
 from hilander.encoder.augmentation import build_augmentation, random_quarter_turns
@@ -30,6 +32,61 @@ def test_distortions_are_as_strong_as_they_say():
     assert moved.quantile(0.9) > 1.5
     assert ink.quantile(0.01) < 64 * 0.75 < 64 * 1.25 < ink.quantile(0.99)  # scaled to either side
     assert 64 * 0.55 < ink.min() < ink.max() < 64 * 1.6
+
+
+def distorted_coordinates(strength, n=400, size=48):
+    """Where in the image the middle of each distorted one comes from: (n, 2, pixels), in pixels off the centre.
+
+    Slopes from side to side and from top to bottom are distorted alike; far from the border, an affine map leaves them
+    planes.
+    """
+    slope = (torch.arange(float(size)) - (size - 1) / 2).expand(n, 1, size, size)
+    found = []
+    for image in (slope, slope.transpose(2, 3)):
+        torch.manual_seed(0)
+        found.append(build_augmentation(strength)(image)[:, 0, 16:32, 16:32].flatten(1))
+    return torch.stack(found, dim=1).double().numpy()
+
+
+def affine_part(coordinates):
+    """The planes that fit best (n, 2, 3), and what is apart from them, in the shape of `coordinates`."""
+    y, x = (axis.ravel() - 7.5 for axis in np.mgrid[:16, :16])
+    plane = np.stack([x, y, np.ones_like(x)])
+    fitted = coordinates @ np.linalg.pinv(plane)
+    return fitted, coordinates - fitted @ plane
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_half_of_the_images_are_bent_along_both_axes_by_the_strength(strength):
+    _, apart = affine_part(distorted_coordinates(strength))
+    bent = np.abs(apart).max(axis=(1, 2)) > 0.01
+    assert bent.mean() == pytest.approx(0.5, abs=0.08)
+    assert np.abs(apart[~bent]).max() < 1e-4
+    np.testing.assert_allclose(np.median(apart[bent].std(axis=2), axis=0), 0.3 * strength, atol=0.05 * strength)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_images_are_turned_sheared_scaled_and_shifted_as_far_as_is_said(strength):
+    fitted, apart = affine_part(distorted_coordinates(strength))
+    fitted = fitted[np.abs(apart).max(axis=(1, 2)) < 0.01]
+    forth = np.linalg.inv(fitted[:, :, :2])
+    shift = (forth @ fitted[:, :, 2:])[:, :, 0]
+    zoom = np.sqrt(np.linalg.det(forth))  # a turn and shears leave areas as they are
+    forth /= zoom[:, None, None]
+    # forth = turn · [[1, a], [b, 1 + ab]]: of the two turns that leave a 1 there, the one without a large angle.
+    length, middle = np.hypot(forth[:, 0, 0], forth[:, 1, 0]), np.arctan2(forth[:, 1, 0], forth[:, 0, 0])
+    candidates = []
+    for turn in (middle - np.arccos(1 / length), middle + np.arccos(1 / length)):
+        cosine, sine = np.cos(turn), np.sin(turn)
+        sheared = np.stack([np.stack([cosine, sine], 1), np.stack([-sine, cosine], 1)], 1) @ forth
+        candidates.append(np.degrees([turn, np.arctan(sheared[:, 0, 1]), np.arctan(sheared[:, 1, 0])]))
+    first, second = candidates
+    angles = np.where(np.abs(first).max(axis=0) < np.abs(second).max(axis=0), first, second)
+    for amounts, largest in (*((angle, 10) for angle in angles), *((pixels, 4.8) for pixels in shift.T)):
+        assert 0.9 * largest * strength < amounts.max() < 1.001 * largest * strength
+        assert 0.9 * largest * strength < -amounts.min() < 1.001 * largest * strength
+    assert 1 - 0.2 * strength < zoom.min() < 1 - 0.18 * strength
+    assert 1 + 0.18 * strength < zoom.max() < 1 + 0.2 * strength
 
 
 def test_strength_nil_changes_nothing():

@@ -83,6 +83,31 @@ def test_next_level_keeps_the_peaks_identity_and_the_members_mean():
     assert again.peaks.tolist() == [3]
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_nodes_are_what_their_items_make_of_them_level_after_level(known):
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(200, 5)).astype(np.float32)
+    nodes, peak_of = first_level(embeddings), np.arange(200)
+    for n_roots in (80, 30, 7, 1):
+        order = rng.permutation(len(nodes))
+        parents = order.copy()
+        for place, node in enumerate(order):  # trees of any depth
+            parents[node] = node if place < n_roots else order[rng.integers(place)]
+        above = dict(zip(nodes.peaks.tolist(), nodes.peaks[parents].tolist(), strict=True))  # from peak to peak
+        while any(above[peak] != peak for peak in peak_of):
+            peak_of = np.array([above[peak] for peak in peak_of])
+        nodes = next_level(nodes, parents, embeddings if known else None)
+        assert len(nodes) == len(nodes.sizes) == n_roots
+        np.testing.assert_array_equal(nodes.peaks[nodes.members], peak_of)
+        np.testing.assert_array_equal(nodes.sizes, [(peak_of == peak).sum() for peak in nodes.peaks])
+        if known:
+            np.testing.assert_array_equal(nodes.features, embeddings[nodes.peaks])
+            means = [embeddings[peak_of == peak].mean(axis=0) for peak in nodes.peaks]
+            np.testing.assert_allclose(nodes.cluster_features, means, atol=1e-5)
+        else:
+            assert nodes.features.shape == nodes.cluster_features.shape == (n_roots, 0)
+
+
 def levels_of(embeddings, parents, **options):
     """Levels whose forests are given; the ones after them merge nothing."""
 
@@ -107,6 +132,36 @@ def test_members_that_cancel_out_are_searched_by_their_peak():
     level = levels_of(embeddings, [[0, 0, 2, 3]], n_neighbors=1, search_features="cluster")[1]
     assert level.graph.neighbors[0].tolist() == [1]
     np.testing.assert_allclose(level.graph.similarities[0], [0.6])
+
+
+def test_members_that_almost_cancel_out_are_searched_by_what_is_left():
+    off = np.sqrt(1 - 0.05**2)
+    embeddings = np.array([[off, 0.05, 0], [-off, 0.05, 0], [0.6, 0, 0.8], [0, 0.8, 0.6]], np.float32)
+    level = levels_of(embeddings, [[0, 0, 2, 3]], n_neighbors=1, search_features="cluster")[1]
+    assert level.graph.neighbors[0].tolist() == [2]
+    np.testing.assert_allclose(level.graph.similarities[0], [0.8], atol=1e-6)
+
+
+def test_a_model_that_finds_its_candidates_itself_gets_those_of_level_0_alone():
+    embeddings, _ = blobs(6, 4)
+    first, second, _ = levels_of(
+        embeddings, [np.arange(24) // 2 * 2, np.arange(12) // 2 * 2], n_neighbors=3, search_features="none"
+    )
+    np.testing.assert_array_equal(first.graph.neighbors, nearest_neighbors(embeddings, 3)[0])
+    assert second.graph.neighbors.shape == second.graph.similarities.shape == (12, 0)
+    assert second.graph.nodes.features.shape == (12, 0)
+    assert second.merged.peaks.tolist() == [0, 4, 8, 12, 16, 20]
+
+
+def test_each_level_knows_its_number_and_the_one_below_and_only_the_first_draws_progress(capfd):
+    levels = levels_of(blobs(3, 4)[0], [np.arange(12) // 3 * 3, [0, 0, 2, 2]], n_neighbors=5, show_progress=True)
+    assert "levels" in capfd.readouterr().err
+    assert [level.graph.number for level in levels] == [0, 1, 2]
+    assert [level.graph.show_progress for level in levels] == [True, False, False]
+    assert levels[0].graph.below is None
+    assert [level.graph.below for level in levels[1:]] == levels[:-1]
+    assert not any(level.graph.show_progress for level in levels_of(blobs(3, 4)[0], [], n_neighbors=5))
+    assert capfd.readouterr().err == ""
 
 
 def test_known_neighbors_stand_in_for_the_search_of_level_0_as_many_as_are_asked_for():

@@ -8,6 +8,7 @@ from hilander.graph.knn import nearest_neighbors
 from hilander.graph.relational_graph import EDGE_FEATURES, first_graph
 from hilander.nn import chunked_lander
 from hilander.nn.chunked_lander import link_in_chunks
+from hilander.nn.edge_kernels import normalize_inputs
 from hilander.nn.relational_lander import RelationalLander
 
 
@@ -78,3 +79,17 @@ def test_the_number_of_threads_changes_no_bit(graph, network, monkeypatch):
     faiss.omp_set_num_threads(before)
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_array_equal(found[0][1], found[1][1])
+
+
+def test_inputs_that_hardly_differ_are_not_blown_up():
+    rng = np.random.default_rng(0)
+    edges = np.array([[0, 1], [1, 2]])
+    for size in (0, 1e-3):
+        states, nodes = (np.float32(size) * rng.random((n, 4), np.float32) for n in (2, 3))
+        none, strength = np.zeros((2, 2), np.float32), np.zeros((3, 2), np.float32)
+        found = np.empty((2, 3 * 4 + 4 * 2), np.float32)
+        normalize_inputs(edges, states, none, none, nodes, strength, np.float32(1e-5), found)
+        ends = nodes[edges]
+        inputs = np.concatenate([states, ends.sum(axis=1), abs(ends[:, 0] - ends[:, 1]), np.zeros((2, 8))], axis=1)
+        expected = torch.nn.functional.layer_norm(torch.from_numpy(inputs), (20,), eps=1e-5)
+        np.testing.assert_allclose(found, expected, atol=1e-5)

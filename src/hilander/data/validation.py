@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -107,8 +108,9 @@ def _item_expectations(gxe: ModuleType, items: pd.DataFrame, params: ValidatePar
     def all_but(share: float, column: str, value: bool, problem: str) -> Any:
         if share:
             problem += f", more than a share of {share} (params.yaml, validate: max_{column}_share)"
+        mostly = float(1 - Decimal(str(share)))  # 1 − 0.7 in binary is more than 0.3
         return gxe.ExpectColumnValuesToBeInSet(
-            column=column, value_set=[value], mostly=1 - share, meta=_meta(problem, "id")
+            column=column, value_set=[value], mostly=mostly, meta=_meta(problem, "id")
         )
 
     def one_split(column: str, problem: str, name_by: str) -> Any:

@@ -53,9 +53,9 @@ def format_table(results: Sequence[MethodResult], n_classes: int | None = None) 
     Leiden (CPM)  igraph is not installed
     """
     best = best_values(results)
-    headings = [f"{heading} " for heading in COLUMNS.values()]  # the blank stands over the mark *
-    if n_classes is not None:
-        headings[-1] = f"clusters ({n_classes:,})"
+    *scores, clusters = COLUMNS.values()
+    headings = [f"{heading} " for heading in scores]  # the blank stands over the mark *
+    headings.append(clusters if n_classes is None else f"{clusters} ({n_classes:,})")
     timed = any(result.seconds for result in results)
     rows = [_cells(result, best, timed) for result in results]
     headings += ["seconds"] if timed else []

@@ -6,7 +6,6 @@ import pytest
 from sklearn.metrics import pairwise_distances
 
 from hilander.models.similarity import SETTINGS, SimilarityModel
-from hilander.monitoring.drift.calibration import Calibration
 from hilander.monitoring.drift.model_view import model_scalars
 from hilander.monitoring.drift.sampling import draw_split, rows_to_compare, sample_window, split_rows
 from hilander.monitoring.drift.statistics import Frame, domain_auc, mean_discrepancy, row_scalars, scalar_statistics
@@ -123,34 +122,3 @@ def test_row_counts_come_in_steps(window, expected):
 
 def test_no_more_than_a_third_of_the_reference_is_compared():
     assert [rows_to_compare(10_000, n, 1024) for n in (191, 192, 300, 3000)] == [0, 64, 96, 768]
-
-
-@pytest.mark.parametrize(("confidence", "limit"), [(0.85, 97), (0.95, 98), (0.99, 99)])
-def test_the_limit_is_the_lowest_draw_that_is_safe(confidence, limit):
-    draws = pd.DataFrame({"a": np.arange(100.0), "steady": np.ones(100)})
-    calibration = Calibration.of(draws, draws, 0.05, confidence)
-    assert calibration.thresholds == {"a": pytest.approx(limit), "steady": pytest.approx(1)}
-    n_above = np.random.default_rng(0).binomial(100, 0.05, 20_000)  # draws that lie above what 5 % of windows pass
-    assert np.mean(n_above > 99 - limit) == pytest.approx(confidence, abs=0.05)
-
-
-def test_the_limit_is_passed_by_no_more_healthy_windows_than_stated():
-    passed = []
-    for seed in range(200):
-        random = np.random.default_rng(seed)
-        draws = pd.DataFrame(random.normal(size=(100, 5)), columns=list("abcde"))
-        calibration = Calibration.of(draws, draws, 0.05, 0.95)
-        new = random.normal(size=(200, 5))
-        limits = np.array([calibration.thresholds[name] for name in calibration.names])
-        passed.append((new > limits).any(axis=1).mean())
-    assert np.mean(np.array(passed) <= 0.05) >= 0.9
-
-
-def test_p_values_and_excess_speak_of_the_draws():
-    draws = pd.DataFrame({"a": np.arange(99.0), "b": np.arange(99.0)[::-1]})
-    calibration = Calibration.of(draws, draws, 0.05, 0.95)
-    each, overall = calibration.p_values({"a": 1000.0, "b": -5.0})
-    assert each == {"a": pytest.approx(0.01), "b": pytest.approx(1.0)}
-    assert overall == pytest.approx(0.01)
-    excess = calibration.excess({"a": 49.0, "b": calibration.thresholds["b"]})
-    assert excess == {"a": pytest.approx(0), "b": pytest.approx(1)}
