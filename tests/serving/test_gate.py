@@ -151,6 +151,10 @@ def test_the_printed_lines_of_a_new_token_fit_into_the_file_as_it_comes(tmp_path
     tokens = Tokens(load_configuration(path).security, path)
     assert tokens.owner(re.search(r"alone: (\S+)", printed)[1]) == "carol"
 
+    path.write_text(path.read_text(encoding="utf-8").replace("\n".join(lines), ""), encoding="utf-8")  # revoked
+    assert tokens.owner(re.search(r"alone: (\S+)", printed)[1]) is None
+    assert tokens.current().open_on_loopback  # the rest of the file holds on
+
 
 def test_a_configuration_that_is_not_understood_is_an_error(tmp_path):
     for text in ("limit: {}", "limits: {max_rows: many}", "security: {tokens: [{name: a, sha256: secret}]}"):
