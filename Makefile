@@ -30,7 +30,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 run: install  ## Pull the built-in glyphs, run every stage, print the metrics table and the report's path
-	dvc pull --quiet data
+	python -m hilander.pipeline.data_versions
 	dvc repro
 	hilander report
 

@@ -1,11 +1,19 @@
-"""What the documents say of each other, of the code and of what was measured."""
+"""What the documents say of each other, of the code and of what was measured, and what they show, run."""
 
+import dataclasses
 import json
 import re
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
+import typer
+import yaml
+
+from hilander.cli import app
+from hilander.config import Params, load_params
+from hilander.data import read_dataset
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -64,3 +72,72 @@ def test_the_readme_says_what_was_measured():
     assert f"its accuracy is {ours} (Leiden {leiden})" in readme
     ours, best = (shown("omniglot_uneven", method, "f_pairwise") for method in ("hilander", "infomap"))
     assert f"has F_P {ours} against {best} for the best baseline" in readme
+
+
+def blocks(page, language):
+    """The page's blocks of code in that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def test_commands_have_the_options_that_the_pages_give_them():
+    """Of lines of code up to their comment, and of what stands between backticks."""
+    program = typer.main.get_command(app)
+    shown = 0
+    for page in PAGES:
+        listed = "".join(blocks(page, r"\w*"))
+        commands = re.findall(r"^(?:\$ )?hilander ([a-z][a-z-]*)([^#\n]*)", listed, flags=re.MULTILINE)
+        commands += re.findall(r"`hilander ([a-z][a-z-]*)([^`]*)`", prose(page))
+        for command, rest in commands:
+            assert command in program.commands, f"{page.name}: hilander {command}"
+            options = {option for parameter in program.commands[command].params for option in parameter.opts}
+            given = set(re.findall(r"(?<!\S)--?[a-z][\w-]*", rest))
+            assert given <= options, f"{page.name}: hilander {command}"
+            shown += len(given)
+    assert shown > 10
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/data.md", "docs/encoder.md"])
+def test_parameters_that_a_page_shows_are_understood(page, tmp_path):
+    shown = blocks(ROOT / page, "yaml")
+    assert shown
+    for block in shown:
+        (tmp_path / "params.yaml").write_text(block, encoding="utf-8")
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "of_others"),
+    [("docs/data.md", "data", set()), ("docs/encoder.md", "encoder", {"path", "pixel_mean", "pixel_std"})],
+)
+def test_pages_that_list_all_parameters_show_their_defaults(page, name, of_others):
+    listed = max((yaml.safe_load(block).get(name, {}) for block in blocks(ROOT / page, "yaml")), key=len)
+    defaults = dataclasses.asdict(getattr(Params(), name))
+    expected = {key: value for key, value in defaults.items() if key not in of_others}
+    assert {key: tuple(value) if isinstance(value, list) else value for key, value in listed.items()} == expected
+
+
+def test_data_are_read_as_the_page_writes_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    vectors = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    labels = np.repeat(["lynx", "tabby", "serval", "caracal"], 5)
+    splits = np.repeat(["train", "test"], 10)
+    known = {"vectors": vectors, "embeddings": vectors, "labels": labels, "species": labels, "splits": splits}
+    known |= {"part": splits, "ids": np.arange(20).astype(str), "np": np}
+    known |= {"a": vectors[:10], "la": labels[:10], "b": vectors[10:], "lb": labels[10:]}
+    read = []
+    writing = [block for block in blocks(ROOT / "docs" / "data.md", "python") if '"data/' in block]
+    for line in "".join(writing).splitlines():
+        exec(line, known)
+        if written := re.search(r'"(data/\w+\.\w+)"', line):
+            name = written[1].replace("_labels", "")
+            dataset = read_dataset(name)
+            np.testing.assert_array_equal(dataset.embeddings, vectors)
+            read.append((name, dataset.labels is not None, dataset.splits is not None))
+    assert read == [
+        ("data/birds.parquet", True, True),
+        ("data/faces.npy", False, False),
+        ("data/faces.npy", True, False),
+        ("data/faces.npz", True, True),
+        ("data/faces.npz", True, True),
+    ]

@@ -48,6 +48,8 @@ def _checked(expected: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(expected):
         return from_mapping(typing.cast(type, expected), {} if value is None else value, where)
     if typing.get_origin(expected) is tuple:
+        if value is None:  # a list whose last line was taken out, as a block whose keys all were
+            return ()
         if not isinstance(value, list):
             raise ConfigError(f"{where}: expected a list, got {value!r}")
         inner = typing.get_args(expected)[0]

@@ -1,6 +1,9 @@
 """Data that DVC tracks come from the remote and go to it; what was changed and not recorded stays."""
 
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +31,28 @@ def test_data_that_were_deleted_come_back_and_changed_data_stay(workspace):
     pull_missing(workspace.folder, said.append)
     assert workspace.read("data") == "changed\n"
     assert any("going on with them as they are" in sentence for sentence in said)
+
+
+def test_make_run_goes_on_with_data_that_the_user_has_put_in_their_place(workspace):
+    makefile = Path(__file__).parents[2] / "Makefile"
+    recipe = subprocess.run(
+        ["make", "-s", "-n", "-o", "install", "-f", makefile, "run"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    before = recipe[: recipe.index("dvc repro")]
+    assert before == ["python -m hilander.pipeline.data_versions"]
+    workspace.write("data", "the user's own\n")
+    assert "going on with them as they are" in workspace.run(*before[0].split())
+    assert workspace.read("data") == "the user's own\n"
+
+
+def test_data_that_are_nowhere_end_make_run_in_one_sentence(workspace):
+    (workspace.folder / "data").unlink()
+    shutil.rmtree(workspace.folder / ".dvc/cache")
+    command = [sys.executable, "-m", "hilander.pipeline.data_versions"]
+    ended = subprocess.run(command, cwd=workspace.folder, env=workspace.environment(), capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "see `dvc remote list`" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_pointers_in_folders_count_too(workspace, monkeypatch):

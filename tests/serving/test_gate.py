@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from starlette.responses import PlainTextResponse
@@ -131,9 +133,27 @@ def test_unknown_paths_end_at_the_gate_and_errors_say_nothing_of_the_inside():
 def test_a_new_token_is_printed_once_and_only_its_hash_is_configured():
     printed = subprocess.run(
         [sys.executable, "-m", "hilander.serving.tokens", "carol"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    token, digest = printed[printed.index("alone:") + 1], printed[-1]
+    ).stdout
+    token, digest = re.search(r"alone: (\S+)", printed)[1], printed.split()[-1]
     assert hashlib.sha256(token.encode()).hexdigest() == digest
+
+
+def test_the_printed_lines_of_a_new_token_fit_into_the_file_as_it_comes(tmp_path):
+    printed = subprocess.run(
+        [sys.executable, "-m", "hilander.serving.tokens", "carol"], capture_output=True, text=True, check=True
+    ).stdout
+    _, told, *lines = printed.splitlines()
+    as_it_comes = (Path(__file__).parents[2] / "serving.yaml").read_text(encoding="utf-8")
+    assert as_it_comes.count("  tokens: []") == 1
+    assert "take out the []" in told
+    path = tmp_path / "serving.yaml"
+    path.write_text(as_it_comes.replace("  tokens: []", "\n".join(["  tokens:", *lines]) + "\n   "), encoding="utf-8")
+    tokens = Tokens(load_configuration(path).security, path)
+    assert tokens.owner(re.search(r"alone: (\S+)", printed)[1]) == "carol"
+
+    path.write_text(path.read_text(encoding="utf-8").replace("\n".join(lines), ""), encoding="utf-8")  # revoked
+    assert tokens.owner(re.search(r"alone: (\S+)", printed)[1]) is None
+    assert tokens.current().open_on_loopback  # the rest of the file holds on
 
 
 def test_a_configuration_that_is_not_understood_is_an_error(tmp_path):

@@ -1,8 +1,12 @@
-"""Data that DVC tracks, and stage outputs, between the workspace and DVC's remote."""
+"""Data that DVC tracks, and stage outputs, between the workspace and DVC's remote.
+
+``python -m hilander.pipeline.data_versions`` brings the data of the folder that it is called in, as `make run` does.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,3 +117,15 @@ def _transfer(workspace: Path, arguments: list[str], say: Callable[[str], None])
                 "and push the data from where they are with `dvc push`"
             ) from error
         raise RemoteUnavailable(str(error)) from error
+
+
+def main() -> None:
+    """Bring tracked data up to their pointers; `dvc pull` would end where the user has put data in their place."""
+    try:
+        pull_missing(Path(), print)
+    except (DataMissing, RemoteUnavailable, StageFailed) as error:
+        sys.exit(f"data: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -75,7 +75,8 @@ def main() -> None:
         sys.exit("usage: python -m hilander.serving.tokens NAME")
     token = secrets.token_urlsafe(_N_BYTES)
     print(f"token, for its owner alone: {token}")
-    print(f"below security.tokens of serving.yaml:\n    - name: {sys.argv[1]}\n      sha256: {token_digest(token)}")
+    print("below security.tokens of serving.yaml (take out the [] that stands there while nobody has one):")
+    print(f"    - name: {sys.argv[1]}\n      sha256: {token_digest(token)}")
 
 
 if __name__ == "__main__":
