@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from prefect import flow, get_run_logger, task
@@ -48,7 +48,7 @@ def embed(data: Path, release: Release, working: Path, dask_scheduler: str | Non
 
 
 @task(timeout_seconds=24 * 3600)
-def find_clusters(release: Release, working: Path, threshold: float | None, dask_scheduler: str | None) -> None:
+def find_clusters(release: Release, working: Path, threshold: float | str | None, dask_scheduler: str | None) -> None:
     """Embeddings to clusters."""
     from hilander.batch import cluster
 
@@ -87,7 +87,7 @@ def cluster(
     runs: str = "runs",
     earlier_run: str | None = None,
     dask_scheduler: str | None = None,
-    linkage_threshold: float | None = None,
+    linkage_threshold: float | Literal["adapted"] | None = None,
 ) -> str:
     """Cluster a set of embeddings or images with the model in service.
 
@@ -104,8 +104,8 @@ def cluster(
         Id or folder of an earlier run, or "latest": clusters that it knew keep their ids.
     dask_scheduler : str, optional
         Address of a Dask scheduler, whose workers do the heavy work: "tcp://host:8786".
-    linkage_threshold : float, optional
-        In place of the model's own: higher gives more and finer clusters.
+    linkage_threshold : float or "adapted", optional
+        In place of the model's own: higher gives more and finer clusters; "adapted" takes the one that suits the set.
 
     Returns
     -------
@@ -141,7 +141,8 @@ def main(
         str | None, typer.Option(help="Dask scheduler whose workers do the heavy work.", show_default=False)
     ] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Linkage threshold in place of the model's own.", show_default=False)
+        str | None,
+        typer.Option(help="Linkage threshold in place of the model's own; adapted: what suits.", show_default=False),
     ] = None,
 ) -> None:
     """Cluster a new set with the model in service, into a folder under runs/.
@@ -152,12 +153,13 @@ def main(
 
         python flows/cluster.py s3://bucket/photos/ --earlier-run latest --dask-scheduler tcp://host:8786
     """
+    from hilander.cli.inputs import parse_threshold
+
     end_server_with_this_process()
     try:
+        given = parse_threshold(threshold)
         source = source if "://" in source else str(Path(source).resolve())
-        cluster(
-            source, str(workspace), earlier_run=earlier_run, dask_scheduler=dask_scheduler, linkage_threshold=threshold
-        )
+        cluster(source, str(workspace), earlier_run=earlier_run, dask_scheduler=dask_scheduler, linkage_threshold=given)
     except Exception as error:  # the run's log holds the trace
         sys.exit(f"cluster: {redact(error)}")
 

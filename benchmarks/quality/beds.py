@@ -203,7 +203,7 @@ BEDS: dict[str, Bed] = {
         _bed("omniglot_alphabets", "Omniglot, each of the 20 unseen alphabets alone, means over alphabets",
              "omniglot background", "omniglot evaluation alphabets", "omniglot background alphabets"),
         _bed("omniglot_uneven", "Omniglot, 659 unseen characters of 1–20 images each",
-             "omniglot background", "omniglot evaluation uneven", "omniglot background uneven", n_thinned=3),
+             "omniglot background", "omniglot evaluation uneven", "omniglot background uneven", n_thinned=8),
         _bed("glyphs", "The built-in glyphs", "glyphs train", "glyphs test"),
         _bed("synthetic_20k", "Synthetic, 20,000 points", "synthetic train", "synthetic 20k"),
         _bed("synthetic_100k", "Synthetic, 100,000 points, learned on 20,000", "synthetic train", "synthetic 100k"),

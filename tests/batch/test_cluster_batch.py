@@ -48,6 +48,10 @@ def test_the_labels_are_those_of_the_model_in_service(run, save_embeddings, embe
     expected = release_in_service(models).clusterer(linkage_threshold=0.6).fit_predict(embeddings)
     np.testing.assert_array_equal(found.clusters()["cluster"], expected)
     assert found.facts["settings"]["linkage_threshold"] == 0.6
+    adapted = run(save_embeddings("again.npz", range(60), 4 * embeddings), linkage_threshold="adapted")
+    clusterer = release_in_service(models).clusterer(linkage_threshold="adapted").fit(embeddings)
+    np.testing.assert_array_equal(adapted.clusters()["cluster"], clusterer.labels_)
+    assert adapted.facts["settings"]["linkage_threshold"] == clusterer.linkage_threshold_
 
 
 class QuietServer(SimpleHTTPRequestHandler):

@@ -77,7 +77,7 @@ def test_later_runs_keep_the_ids_of_an_earlier_one(harness, workspace):
     np.save(workspace / "some.npy", embeddings[:80])
     np.save(workspace / "all.npy", embeddings)
     first = pd.read_parquet(Path(flow("some.npy", str(workspace))) / "clusters.parquet")
-    folder = Path(flow("all.npy", str(workspace), earlier_run="latest"))
+    folder = Path(flow("all.npy", str(workspace), earlier_run="latest", linkage_threshold="adapted"))
     second = pd.read_parquet(folder / "clusters.parquet")
     assert second["cluster"][:80].tolist() == first["cluster"].tolist()
     assert set(second["cluster"][80:]).isdisjoint(first["cluster"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from hilander.batch.clustering import cluster
 from hilander.batch.embedding import BATCH_SIZE, embed
@@ -21,7 +22,7 @@ def cluster_batch(
     runs: str | Path = "runs",
     earlier_run: str | Path | None = None,
     dask_scheduler: str | None = None,
-    linkage_threshold: float | None = None,
+    linkage_threshold: float | Literal["adapted"] | None = None,
     random_state: int = 0,
     batch_size: int = BATCH_SIZE,
     device: str = "auto",
@@ -41,8 +42,8 @@ def cluster_batch(
         Run whose cluster ids are kept: its id, its folder, or ``latest``. See `hilander.batch.stable_ids`.
     dask_scheduler : str, optional
         Address of a Dask scheduler; images are then encoded and clustered on its workers, with the same labels.
-    linkage_threshold : float, optional
-        In place of the model's own: higher gives more and finer clusters.
+    linkage_threshold : float or "adapted", optional
+        In place of the model's own: higher gives more and finer clusters; "adapted" takes the one that suits the set.
     random_state : int
         Seed of the approximate neighbour search of large sets.
     batch_size : int
