@@ -94,7 +94,7 @@ Networks are trained, and every threshold and resolution of ours and of the base
 whole grid), on training classes; classes that are tested on play no part. Omniglot learns from the 964 background
 characters. Where alphabets are clustered one by one, or classes are uneven, the thresholds of all methods are chosen on
 the background characters in that same way. The networks there are those of the whole background; for uneven classes,
-trained on three copies of it that are thinned at random (`n_thinned: 3`, by another law than the bed's). The synthetic
+trained on eight copies of it that are thinned at random (`n_thinned: 8`, by another law than the bed's). The synthetic
 beds learn from one draw of 20,000 points and are tested on others. `transfer_<from>_<to>` learns and tunes on one
 real domain and is tested on another: ours learns from drawn sets beside it (`n_drawn: 42`, of none of these domains:
 42 worlds that small encoders embed, 14 whose items come in styles, 14 sets of pictures and 8 of few, large classes),
