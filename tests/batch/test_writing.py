@@ -77,3 +77,10 @@ def test_a_run_that_lacks_a_step_is_not_begun(tmp_path, models, save_embeddings,
     with pytest.raises(FileNotFoundError, match="fetch, embed, cluster, identify, write_run, in this order"):
         write_run(source, source, release, tmp_path / "working", runs)
     assert not runs.exists()
+
+
+@pytest.mark.parametrize("name", ["latest", ".hidden", "a/b", "..", "", "/"])
+def test_a_name_that_no_run_could_be_found_by_is_refused_before_anything_is_written(tmp_path, models, name):
+    with pytest.raises(ValueError, match="neither hidden nor 'latest'; got"):
+        write_run("set.npz", "set.npz", release_in_service(models), tmp_path, tmp_path / "runs", run_id=name)
+    assert not (tmp_path / "runs").exists()

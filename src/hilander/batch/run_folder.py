@@ -109,6 +109,19 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
 
 
+def check_run_id(name: str) -> str:
+    """Return `name` if a run can be found by it.
+
+    Raises
+    ------
+    ValueError
+        It is hidden, ``latest``, or no name of a folder.
+    """
+    if not name or name == LATEST or name.startswith(".") or Path(name).name != name:
+        raise ValueError(f"a run is named by a folder's name, neither hidden nor {LATEST!r}; got {name!r}")
+    return name
+
+
 def find_run(runs: str | Path, name: str | Path | None) -> RunFolder | None:
     """Open an earlier run.
 

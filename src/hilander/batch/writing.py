@@ -22,6 +22,7 @@ from hilander.batch.run_folder import (
     MANIFEST,
     REPORT,
     RunFolder,
+    check_run_id,
     new_run_id,
 )
 from hilander.batch.stable_ids import shared_rows
@@ -67,16 +68,18 @@ def write_run(
     runs : str or Path
         Folder of all runs.
     run_id : str, optional
-        Name of the new one; time and a random part by default.
+        Name of the new one, of a folder that is not hidden; time and a random part by default.
 
     Raises
     ------
     FileNotFoundError
         A step has not run in this working folder.
+    ValueError
+        A name that `find_run` could not find again.
     FileExistsError
         There is a run of this name.
     """
-    run_id = run_id or new_run_id()
+    run_id = new_run_id() if run_id is None else check_run_id(run_id)
     target = Path(runs) / run_id
     if target.exists():
         raise FileExistsError(f"there is a run {run_id} in {runs} already; choose another name")
