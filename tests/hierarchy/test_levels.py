@@ -176,3 +176,13 @@ def test_known_neighbors_stand_in_for_the_search_of_level_0_as_many_as_are_asked
 def test_the_early_stop_compares_edges_with_those_of_the_level_before(k, n_levels):
     parents = [np.arange(12) // 3 * 3, [0, 0, 2, 2]]  # 8 edges, then 2: a quarter
     assert len(levels_of(blobs(3, 4)[0], parents, n_neighbors=k, early_stop=True)) == n_levels
+
+
+def test_the_seed_given_is_that_of_the_search(monkeypatch):
+    monkeypatch.setattr("hilander.graph.knn.EXACT_UP_TO", 1_000)
+    embeddings = check_embeddings(np.random.default_rng(0).normal(size=(3_000, 16)))
+    found = []
+    for seed in (0, 1):
+        found.append(levels_of(embeddings, [], n_neighbors=10, random_state=seed)[0].graph.neighbors)
+        np.testing.assert_array_equal(found[-1], nearest_neighbors(embeddings, 10, random_state=seed)[0])
+    assert (found[0] != found[1]).any()
