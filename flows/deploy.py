@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -96,6 +97,8 @@ def _prefect(*arguments: str) -> str:
 
 def _start(name: str, *arguments: str) -> None:
     """Start ``prefect`` as a process that outlives this one, and take note of it."""
+    # A shell's background commands ignore Ctrl-C and hand that on, but Prefect stops its own processes by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with (HOME / f"{name}.log").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "prefect", *arguments],
