@@ -108,6 +108,19 @@ def test_a_model_whose_levels_all_merge_by_the_threshold_adapts_too(spread):
     assert np.array_equal(adapted.labels_, best.labels_)
 
 
+def test_a_class_of_many_parts_of_which_each_is_linked_to_few_comes_together():
+    size, general, rng = 400, general_model(), np.random.default_rng(0)
+    classes = np.repeat([0, 1], size)
+    pairs = np.concatenate([size * c + np.stack([rng.permutation(size) for _ in range(12)], axis=1) for c in (0, 1)])
+    pairs = np.unique(np.sort(pairs.reshape(-1, 2), axis=1), axis=0)
+    pairs = pairs[pairs[:, 0] < pairs[:, 1]]  # twelve to an item, where lists have forty neighbours
+    unsure = Links(*pairs.T, np.full(len(pairs), 0.45, np.float32), np.ones(2 * size, np.float32))
+    rows = check_embeddings(rng.normal(size=(2 * size, 16)))
+    adapted = adapt_threshold(rows, general, general.settings, link=lambda graph: unsure)
+    (level,) = model_levels(rows, general, adapted, link=lambda graph: unsure)
+    assert level.merged.members.tolist() == classes.tolist()
+
+
 def test_granularity_departs_from_the_threshold_that_was_chosen():
     counts = [HiLander(granularity=g).fit(blobs(20, 10, 0.9)).labels_.max() for g in (0.01, 0.1, 1.0, 10.0, 1000.0)]
     assert counts == sorted(counts)

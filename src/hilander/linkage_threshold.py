@@ -20,7 +20,12 @@ from hilander.model_levels import model_levels, remembered
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 
 ADAPTED = "adapted"  # in place of a threshold: the one that `adapt_threshold` takes
-CANDIDATES = (0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05)  # of equals the first, finest one is taken
+# Of equals the first, finest one is taken. A class of which the last level sees hundreds of parts, each linked to a
+# dozen others, has a mean linkage far below .05.
+CANDIDATES = (
+    *(0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05),
+    *(0.03, 0.02, 0.01, 0.005, 0.002, 0.001),
+)
 _DOUBT = math.exp(2)  # how far the odds of all links of a set may be off, to either side
 
 
