@@ -65,7 +65,7 @@ bench-omniglot: install  ## Measure every method on Omniglot's unseen characters
 bench-quality: install  ## Measure every method on every test bed (about 90 min; finished parts are kept)
 	python -m benchmarks.quality
 
-bench-general: install  ## Measure the general model on sets of many kinds (10 min)
+bench-general: install  ## Measure the general model on sets of many kinds (15 min)
 	python -m benchmarks.general
 
 bench-speed: install  ## Measure speed and memory beside the published implementation

@@ -2,7 +2,7 @@
 
 What is decided about the general model is decided here: Omniglot's background characters, scikit-learn's digits as bare
 pixels, round blobs, and draws of seeds that training does not use. k-means, told the true number, stands beside it.
-Takes some ten minutes.
+Takes some fifteen minutes.
 """
 
 from __future__ import annotations
@@ -84,6 +84,17 @@ def _groups() -> Iterator[tuple[str, str, list[Labelled]]]:
         for n in (50, 500, 5000):
             draws = [draw(n, d, seed=_UNSEEN_SEED + i) for i, d in enumerate(3 * _WIDTHS)]
             yield f"{key}_{n}", f"9 × {n:,} {title}", draws
+    for key, title, draw, first in (
+        ("encoded", "drawn worlds, as encoders embed them", draw_encoded, _UNSEEN_SEED + 20),
+        ("drawn", "points drawn around centres", draw_embeddings, _UNSEEN_SEED + 60),
+    ):
+        draws = [draw(20_000, d, seed=first + i, mean_sizes=(300.0, 3000.0)) for i, d in enumerate((64, 128, 256, 512))]
+        yield f"{key}_20000", f"4 × 20,000 {title}, {_mean_size(draws):,.0f} items to a class", draws
+
+
+def _mean_size(sets: list[Labelled]) -> float:
+    """Of the class of an item."""
+    return float(np.mean([np.mean(np.bincount(labels)[labels]) for _, labels in sets]))
 
 
 def _thinned(embeddings: NDArray[np.float32], labels: NDArray) -> Labelled:

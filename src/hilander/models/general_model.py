@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[1] / "pretrained" / "general"  # written by `mak
 def general_model() -> ClusteringModel:
     """Return the model that `HiLander()` clusters with: learned from drawn embeddings of many kinds and from glyphs.
 
-    It has seen 600 to 12,000 items of 32 to 1,024 columns at a time. One that is trained on classes of the domain at
+    It has seen 60 to 8,000 items of 32 to 1,024 columns at a time. One that is trained on classes of the domain at
     hand is better where there are labels for it.
 
     Examples

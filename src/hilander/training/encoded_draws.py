@@ -41,11 +41,18 @@ Encoder = Callable[[Tensor], Tensor]
 
 
 def draw_encoded(
-    n: int, n_features: int, *, seed: int, twins: bool = False, styles: bool = False
+    n: int,
+    n_features: int,
+    *,
+    seed: int,
+    twins: bool = False,
+    styles: bool = False,
+    mean_sizes: tuple[float, float] = _MEAN_SIZES,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Draw a world, train an encoder on some of its classes, and embed items of others.
 
-    What varies from draw to draw: sizes of classes (equal to long-tailed, on average 4 to 600), how many directions
+    What varies from draw to draw: sizes of classes (equal to long-tailed, on average 4 to 600 unless told otherwise,
+    though never so large that fewer than 8 fit), how many directions
     classes differ in and how much else varies, families and siblings of classes, classes of several modes, how much
     their spreads differ, how far the world folds what is seen, noise, outliers; of the encoder its width, how many
     classes it has learned from and for how long, the loss (softmax, or cosines with or without a margin), and whether
@@ -64,6 +71,8 @@ def draw_encoded(
     styles : bool
         Items of all classes come in the same few styles, so that a class is made of groups of near copies; some
         encoders are mere principal components, and some embeddings are rectified or have a mean far from zero.
+    mean_sizes : (float, float)
+        From where to where the mean size of the classes is drawn.
 
     Returns
     -------
@@ -74,7 +83,7 @@ def draw_encoded(
     """
     lowest = np.random.default_rng([seed, 1]).uniform(*(_LOWEST_ONE_NN_WITH_STYLES if styles else _LOWEST_ONE_NN))
     for attempt in range(_MOST_DRAWS):
-        drawn = _draw(n, n_features, seed, _CLOSER**attempt, twins, styles)
+        drawn = _draw(n, n_features, seed, _CLOSER**attempt, twins, styles, mean_sizes)
         embeddings, labels = drawn.embeddings[:_JUDGED_ITEMS], drawn.labels[:_JUDGED_ITEMS]
         accuracy = _one_nn_of_unlike(drawn) if styles else one_nn_accuracy(embeddings, labels)
         # An item of a class that has a twin, or is one, lies next to an item of the other one half of the time.
@@ -104,14 +113,22 @@ def _one_nn_of_unlike(drawn: _Draw) -> float:
     return one_nn_accuracy(drawn.embeddings[unlike[has_mates]], labels[has_mates])
 
 
-def _draw(n: int, n_features: int, seed: int, closeness: float, twins: bool, styles: bool) -> _Draw:
+def _draw(
+    n: int,
+    n_features: int,
+    seed: int,
+    closeness: float,
+    twins: bool,
+    styles: bool,
+    mean_sizes: tuple[float, float],
+) -> _Draw:
     rng = np.random.default_rng([seed, 0])
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         world = World(rng, closeness, twins, styles)
         encode = _trained(world, n_features, rng, styles)
         n_outliers = int(n * rng.choice([0.0, 0.0, 0.01, 0.05]))
-        mean = np.exp(rng.uniform(*np.log([_MEAN_SIZES[0], np.clip(n / _FEWEST_CLASSES, *_MEAN_SIZES)])))
+        mean = np.exp(rng.uniform(*np.log([mean_sizes[0], np.clip(n / _FEWEST_CLASSES, *mean_sizes)])))
         tails = [0.0, *([rng.uniform(0, 0.25)] if twins else []), rng.uniform(0, 1.2)]
         tail = rng.choice(tails)
         sizes = draw_class_sizes(n - n_outliers, mean=mean, tail=tail, rng=rng)
