@@ -146,9 +146,9 @@ class ModelInService:
         elif self.failure is None or not target.exists() or time.monotonic() < self._retry_at:
             return
         try:
-            self._loaded = LoadedRelease.load(self._models)
-            self.failure = None
-            logger.info("release %s is in service", self._loaded.version)
+            loaded = LoadedRelease.load(self._models)
+            self.failure, self._loaded = None, loaded  # in this order: who sees the new release sees no old failure
+            logger.info("release %s is in service", loaded.version)
         except Exception as error:  # whatever is wrong with the new release, the old one goes on
             self.failure = without_folders(error)
             logger.error("the release in %s is not taken into service: %s", target, error)
