@@ -13,7 +13,7 @@ def modules_after(statement):
 def test_importing_the_library_loads_none_of_the_pipelines_packages():
     loaded = modules_after("import hilander; hilander.HiLander; hilander.train_lander")
     assert "torch" in loaded
-    assert loaded.isdisjoint(HEAVY)
+    assert loaded.isdisjoint({*HEAVY, "dgl"})  # DGL, which takes a second to load, is for the published variant alone
 
 
 def test_the_bare_import_loads_no_torch_either():

@@ -14,7 +14,6 @@ from hilander.models.clustering_model import ClusteringModel
 from hilander.ranges import check_ranges
 from hilander.training.general_sets import sets_beside
 from hilander.training.labelled_set import LabelledSet, thinned
-from hilander.training.published import fit_published
 from hilander.training.relational import fit_relational
 from hilander.training.threshold import choose_threshold_for_all, with_threshold
 
@@ -97,6 +96,8 @@ def train_lander(
     sets = [whole]
     with told_of_compilation(show_progress):
         if variant == "published" and isinstance(params, PublishedParams):
+            from hilander.training.published import fit_published  # DGL, which no other variant needs, loads slowly
+
             model, history = fit_published(checked, classes, params, neighbors=neighbors, **common)
         elif variant == "hilander" and isinstance(params, RelationalParams):
             sets = [thinned(whole, seed=i) for i in range(params.n_thinned)] or [whole]
