@@ -10,7 +10,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
     os.environ.setdefault(_name, "1")
 settings.register_profile("hilander", deadline=None)  # how long one takes says most of the machine
 settings.load_profile("hilander")
-LONGEST = ("flows/test_train", "flows/test_faults", "e2e/", "flows/", "pipeline/", "serving/", "training/", "cli/")
+DEPLOYMENT = ("flows/test_train", "flows/test_deploy", "flows/test_faults")  # of one server, which the last takes down
+LONGEST = (*DEPLOYMENT, "e2e/", "flows/", "pipeline/", "serving/", "training/", "cli/")
 
 
 def pytest_collection_modifyitems(items):
@@ -21,6 +22,18 @@ def pytest_collection_modifyitems(items):
         return next((place for place, part in enumerate(LONGEST) if f"tests/{part}" in path), len(LONGEST))
 
     items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Tests of one file, and those of one deployment, run in one process, which makes their fixtures once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return "deployment" if any(f"tests/{part}" in nodeid for part in DEPLOYMENT) else nodeid.split("::", 1)[0]
+
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

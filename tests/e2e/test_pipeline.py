@@ -22,7 +22,7 @@ QUICK = {
     "lander": {
         "compare_with": ["published"],
         "published": {"hidden_features": 16, "epochs": 2},
-        "hilander": {"n_item_steps": 100, "n_cluster_steps": 40, "n_starter_steps": 30},
+        "hilander": {"n_item_steps": 30, "n_cluster_steps": 12, "n_starter_steps": 12},
     },
     "evaluate": {"baselines": ["kmeans", "leiden"]},
 }

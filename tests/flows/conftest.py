@@ -19,7 +19,7 @@ SMALL = {
     "graph": {"n_neighbors": 20},
     "lander": {
         "compare_with": [],
-        "hilander": {"n_item_steps": 30, "n_cluster_steps": 15, "n_starter_steps": 15, "n_cores": 4, "core_size": 300},
+        "hilander": {"n_item_steps": 12, "n_cluster_steps": 8, "n_starter_steps": 8, "n_cores": 2, "core_size": 150},
     },
     "evaluate": {"baselines": ["kmeans"]},
     "gate": {"min_f_pairwise": 0.5, "min_f_bcubed": 0.5, "beat_baselines": False},
@@ -97,12 +97,12 @@ class Workspace:
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def workspace(tmp_path_factory):
     return Workspace(tmp_path_factory.mktemp("workspace"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(workspace):
     """What `make deploy` starts."""
     with socket.socket() as free:
@@ -114,7 +114,7 @@ def server(workspace):
     server.down()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def first(server):
     """The first run of a fresh workspace."""
     return server.trigger()

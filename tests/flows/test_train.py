@@ -94,7 +94,7 @@ def test_data_that_are_not_fit_stop_the_run_before_training(server, workspace, f
 def test_parameters_of_one_run_are_an_experiment(server, workspace, first):
     written = (workspace.folder / "params.yaml").read_bytes()
     outputs = workspace.contents("artifacts", "reports")
-    run = workspace.run("python", "flows/train.py", "--set", "lander.hilander.n_item_steps=31")
+    run = workspace.run("python", "flows/train.py", "--set", "lander.hilander.n_item_steps=13")
     assert run.returncode == 0, run.both
     assert (workspace.folder / "params.yaml").read_bytes() == written
     assert workspace.contents("artifacts", "reports") == outputs
@@ -105,7 +105,7 @@ def test_parameters_of_one_run_are_an_experiment(server, workspace, first):
         for experiment in entry["experiments"] or ()
         for revision in experiment["revs"]
     ]
-    assert steps == [31]
+    assert steps == [13]
     unknown = workspace.run("python", "flows/train.py", "--set", "lander.hidden=3")
     assert unknown.returncode == 1
     assert "unknown key 'hidden'" in unknown.both
