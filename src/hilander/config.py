@@ -236,7 +236,7 @@ class EvaluateParams:
         "leiden",
         "infomap",
     )
-    seed: int = 0
+    seed: Seed = 0
 
 
 @dataclass(frozen=True)
