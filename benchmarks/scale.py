@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from distributed import Client, LocalCluster
 from numpy.typing import NDArray
 
 from benchmarks.record import ROOT, write_results
+from benchmarks.speed.measuring import peak_memory
 from benchmarks.speed.parts import drawn
 from hilander import HiLander
 from hilander.atomic_write import atomic_file
@@ -35,7 +35,11 @@ def main(n: int = 100_000) -> None:
     path = drawn(n)
     started = time.perf_counter()
     expected = HiLander().fit(np.load(path, mmap_mode="r")).labels_
-    figures = {"n": float(n), "one_process.wall_seconds": time.perf_counter() - started, "one_process.peak_gb": _peak()}
+    figures = {
+        "n": float(n),
+        "one_process.wall_seconds": time.perf_counter() - started,
+        "one_process.peak_gb": peak_memory() / 1e9,
+    }
     for name, n_workers, kills in (("one_worker", 1, False), ("two_workers", 2, False), ("killed_worker", 2, True)):
         seconds, peak, labels, size = _fit_on_workers(path, n_workers, kills)
         figures |= {
@@ -66,17 +70,14 @@ def _fit_on_workers(path: Path, n_workers: int, kills: bool) -> tuple[float, flo
         labels = HiLander(engine=client, run_folder=folder).fit(str(path)).labels_
         seconds = time.perf_counter() - started
         size = sum(file.stat().st_size for file in Path(folder).rglob("*.npy")) / 1e9
-        return seconds, max(client.run(_peak).values()), labels, size
+        return seconds, max(client.run(peak_memory).values()) / 1e9, labels, size
 
 
 def _warm_up() -> None:
     """Load and compile what a worker that has run for a while has loaded and compiled."""
     rows = np.random.default_rng(0).normal(size=(3000, 32))
-    HiLander(run_folder=tempfile.mkdtemp()).fit(rows)
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    with tempfile.TemporaryDirectory() as folder:
+        HiLander(run_folder=folder).fit(rows)
 
 
 def _rows(figures: dict[str, float]) -> list[str]:

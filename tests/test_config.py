@@ -42,7 +42,11 @@ def test_keys_left_out_take_their_defaults(tmp_path):
         ("monitor:\n  cool_down_hours: .inf\n", "monitor.cool_down_hours must be from 0 to"),
         ("monitor:\n  sustained: 0\n", "monitor.sustained must be from 1"),
         ("monitor:\n  max_rows: 100\n", r"monitor.max_rows must be at least monitor.min_rows \(500\).*; got 100"),
+        ("lander:\n  variant: hilandr\n", "lander: variant must be one of hilander, published; got 'hilandr'"),
+        ("lander:\n  compare_with: [similarity]\n", "lander: variant must be one of .*; got 'similarity'"),
         ("evaluate:\n  baselines: [1]\n", r"baselines\[0\]: expected str"),
+        # Baselines that take no such seed gave no result, and the quality gate went by the others alone.
+        ("evaluate:\n  seed: -1\n", "evaluate.seed must be from 0 to 4,294,967,295; got -1"),
         ("a: [\n", "not valid YAML"),
     ],
 )

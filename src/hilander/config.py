@@ -236,7 +236,7 @@ class EvaluateParams:
         "leiden",
         "infomap",
     )
-    seed: int = 0
+    seed: Seed = 0
 
 
 @dataclass(frozen=True)
@@ -301,7 +301,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 
 
 def check_params(params: Params, where: str) -> None:
-    """Check every number against its range, and those that only make sense together.
+    """Check every number against its range, those that only make sense together, and the variants' names.
 
     Parameters
     ----------
@@ -312,9 +312,14 @@ def check_params(params: Params, where: str) -> None:
     Raises
     ------
     ConfigError
-        One is out of its range.
+        One is out of its range, or no variant is called so.
     """
     check_ranges(params, f"{where}: ")
+    try:
+        for variant in (params.lander.variant, *params.lander.compare_with):
+            params.lander.params_of(variant)
+    except ConfigError as error:  # else said once the encoder has been trained
+        raise ConfigError(f"{where}: lander: {error}") from error
     monitor = params.monitor
     if monitor.max_rows < monitor.min_rows:
         raise ConfigError(

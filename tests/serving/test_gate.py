@@ -138,9 +138,11 @@ def test_a_new_token_is_printed_once_and_only_its_hash_is_configured():
     assert hashlib.sha256(token.encode()).hexdigest() == digest
 
 
-def test_the_printed_lines_of_a_new_token_fit_into_the_file_as_it_comes(tmp_path):
+@pytest.mark.parametrize("name", ["carol", "42", "Ana: her laptop #2, é"])
+def test_the_printed_lines_of_a_new_token_fit_into_the_file_as_it_comes(tmp_path, name):
+    """Of the owner 42, to YAML a number, they made a file that let nobody in any more."""
     printed = subprocess.run(
-        [sys.executable, "-m", "hilander.serving.tokens", "carol"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "hilander.serving.tokens", name], capture_output=True, text=True, check=True
     ).stdout
     _, told, *lines = printed.splitlines()
     as_it_comes = (Path(__file__).parents[2] / "serving.yaml").read_text(encoding="utf-8")
@@ -149,7 +151,7 @@ def test_the_printed_lines_of_a_new_token_fit_into_the_file_as_it_comes(tmp_path
     path = tmp_path / "serving.yaml"
     path.write_text(as_it_comes.replace("  tokens: []", "\n".join(["  tokens:", *lines]) + "\n   "), encoding="utf-8")
     tokens = Tokens(load_configuration(path).security, path)
-    assert tokens.owner(re.search(r"alone: (\S+)", printed)[1]) == "carol"
+    assert tokens.owner(re.search(r"alone: (\S+)", printed)[1]) == name
 
     path.write_text(path.read_text(encoding="utf-8").replace("\n".join(lines), ""), encoding="utf-8")  # revoked
     assert tokens.owner(re.search(r"alone: (\S+)", printed)[1]) is None

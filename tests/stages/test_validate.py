@@ -39,7 +39,13 @@ def test_good_data_leave_counts_and_a_violation_keeps_them(folder):
 
 @pytest.mark.parametrize(
     ("fault", "message"),
-    [("zero vector", "zero vectors: 17"), ("unknown key", "did you mean 'min_classes'"), ("no data", "dvc pull")],
+    [
+        ("zero vector", "zero vectors: 17"),
+        ("unknown key", "did you mean 'min_classes'"),
+        ("no data", "dvc pull"),
+        ("no room for reports", "File exists: 'reports'"),
+        ("no Great Expectations", "pip install 'hilander[pipeline]'"),
+    ],
 )
 def test_the_program_stops_with_a_sentence_and_a_failing_exit_code(folder, fault, message):
     if fault == "zero vector":
@@ -48,6 +54,10 @@ def test_the_program_stops_with_a_sentence_and_a_failing_exit_code(folder, fault
         write_dataset(Dataset(np.arange(N), LABELS, embeddings=broken), "data/mine.parquet")
     elif fault == "unknown key":
         Path("params.yaml").write_text("validate: {min_clases: 3}")
+    elif fault == "no room for reports":
+        Path("reports").touch()
+    elif fault == "no Great Expectations":
+        Path("great_expectations.py").write_text("raise ImportError")  # found before the one that is installed
     else:
         Path("data/mine.parquet").rename("elsewhere.parquet")
         Path("data").rmdir()

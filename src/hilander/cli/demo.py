@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hilander.cli.inputs import SeedOption
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from hilander.estimator import HiLander
-    from hilander.evaluation import Prediction
 
 _NEEDED = ("kornia", "pytorch_metric_learning", "matplotlib", "jinja2")  # of the extras
 
@@ -37,7 +29,7 @@ def demo(
     from hilander.data.glyphs import write_glyphs
     from hilander.encoder import train_encoder
     from hilander.estimator import HiLander
-    from hilander.evaluation import evaluate, format_table, write_report
+    from hilander.evaluation import Prediction, evaluate, format_table, write_report
     from hilander.training.train_lander import train_lander
 
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
@@ -62,8 +54,8 @@ def demo(
     typer.echo(f"4/4 clustering {len(test):,} images of {len(test.classes)} letters of other alphabets …\n")
     evaluation = evaluate(
         [
-            _clustered("hilander", HiLander(model), test_embeddings),
-            _clustered("general model", HiLander(), test_embeddings),
+            Prediction.of("hilander", HiLander(model), test_embeddings),
+            Prediction.of("general model", HiLander(), test_embeddings),
         ],
         train_embeddings,
         train.labels,
@@ -78,12 +70,3 @@ def demo(
     typer.echo(
         f"model:  {folder / 'model'} — `hilander cluster your.npy --model …` with one trained on your own classes"
     )
-
-
-def _clustered(name: str, clusterer: HiLander, embeddings: NDArray[np.float32]) -> Prediction:
-    from hilander.evaluation import Prediction
-
-    started = time.perf_counter()
-    clusterer.fit(embeddings)
-    seconds = time.perf_counter() - started
-    return Prediction(name, clusterer.labels_, clusterer.probabilities_, clusterer.levels_, seconds)

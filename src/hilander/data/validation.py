@@ -71,6 +71,8 @@ def validate_dataset(
         Floors and ceilings.
     docs_folder : str or Path
         Replaced whole, whether or not the data pass. Its pages load their looks from the web, and are plain offline.
+    show_progress : bool
+        Draw a progress bar of the images that are looked at.
 
     Raises
     ------

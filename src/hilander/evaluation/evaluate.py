@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,11 +20,12 @@ from hilander.metrics import one_nn_accuracy
 
 if TYPE_CHECKING:  # figures are drawn and read without a model, so without PyTorch
     from hilander.clustering import LevelSummary
+    from hilander.estimator import HiLander
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A clustering of the test embeddings that was made elsewhere.
+    """A clustering of the test embeddings, to be scored.
 
     Attributes
     ----------
@@ -44,6 +46,14 @@ class Prediction:
     probabilities: NDArray[np.float32] | None = None
     levels: Sequence[LevelSummary] = ()
     seconds: float = 0.0
+
+    @classmethod
+    def of(cls, name: str, clusterer: HiLander, embeddings: NDArray[np.float32]) -> Prediction:
+        """Fit an estimator to the test embeddings, and time that."""
+        started = time.perf_counter()
+        clusterer.fit(embeddings)
+        seconds = time.perf_counter() - started
+        return cls(name, clusterer.labels_, clusterer.probabilities_, clusterer.levels_, seconds)
 
 
 @dataclass(frozen=True)

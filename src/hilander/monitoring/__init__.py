@@ -1,1 +1,1 @@
-"""What the model in service is asked, and whether that still looks like what it was trained on."""
+"""What the model in service is asked, and whether that still looks like what it was evaluated on."""

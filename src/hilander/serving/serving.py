@@ -84,6 +84,6 @@ class Serving:
         labels: NDArray[np.int64],
         probabilities: NDArray[np.float32],
     ) -> None:
-        """Capture what can be compared with the training reference, which is of the catalogue's width."""
+        """Capture what can be compared with the catalogue, as drift is judged: embeddings of its width."""
         if embeddings.shape[1] == loaded.n_catalogue_features:
             self.capture.put(check_embeddings(embeddings), labels, probabilities, loaded.version)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import math
 import secrets
 import sys
+import textwrap
 from pathlib import Path
+
+import yaml
 
 from hilander.serving.configuration import Security, load_configuration
 
@@ -76,7 +80,11 @@ def main() -> None:
     token = secrets.token_urlsafe(_N_BYTES)
     print(f"token, for its owner alone: {token}")
     print("below security.tokens of serving.yaml (take out the [] that stands there while nobody has one):")
-    print(f"    - name: {sys.argv[1]}\n      sha256: {token_digest(token)}")
+    # As YAML, in which a bare 42 is a number and a colon begins a block: one such line would lock all callers out.
+    lines = yaml.safe_dump(
+        [{"name": sys.argv[1], "sha256": token_digest(token)}], sort_keys=False, allow_unicode=True, width=math.inf
+    )
+    print(textwrap.indent(lines, "    "), end="")
 
 
 if __name__ == "__main__":

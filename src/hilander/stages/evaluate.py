@@ -6,7 +6,6 @@ import dataclasses
 import json
 import logging
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +33,7 @@ def main() -> None:
     test, test_items, test_graph = _read_split("test")
     variants = dict.fromkeys((params.lander.variant, *params.lander.compare_with))
     clusterers = {variant: HiLander.load(MODELS / variant, device=params.lander.device) for variant in variants}
-    predictions = [_predict(variant, clusterer, test) for variant, clusterer in clusterers.items()]
+    predictions = [Prediction.of(variant, clusterer, test) for variant, clusterer in clusterers.items()]
     evaluation = evaluate(
         predictions,
         train,
@@ -66,13 +65,6 @@ def _read_split(split: str) -> tuple[NDArray[np.float32], pd.DataFrame, tuple[ND
     items = pd.read_parquet(EMBEDDINGS / split / "items.parquet")
     graph = np.load(GRAPH / split / "neighbors.npy"), np.load(GRAPH / split / "similarities.npy")
     return embeddings, items, graph
-
-
-def _predict(name: str, clusterer: HiLander, embeddings: NDArray[np.float32]) -> Prediction:
-    started = time.perf_counter()
-    clusterer.fit(embeddings)
-    seconds = time.perf_counter() - started
-    return Prediction(name, clusterer.labels_, clusterer.probabilities_, clusterer.levels_, seconds)
 
 
 def _write_tables(evaluation: Evaluation, items: pd.DataFrame, ours: Prediction) -> None:

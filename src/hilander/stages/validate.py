@@ -11,7 +11,6 @@ from hilander.config import load_params
 from hilander.data import DataError, read_dataset, with_splits
 from hilander.data.read import labels_file
 from hilander.data.validation import validate_dataset
-from hilander.typed_mapping import ConfigError
 
 REPORT, DOCS = Path("reports/validation.json"), Path("reports/data_docs")
 
@@ -36,5 +35,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (ConfigError, DataError, FileNotFoundError) as error:
+    except (ValueError, OSError, ImportError) as error:
         sys.exit(f"validate: {error}")
