@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from hilander.model_folder import ModelFolderError, read_model_folder, write_model_folder
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.models.model_card import write_card
-from hilander.models.registry import VARIANTS, model_class
+from hilander.models.registry import MODELS
 from hilander.typed_mapping import ConfigError, from_mapping
 
 FORMAT = "hilander-model/1"
@@ -64,13 +64,13 @@ def load_model(folder: str | Path, *, device: str = "auto") -> ClusteringModel:
     config = read_model_folder(folder, FORMAT, _KEYS)
     if WEIGHTS not in config["files"]:
         raise ModelFolderError(f"model folder {folder} names no {WEIGHTS}, whose digest would be checked; train again")
-    if not isinstance(config["variant"], str) or config["variant"] not in VARIANTS:
-        raise ModelFolderError(f"{folder} holds variant {config['variant']!r}; known: {', '.join(VARIANTS)}")
+    if not isinstance(config["variant"], str) or config["variant"] not in MODELS:
+        raise ModelFolderError(f"{folder} holds variant {config['variant']!r}; known: {', '.join(MODELS)}")
     width = config["n_features"]
     if not isinstance(config["provenance"], dict) or not (width is None or isinstance(width, int)):
         raise ModelFolderError(f"model folder {folder} was altered: provenance or n_features is of another kind")
     try:
-        model = model_class(config["variant"]).build(
+        model = MODELS[config["variant"]].build(
             config["architecture"],
             settings=from_mapping(ClusteringSettings, config["settings"], where="settings"),
             n_features=config["n_features"],

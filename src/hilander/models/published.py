@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from hilander.graph.build import build_graph, in_edges
+from hilander.graph.in_edges import edges_of_lists
 from hilander.hierarchy.decode import Links
 from hilander.hierarchy.levels import LevelGraph
 from hilander.hierarchy.next_level import Nodes
@@ -55,7 +55,7 @@ class PublishedModel(ClusteringModel):
     def link(self, graph: LevelGraph) -> Links:
         """Run the network over the level's whole graph."""
         device = resolve_device(self.device)
-        edges = in_edges(build_graph(graph.neighbors, graph.similarities)).to(device)
+        edges = edges_of_lists(graph.neighbors, graph.similarities).to(device)
         features = torch.from_numpy(node_features(graph.nodes, self.use_cluster_features)).to(device)
         linkage, density = self.lander.to(device).predict(edges, features, show_progress=graph.show_progress)
         return Links(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-from dgl.nn.pytorch import GATConv
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hilander.graph.build import InEdges
+from hilander.graph.in_edges import InEdges
 
 
 def weighted_neighbor_sum(edges: InEdges, features: Tensor) -> Tensor:
@@ -72,7 +71,9 @@ class AttentionConvolution(nn.Module):
 
     def __init__(self, in_features: int, out_features: int, dropout: float = 0.0, n_heads: int = 1) -> None:
         super().__init__()
-        self.attention = GATConv(in_features, out_features, n_heads, allow_zero_in_degree=True)
+        from hilander.graph.build import dgl  # takes a second to load, and nothing else here needs it
+
+        self.attention = dgl.nn.pytorch.GATConv(in_features, out_features, n_heads, allow_zero_in_degree=True)
         self.bias = nn.Parameter(torch.zeros(n_heads, out_features))
         self.dropout = nn.Dropout(dropout)
 
@@ -86,8 +87,13 @@ class AttentionConvolution(nn.Module):
         """
         if features.device.type != "cpu":
             raise ValueError("convolution 'attention' runs on the CPU alone; set device='cpu' or convolution='mean'")
-        own = features[: edges.n_destinations]
-        hidden = self.attention(edges.graph, (features, own)) + self.bias
+        from hilander.graph.build import dgl
+
+        n_sources, n_destinations = len(features), edges.n_destinations
+        block = dgl.create_block(
+            (edges.sources, edges.destinations), num_src_nodes=n_sources, num_dst_nodes=n_destinations
+        )
+        hidden = self.attention(block, (features, features[:n_destinations])) + self.bias
         return self.dropout(torch.relu(hidden.mean(dim=1)))
 
 

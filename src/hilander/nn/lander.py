@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from hilander.graph.build import InEdges
+from hilander.graph.in_edges import InEdges
 from hilander.nn.convolution import CONVOLUTIONS, AttentionConvolution, MeanConvolution
 from hilander.nn.lander_inference import link_edges, project_nodes
 from hilander.nn.prelu import prelu, prelu_of_ends

@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hilander.graph.build import InEdges
+from hilander.graph.in_edges import InEdges
 from hilander.graph.threads import by_threads
 from hilander.nn.convolution import MeanConvolution
 

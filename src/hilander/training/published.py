@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import NamedTuple
 
-import dgl
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,7 +15,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hilander.config import PublishedParams
-from hilander.graph.build import InEdges, in_edges
+from hilander.graph.build import dgl, in_edges
+from hilander.graph.in_edges import InEdges
 from hilander.graph.sampling import FullNeighborSampler
 from hilander.models.published import PublishedModel
 from hilander.nn.device import resolve_device

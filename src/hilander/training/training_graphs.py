@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import dgl
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hilander.graph.build import build_graph
+from hilander.graph.build import build_graph, dgl
 from hilander.graph.knn import nearest_neighbors
 from hilander.graph.targets import density_of, true_linkage
 from hilander.hierarchy.decode import Links, tree_parents
