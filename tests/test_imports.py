@@ -18,3 +18,33 @@ def test_importing_the_library_loads_none_of_the_pipelines_packages():
 
 def test_the_bare_import_loads_no_torch_either():
     assert modules_after("import hilander").isdisjoint({*HEAVY, "torch", "dgl", "sklearn"})
+
+
+WITHOUT_DGL = """
+import sys
+sys.modules["dgl"] = None  # as where it is not installed
+import numpy as np
+from hilander import HiLander, train_lander
+from hilander.models.clustering_model import ClusteringSettings
+from hilander.models.published import PublishedModel
+from hilander.nn.lander import Lander
+
+rows = np.random.default_rng(0).normal(size=(40, 6))
+arguments = {"n_features": 12, "hidden_features": 8}
+model = PublishedModel(ClusteringSettings(), 6, lander=Lander(**arguments).eval(), lander_arguments=arguments)
+assert len(HiLander(model).fit_predict(rows)) == 40
+for needs_it in (
+    lambda: train_lander(rows, np.arange(40) // 4, variant="published"),
+    lambda: Lander(**arguments, convolution="attention"),
+):
+    try:
+        needs_it()
+    except ImportError as error:
+        assert "under Python 3.11" in str(error)
+    else:
+        raise AssertionError
+"""
+
+
+def test_without_dgl_only_what_runs_on_it_is_refused():
+    subprocess.run([sys.executable, "-c", WITHOUT_DGL], check=True)
