@@ -2,6 +2,7 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
+from typing import ClassVar
 
 import fsspec
 import pytest
@@ -14,8 +15,11 @@ SECRET = "hunter22"
 class Server(SimpleHTTPRequestHandler):
     """Files of a folder, and faults on demand."""
 
+    asked: ClassVar[list[str]] = []
+
     def do_GET(self):
-        if "busy" in self.path:
+        self.asked.append(self.path)
+        if ("once" in self.path and self.asked.count(self.path) == 1) or "busy" in self.path:
             self.send_error(503)
         elif "private" in self.path:
             self.send_error(403)
@@ -85,6 +89,42 @@ def test_a_file_over_http_is_named_without_its_query(tmp_path, server):
 
 def test_a_folder_over_http_is_its_index_page(tmp_path, server):
     assert contents(fetch(f"{server}/", tmp_path / "new")) == {"faces.npy": b"embeddings"}
+
+
+def test_of_files_side_by_side_only_one_that_failed_is_fetched_again(tmp_path, server):
+    names = [f"{number:02d}.png" for number in range(20)] + ["once.png"]
+    for name in names:
+        (tmp_path / "served" / name).write_bytes(name.encode())
+    Server.asked.clear()
+    with pytest.raises(FetchError, match="503"):
+        fetch(f"{server}/", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    n_asked = len(Server.asked)
+    assert set(contents(fetch(f"{server}/", tmp_path / "new"))) == {*names, "faces.npy"}
+    assert [path for path in Server.asked[n_asked:] if path != "/"] == ["/once.png"]
+
+
+def test_of_several_faults_one_that_cannot_pass_is_told(tmp_path, server):
+    for name in ("busy.png", "private.png"):
+        (tmp_path / "served" / name).write_bytes(b"")
+    with pytest.raises(SourceError, match="403"):
+        fetch(f"{server}/", tmp_path / "new")
+
+
+def test_one_file_after_the_other_keeps_those_before_the_fault(tmp_path, store, monkeypatch):
+    got, get_file = [], type(store).get_file
+
+    def break_once(self, remote, local, **options):
+        got.append(remote)
+        if len(got) == 2:
+            raise ConnectionResetError("gone")
+        get_file(self, remote, local, **options)
+
+    monkeypatch.setattr(type(store), "get_file", break_once)
+    with pytest.raises(FetchError, match="ConnectionResetError: gone"):
+        fetch("memory://set", tmp_path / "new")
+    fetch("memory://set", tmp_path / "new")
+    assert got == ["/set/a/1.png", "/set/b/2.png", "/set/b/2.png"]
 
 
 @pytest.mark.parametrize(

@@ -150,26 +150,34 @@ def _checked(name: str) -> str:
 
 
 def _get_whole(filesystem: AbstractFileSystem, files: dict[Path, tuple[str, int | None]], show_bytes: bool) -> None:
-    """Download beside each path, and give the files their names once all of them are whole."""
+    """Download beside each path, and give each file its name once it is whole: what fails alone is fetched again."""
     from fsspec.callbacks import NoOpCallback, TqdmCallback
 
-    halves = [path.with_name(f"{path.name}.part") for path in files]
+    from hilander.batch.arrivals import Arrivals
+
+    halves = {path.with_name(f"{path.name}.part"): path for path in files}
     for half in halves:
         half.parent.mkdir(parents=True, exist_ok=True)
-    remotes = [remote for remote, _ in files.values()]
-    if show_bytes:
-        callback = TqdmCallback(tqdm_kwargs={"desc": halves[0].stem, "unit": "B", "unit_scale": True, "leave": False})
-    else:
-        callback = NoOpCallback()
-    if len(files) == 1:
-        filesystem.get_file(remotes[0], str(halves[0]), callback=callback)
-    else:
-        filesystem.get(remotes, [str(half) for half in halves])
-    for half, (path, (_, size)) in zip(halves, files.items(), strict=True):
+
+    def name_whole(half: Path) -> None:
+        path = halves[half]
+        size = files[path][1]
         if not _is_whole(half, size):
             got = half.stat().st_size if half.is_file() else 0
             raise FetchError(f"the download of {path.name} ended after {got} of {size} bytes; try again")
         half.replace(path)
+
+    if len(files) == 1:
+        [half], [(remote, _)] = halves, files.values()
+        shown = {"desc": half.stem, "unit": "B", "unit_scale": True, "leave": False}
+        callback = TqdmCallback(tqdm_kwargs=shown) if show_bytes else NoOpCallback()
+        filesystem.get_file(remote, str(half), callback=callback)
+        name_whole(half)
+        return
+    arrivals = Arrivals(name_whole, side_by_side=filesystem.async_impl)
+    filesystem.get([remote for remote, _ in files.values()], [str(half) for half in halves], callback=arrivals)
+    for fault in sorted(arrivals.faults, key=_can_pass)[:1]:  # one that cannot pass says that trying again is no use
+        raise fault
 
 
 def _is_whole(path: Path, size: int | None) -> bool:
