@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from hilander.batch import cluster, embed, find_run, identify, write_run
+from hilander.batch import cluster, embed, find_run, identify, write_run, writing
 from hilander.batch.embedding import encoder_digest
 from hilander.batch.working_folder import CLUSTERED, EMBEDDED, IDENTIFIED, read_facts
 from hilander.model_folder import digest_of
@@ -84,3 +84,24 @@ def test_a_name_that_no_run_could_be_found_by_is_refused_before_anything_is_writ
     with pytest.raises(ValueError, match="neither hidden nor 'latest'; got"):
         write_run("set.npz", "set.npz", release_in_service(models), tmp_path, tmp_path / "runs", run_id=name)
     assert not (tmp_path / "runs").exists()
+
+
+def test_of_two_that_write_a_run_of_one_name_the_later_one_is_told_so(
+    tmp_path, models, save_embeddings, embeddings_of_classes, monkeypatch
+):
+    release, working, runs = release_in_service(models), tmp_path / "working", tmp_path / "runs"
+    source = save_embeddings("set.npz", range(12), embeddings_of_classes(12, seed=0))
+    steps(source, release, working)
+    write_run_report = writing.write_run_report
+
+    def overtaken(*args, **kwargs):
+        monkeypatch.setattr(writing, "write_run_report", write_run_report)
+        write_run(source, source, release, working, runs, run_id="same")
+        write_run_report(*args, **kwargs)
+
+    monkeypatch.setattr(writing, "write_run_report", overtaken)
+    with pytest.raises(FileExistsError, match=r"another run has been written as same to .* under another name"):
+        write_run(source, source, release, working, runs, run_id="same")
+    assert [path.name for path in runs.iterdir()] == ["same"]
+    assert find_run(runs, "same").facts["counts"]["items"] == 12
+    assert write_run(source, source, release, working, runs, run_id="another").run_id == "another"

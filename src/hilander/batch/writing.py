@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import shutil
@@ -116,7 +117,15 @@ def write_run(
             write_run_report(folder / REPORT, facts, table, images=images, metrics=release.metrics)
             facts["files"] = {name: digest_of(folder / name) for name in (CLUSTERS, EMBEDDINGS, REPORT)}
             (folder / MANIFEST).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        (half_made / run_id).replace(target)
+        try:
+            (half_made / run_id).replace(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            raise FileExistsError(
+                f"another run has been written as {run_id} to {runs} while this one was; write this one again under "
+                "another name"
+            ) from None
     return RunFolder.load(target)
 
 
