@@ -8,6 +8,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from hilander import HiLander, clustering, estimator, train_lander
 from hilander.config import PublishedParams, RelationalParams
+from hilander.graph.distinct_rows import ordered_rows
 from hilander.metrics import score
 from hilander.models.published import PublishedModel
 from hilander.models.similarity import SimilarityModel
@@ -172,6 +173,23 @@ def test_clusters_are_taken_over_under_the_threshold_that_adapts_to_their_embedd
     assert_array_equal(taken_over.predict(embeddings[1::2]), fitted.predict(embeddings[1::2]))
     some = np.where(fitted.labels_ > 5, fitted.labels_, -1)  # what belongs to none is part of the set as well
     assert HiLander(**parameters).adopt(embeddings[::2], some).linkage_threshold_ == fitted.linkage_threshold_
+
+
+def test_adopt_orders_rows_once_and_equal_ones_count_as_clustered_if_one_is(monkeypatch):
+    rng, ordered = np.random.default_rng(0), []
+    embeddings = rng.normal(size=(120, 8))
+    embeddings[60:] = embeddings[:60]
+    classes = np.r_[np.full(60, -1), np.arange(60)]
+
+    def counted(rows):
+        ordered.append(len(rows))
+        return ordered_rows(rows)
+
+    monkeypatch.setattr("hilander.estimator.ordered_rows", counted)
+    clusterer = HiLander().adopt(embeddings, classes)
+    assert ordered == [120]
+    assert_array_equal(clusterer.labels_, classes[60:])
+    assert_array_equal(clusterer.predict(embeddings[:60]), classes[60:])
 
 
 def test_clusters_may_be_numbered_by_hashes():

@@ -263,20 +263,20 @@ class HiLander(ClusterMixin, BaseEstimator):
         kept = clusters >= 0
         if not kept.any():
             raise ValueError("every item is labelled -1, so there is no cluster to assign to")
-        clusters = clusters[kept].astype(np.int64)
-        rows = ordered_rows(embeddings)[0]  # as in `fit`
+        clusters = clusters.astype(np.int64)
+        rows, node_of = ordered_rows(embeddings)  # as in `fit`
         with told_of_compilation(self.show_progress):
             whitening = learn_whitening(embeddings, model, settings, rows=rows)
             nodes = embeddings[rows] if whitening is None else whitening(embeddings[rows])
             settings = self._adapted(nodes, model, settings)
-        if not kept.all():
-            embeddings = embeddings[kept]
-            rows = ordered_rows(embeddings)[0]
-            nodes = embeddings[rows] if whitening is None else whitening(embeddings[rows])
+        if not kept.all():  # of equal rows, the first that is in a cluster stands for all
+            kept_rows = np.flatnonzero(kept)
+            held, first = np.unique(node_of[kept_rows], return_index=True)
+            nodes, rows = nodes[held], kept_rows[first]
         assigner = _assigner(nodes, clusters[rows], model, settings, whitening)  # near ties go by their order
         for name in ("probabilities_", "peaks_", "levels_"):  # those of an earlier fit
             self.__dict__.pop(name, None)
-        self.labels_, self.linkage_threshold_, self._assigner = clusters, settings.linkage_threshold, assigner
+        self.labels_, self.linkage_threshold_, self._assigner = clusters[kept], settings.linkage_threshold, assigner
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
