@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -68,3 +69,22 @@ def test_a_damaged_record_of_what_was_started_is_an_error_that_says_what_to_do(t
     assert result.stderr.startswith("deploy: expected the processes that `up` has started in .prefect/started.json")
     assert "then delete .prefect/started.json" in result.stderr
     assert (tmp_path / ".prefect/started.json").read_text() == content
+
+
+def test_what_is_started_heeds_ctrl_c_though_a_shell_s_background_does_not(tmp_path):
+    """Prefect stops its own processes by it: `down` would leave them running."""
+    (tmp_path / ".prefect").mkdir()
+    start = (
+        "import json, runpy, signal, sys\n"
+        "assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN\n"
+        "runpy.run_path(sys.argv[1])['_start']('worker', 'worker', '--help')\n"
+        "pid = json.load(open('.prefect/started.json'))['worker']['pid']\n"
+        "print(open(f'/proc/{pid}/status').read())\n"
+    )
+    result = subprocess.run(
+        ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", start, str(FLOWS / "deploy.py")],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    ignored = next(line for line in result.stdout.splitlines() if line.startswith("SigIgn:"))
+    assert not int(ignored.split()[1], 16) & 1 << signal.SIGINT - 1
