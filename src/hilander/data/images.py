@@ -42,7 +42,7 @@ def as_shown(image: Image.Image) -> Image.Image:
         if image.getexif().get(_ORIENTATION, 1) != 1:
             image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or _is_deep_netpbm(image):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        return _of_8_bits(image)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
         paper = Image.new("RGBA", image.size, "white")
@@ -53,6 +53,16 @@ def as_shown(image: Image.Image) -> Image.Image:
 def _is_deep_netpbm(image: Image.Image) -> bool:
     """Tell whether an image is a PGM of more than 8 bits, which Pillow scales to 16 but holds in 32."""
     return image.mode == "I" and image.format == "PPM"
+
+
+def _of_8_bits(image: Image.Image) -> Image.Image:
+    """Scale a grey image of more bits; what it calls transparent is white."""
+    deep = np.asarray(image)
+    bits = getattr(image, "tag_v2", {}).get(ExifTags.Base.BitsPerSample, (16,))
+    grey = (deep >> (4 if bits == (12,) else 8)).astype(np.uint8)  # Pillow leaves the 12 bits of a TIFF as they are
+    if (transparent := image.info.get("transparency")) is not None:
+        grey[deep == transparent] = 255
+    return Image.fromarray(grey)
 
 
 class Images:
