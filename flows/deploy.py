@@ -21,6 +21,7 @@ from hilander.atomic_write import atomic_file
 HOME = Path(".prefect")  # as prefect.toml says
 STARTED = HOME / "started.json"
 POOL = "hilander"
+ENTRYPOINTS = ("flows/train.py:train", "flows/cluster.py:cluster", "flows/monitor.py:monitor")  # of prefect.yaml
 AUTOMATION = "mark killed runs as crashed"  # in flows/automations.yaml
 START_SECONDS = 180
 
@@ -52,6 +53,11 @@ def up(port: PortOption = 4200) -> None:
         if server is None:  # else it is starting still
             _start("server", "server", "start", "--host", "127.0.0.1", "--port", str(port))
         _wait_for(url)
+    elif server is None and (others := _deployed_from(url) - {str(Path.cwd())}):
+        sys.exit(
+            f"deploy: expected no server on port {port}, or this folder's, found that of {', '.join(sorted(others))}, "
+            "whose deployments ours would replace; name a free port: python flows/deploy.py up --port 4300"
+        )
     _prefect("config", "set", f"PREFECT_API_URL={url}")
     _prefect("work-pool", "create", POOL, "--type", "process", "--overwrite")
     _prefect("--no-prompt", "deploy", "--all")
@@ -149,9 +155,25 @@ def _is_healthy(url: str) -> bool:
 
 def _automations(url: str) -> set[str]:
     """Names of the server's automations; `prefect automation ls` breaks them into lines as wide as the terminal."""
-    request = urllib.request.Request(f"{url}/automations/filter", b"{}", {"Content-Type": "application/json"})
+    return {automation["name"] for automation in _all(url, "automations")}
+
+
+def _deployed_from(url: str) -> set[str]:
+    """Folders that the server's deployments of our names run in."""
+    try:
+        deployments = _all(url, "deployments")
+    except (OSError, ValueError):  # no server of Prefect's, as its own command says next
+        return set()
+    ours = [deployment for deployment in deployments if deployment["entrypoint"] in ENTRYPOINTS]
+    steps = [inputs for deployment in ours for step in deployment["pull_steps"] or [] for inputs in step.values()]
+    return {inputs["directory"] for inputs in steps if "directory" in inputs}
+
+
+def _all(url: str, kind: str) -> list[dict[str, Any]]:
+    """Whatever the server has of a kind."""
+    request = urllib.request.Request(f"{url}/{kind}/filter", b"{}", {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
-        return {automation["name"] for automation in json.load(answer)}
+        return json.load(answer)
 
 
 def _wait_for(url: str) -> None:

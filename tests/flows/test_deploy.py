@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -40,6 +41,20 @@ def test_a_second_server_is_refused_since_down_would_stop_only_that_one(server, 
     assert result.returncode == 1
     assert f"found one on another port (process {json.loads(started)['server']['pid']})" in result.both
     assert (workspace.folder / ".prefect/started.json").read_text() == started
+
+
+def test_another_folder_s_server_is_not_taken_over(server, workspace, tmp_path):
+    """Its `train/local` would run here from then on, and its hourly `monitor/local` as well."""
+    shutil.copy(workspace.folder / "prefect.yaml", tmp_path)
+    result = subprocess.run(
+        [sys.executable, str(FLOWS / "deploy.py"), "up", "--port", str(server.port)],
+        cwd=tmp_path, env=workspace.environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert f"found that of {workspace.folder}, whose deployments ours would replace" in result.stderr
+    for deployment in server.api("deployments/filter"):
+        step = {"prefect.deployments.steps.set_working_directory": {"directory": str(workspace.folder)}}
+        assert deployment["pull_steps"] == [step]
 
 
 def test_what_speaks_no_http_is_no_server(deploy):
