@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import shutil
 import signal
 import socket
@@ -84,6 +85,20 @@ def test_a_damaged_record_of_what_was_started_is_an_error_that_says_what_to_do(t
     assert result.stderr.startswith("deploy: expected the processes that `up` has started in .prefect/started.json")
     assert "then delete .prefect/started.json" in result.stderr
     assert (tmp_path / ".prefect/started.json").read_text() == content
+
+
+def test_down_after_an_interrupted_up_forgets_what_it_started(tmp_path):
+    """The server had been started, but its address not been set yet."""
+    shutil.copy(FLOWS.parent / "prefect.toml", tmp_path)
+    (tmp_path / ".prefect").mkdir()
+    (tmp_path / ".prefect/started.json").write_text('{"server": {"pid": 1, "created": 1.0}}')
+    for _ in range(2):
+        result = subprocess.run(
+            [sys.executable, str(FLOWS / "deploy.py"), "down"],
+            cwd=tmp_path, env=os.environ | {"COLUMNS": "20"}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+    assert not (tmp_path / ".prefect/started.json").exists()
 
 
 def test_what_is_started_heeds_ctrl_c_though_a_shell_s_background_does_not(tmp_path):
