@@ -21,6 +21,7 @@ from hilander.atomic_write import atomic_file
 HOME = Path(".prefect")  # as prefect.toml says
 STARTED = HOME / "started.json"
 POOL = "hilander"
+ENTRYPOINTS = ("flows/train.py:train", "flows/cluster.py:cluster", "flows/monitor.py:monitor")  # of prefect.yaml
 AUTOMATION = "mark killed runs as crashed"  # in flows/automations.yaml
 START_SECONDS = 180
 
@@ -52,6 +53,11 @@ def up(port: PortOption = 4200) -> None:
         if server is None:  # else it is starting still
             _start("server", "server", "start", "--host", "127.0.0.1", "--port", str(port))
         _wait_for(url)
+    elif server is None and (others := _deployed_from(url) - {str(Path.cwd())}):
+        sys.exit(
+            f"deploy: expected no server on port {port}, or this folder's, found that of {', '.join(sorted(others))}, "
+            "whose deployments ours would replace; name a free port: python flows/deploy.py up --port 4300"
+        )
     _prefect("config", "set", f"PREFECT_API_URL={url}")
     _prefect("work-pool", "create", POOL, "--type", "process", "--overwrite")
     _prefect("--no-prompt", "deploy", "--all")
@@ -83,14 +89,16 @@ def down() -> None:
             member.kill()
         print(f"{name} stopped")
     if STARTED.exists():
-        _prefect("config", "unset", "PREFECT_API_URL", "--yes")
+        # Where `up` was interrupted, it has set nothing yet.
+        _prefect("config", "unset", "PREFECT_API_URL", "--yes", accepted="is not set in profile")
         STARTED.unlink()
 
 
-def _prefect(*arguments: str) -> str:
-    """Run ``prefect`` to its end; its words are shown where it fails."""
+def _prefect(*arguments: str, accepted: str | None = None) -> str:
+    """Run ``prefect`` to its end; its words are shown where it fails, unless `accepted` is among them."""
     result = subprocess.run([sys.executable, "-m", "prefect", *arguments], capture_output=True, text=True, check=False)
-    if result.returncode != 0:
+    said = " ".join((result.stdout + result.stderr).split())  # which it breaks into lines as wide as the terminal
+    if result.returncode != 0 and (accepted is None or accepted not in said):
         sys.exit(f"deploy: `prefect {' '.join(arguments)}` failed:\n{result.stdout}{result.stderr}")
     return result.stdout
 
@@ -149,9 +157,25 @@ def _is_healthy(url: str) -> bool:
 
 def _automations(url: str) -> set[str]:
     """Names of the server's automations; `prefect automation ls` breaks them into lines as wide as the terminal."""
-    request = urllib.request.Request(f"{url}/automations/filter", b"{}", {"Content-Type": "application/json"})
+    return {automation["name"] for automation in _all(url, "automations")}
+
+
+def _deployed_from(url: str) -> set[str]:
+    """Folders that the server's deployments of our names run in."""
+    try:
+        deployments = _all(url, "deployments")
+    except (OSError, ValueError):  # no server of Prefect's, as its own command says next
+        return set()
+    ours = [deployment for deployment in deployments if deployment["entrypoint"] in ENTRYPOINTS]
+    steps = [inputs for deployment in ours for step in deployment["pull_steps"] or [] for inputs in step.values()]
+    return {inputs["directory"] for inputs in steps if "directory" in inputs}
+
+
+def _all(url: str, kind: str) -> list[dict[str, Any]]:
+    """Whatever the server has of a kind."""
+    request = urllib.request.Request(f"{url}/{kind}/filter", b"{}", {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
-        return {automation["name"] for automation in json.load(answer)}
+        return json.load(answer)
 
 
 def _wait_for(url: str) -> None:

@@ -11,10 +11,13 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from uuid import UUID
 
 import typer
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.deployments import run_deployment
 from prefect.events import emit_event
 from prefect.exceptions import ObjectNotFound
@@ -90,22 +93,50 @@ def start_training(folder: Path, cool_down: timedelta) -> bool:
 
     log, record = get_run_logger(), folder / "last_training.json"
     with FileLock(folder / "training.lock"):  # of two runs at once the second one must see what the first one started
-        now = datetime.now(UTC)
-        last = datetime.fromisoformat(json.loads(record.read_text(encoding="utf-8"))) if record.is_file() else None
-        if not cooled_down(last, now, cool_down):
-            log.info("drift has started a training at %s; the next one may start %s after it", last, cool_down)
-            return False
+        now, (last, run_id) = datetime.now(UTC), _read_training(record)
+        while cooled_down(last, now, cool_down) or _never_began(run_id):
+            try:
+                # Where a run was killed before it noted what it had started, the server answers with that one.
+                key = f"drift {record.resolve()} after {last}"
+                started = run_deployment("train/local", timeout=0, idempotency_key=key)
+            except ObjectNotFound:
+                log.warning(
+                    "no deployment train/local on this server, so no training was started; `make deploy` makes one"
+                )
+                return False
+            last, run_id = started.created or now, started.id
+            with atomic_file(record) as temporary:
+                temporary.write_text(json.dumps({"created": last.isoformat(), "flow_run": str(run_id)}))
+            if started.state is None or not started.state.is_final():  # else one of long ago: the record was deleted
+                log.info("started %s at %s", started.name, started.created)
+                return True
+    log.info("drift has started a training at %s; the next one may start %s after it", last, cool_down)
+    return False
+
+
+def _read_training(record: Path) -> tuple[datetime | None, UUID | None]:
+    """Return when drift has started the last training, and its flow run."""
+    if not record.is_file():
+        return None, None
+    noted = json.loads(record.read_text(encoding="utf-8"))
+    if isinstance(noted, str):  # as versions before wrote it
+        return datetime.fromisoformat(noted), None
+    return datetime.fromisoformat(noted["created"]), UUID(noted["flow_run"])
+
+
+def _never_began(run_id: UUID | None) -> bool:
+    """Tell whether a training failed before its first task, as where another run held the workspace for too long."""
+    if run_id is None:
+        return False
+    with get_client(sync_client=True) as client:
         try:
-            # Where a run was killed before it noted what it had started, the server answers with that one.
-            key = f"drift {record.resolve()} after {last}"
-            started = run_deployment("train/local", timeout=0, idempotency_key=key)
-        except ObjectNotFound:
-            log.warning("no deployment train/local on this server, so no training was started; `make deploy` makes one")
+            state = client.read_flow_run(run_id).state
+        except ObjectNotFound:  # it was deleted, or is another server's
             return False
-        with atomic_file(record) as temporary:
-            temporary.write_text(json.dumps((started.created or now).isoformat()), encoding="utf-8")
-    log.info("started %s at %s", started.name, started.created)
-    return True
+        if state is None or not (state.is_failed() or state.is_crashed()):  # who cancels one wants no other
+            return False
+        of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run_id]))
+        return not client.read_task_runs(flow_run_filter=of_run, limit=1)
 
 
 @flow(name="monitor", flow_run_name=lambda: f"monitor {time.strftime('%Y-%m-%d %H:%M')}")

@@ -107,6 +107,51 @@ def test_a_release_that_was_taken_back_stays_out_until_the_model_changes_or_is_a
     assert publish(parts, models, seed=1).files == second.files
 
 
+def move_by_hand(models, version):
+    subprocess.run(["ln", "-sfn", f"versions/{version}", str(models / "in_service")], check=True)
+
+
+def test_a_release_that_was_taken_back_by_moving_the_link_stays_out_as_well(parts, models):
+    first, second, said = release_in_service(models), publish(parts, models, seed=1), []
+    move_by_hand(models, first.version)
+    for _ in range(2):
+        assert publish(parts, models, seed=1, say=said.append) == first
+    assert f"this model is version {second.version}, which was taken out of service: {first.version} stays" in said[1]
+    third = publish(parts, models, seed=2)
+    assert release_in_service(models) == third
+    assert publish(parts, models, seed=1, say=said.append) == third
+    (models / "withdrawn.txt").write_text("")
+    assert publish(parts, models, seed=1).files == second.files
+
+
+def test_a_release_put_back_by_moving_the_link_counts_as_any_other(parts, models):
+    first, second = release_in_service(models), publish(parts, models, seed=1)
+    put_into_service(models, first.version)
+    move_by_hand(models, second.version)
+    publish(parts, models, seed=2)
+    assert publish(parts, models, seed=1).files == second.files
+    assert publish(parts, models, say=lambda sentence: None).files == second.files
+
+
+def test_who_moves_the_link_from_a_damaged_release_may_have_it_made_again(parts, models):
+    first, second = release_in_service(models), publish(parts, models, seed=1)
+    (second.folder / "lander/config.json").write_text("{}")
+    move_by_hand(models, first.version)
+    time.sleep(1)  # else its name is that of the damaged one
+    assert publish(parts, models, seed=1).files == second.files
+
+
+@pytest.mark.parametrize("n_moves", [0, 1])
+def test_a_publication_killed_about_the_move_is_taken_for_no_hand(parts, models, n_moves):
+    first, killed = release_in_service(models), publish(parts, models, seed=1)
+    if n_moves == 0:
+        put_into_service(models, first.version)
+        (models / "withdrawn.txt").unlink()
+    (models / "put_last.txt").write_text(f"{first.version}\n{killed.version}\n")
+    assert publish(parts, models, seed=1).files == killed.files
+    assert publish(parts, models).files == first.files
+
+
 def test_a_release_put_back_by_name_counts_as_any_other(parts, models):
     first, second = release_in_service(models), publish(parts, models, seed=1)
     put_into_service(models, first.version)
@@ -137,7 +182,7 @@ def test_a_copy_that_followed_the_link_is_an_error_that_says_so(models, tmp_path
     version = release_in_service(copy).version
     with pytest.raises(ReleaseError, match=f"to be a link to a version.*then put {version} into service"):
         put_into_service(copy, version)
-    assert sorted(path.name for path in copy.iterdir()) == ["in_service", "versions"]
+    assert sorted(path.name for path in copy.iterdir()) == ["in_service", "put_last.txt", "versions"]
 
 
 @pytest.mark.parametrize("place", ["../versions/", "./", "{models}/versions/"])
@@ -200,7 +245,7 @@ def test_a_publication_that_fails_leaves_all_as_it_was(parts, models, tmp_path):
         with pytest.raises((FileNotFoundError, TypeError)):
             publish(parts, models, seed=1, **changes)
         assert contents(models) == before
-        assert sorted(path.name for path in models.iterdir()) == ["in_service", "versions"]
+        assert sorted(path.name for path in models.iterdir()) == ["in_service", "put_last.txt", "versions"]
 
 
 def test_a_moved_folder_of_releases_goes_on_working(models, tmp_path):
@@ -275,4 +320,4 @@ def test_what_a_killed_publication_left_is_removed_by_the_next_but_not_of_one_th
     process.wait()
     assert half_made.is_dir()
     publish(parts, models, seed=2)
-    assert sorted(path.name for path in models.iterdir()) == ["in_service", "versions"]
+    assert sorted(path.name for path in models.iterdir()) == ["in_service", "put_last.txt", "versions"]

@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 FORMAT = "hilander-release/1"
 IN_SERVICE, VERSIONS, MANIFEST = "in_service", "versions", "release.json"
 WITHDRAWN = "withdrawn.txt"  # versions that were taken out of service by hand, one a line
+PUT_LAST = "put_last.txt"  # the version that `in_service` was last seen to point at: a hand may have moved it since
 
 
 class ReleaseError(ValueError):
@@ -145,7 +146,7 @@ def publish_release(
     """Copy a trained model into `models` and put it into service, both all or nothing.
 
     Where the version in service holds the very same files, it stays; so it does where these are the files of a version
-    that `put_into_service` has replaced by another, which stays out until it is asked for by name.
+    that `put_into_service`, or a hand that moved the link, has replaced by another: it stays out until it is asked for.
 
     Parameters
     ----------
@@ -175,6 +176,7 @@ def publish_release(
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         digests = {path.relative_to(folder).as_posix(): digest_of(path) for path in files}
         content = hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:8]
+        _note_where_it_points(models)
         with contextlib.suppress(FileNotFoundError, ReleaseError):  # none yet, or damaged: this one takes its place
             now = release_in_service(models)
             if now.files == digests:
@@ -215,18 +217,44 @@ def put_into_service(models: str | Path, version: str) -> None:
         raise FileNotFoundError(f"no version {version!r} in {models}; known: {', '.join(known) or 'none'}")
     Release.load(models / VERSIONS / version)  # else its readers would find out, with none in service
     _check_link(models, version)
-    before = _withdrawn(models)
-    content = version.rpartition("-")[2]  # the same model may have been published more than once
-    withdrawn = [other for other in [*before, *_replaced(models)] if other.rpartition("-")[2] != content]
-    if withdrawn != before:
-        with atomic_file(models / WITHDRAWN) as temporary:  # before the link: what stays out is said, what comes in not
-            temporary.write_text("".join(f"{other}\n" for other in dict.fromkeys(withdrawn)), encoding="utf-8")
+    _note_where_it_points(models)
+    _withdraw(models, _replaced(models), version)  # before the link: what stays out is said, what comes in not
     _move_into_service(models, version)
 
 
 def _withdrawn(models: Path) -> list[str]:
     path = models / WITHDRAWN
     return path.read_text(encoding="utf-8", errors="replace").split() if path.is_file() else []
+
+
+def _withdraw(models: Path, replaced: list[str], version: str) -> None:
+    """Note that one version has replaced others."""
+    before = _withdrawn(models)
+    content = version.rpartition("-")[2]  # the same model may have been published more than once
+    withdrawn = [other for other in [*before, *replaced] if other.rpartition("-")[2] != content]
+    if withdrawn != before:
+        _write(models / WITHDRAWN, list(dict.fromkeys(withdrawn)))
+
+
+def _note_where_it_points(models: Path) -> None:
+    """Withdraw the version that was in service before a hand moved the link, as `put_into_service` does."""
+    path, link = models / PUT_LAST, models / IN_SERVICE
+    if not link.is_symlink():
+        return
+    last = path.read_text(encoding="utf-8", errors="replace").split() if path.is_file() else []
+    now = link.resolve().name
+    if last and now not in last:
+        with contextlib.suppress(ReleaseError):  # a damaged one is to be made again
+            with contextlib.suppress(FileNotFoundError):  # its folder may have been deleted, as of one that failed
+                Release.load(models / VERSIONS / last[-1])
+            _withdraw(models, [last[-1]], now)
+    if last != [now]:
+        _write(path, [now])
+
+
+def _write(path: Path, versions: list[str]) -> None:
+    with atomic_file(path) as temporary:
+        temporary.write_text("".join(f"{version}\n" for version in versions), encoding="utf-8")
 
 
 def _replaced(models: Path) -> list[str]:
@@ -253,7 +281,11 @@ def _move_into_service(models: Path, version: str) -> None:
     link = models / f".{IN_SERVICE}-{os.getpid()}"
     link.unlink(missing_ok=True)
     link.symlink_to(Path(VERSIONS) / version)
+    before = [(models / IN_SERVICE).resolve().name]
+    _write(models / PUT_LAST, [*before, version])  # either may be in service where this process ends in between
     link.replace(models / IN_SERVICE)
+    with contextlib.suppress(OSError):  # the version is in service
+        _write(models / PUT_LAST, [version])
 
 
 def release_in_service(models: str | Path = "models") -> Release:

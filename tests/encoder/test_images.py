@@ -1,4 +1,5 @@
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -66,3 +67,29 @@ def test_a_strip_however_long_is_never_padded_to_a_square_of_its_length(turned):
     strip.paste(0, (0, 0, 500_000, 2))
     prepared = prepare_image(strip.transpose(Image.Transpose.ROTATE_90) if turned else strip, 16)  # 931 GiB as a square
     assert prepared.shape == (16, 16)
+
+
+def tiff_of_12_bits(grey):
+    """Pillow writes none: two pixels in three bytes."""
+    first, second = (grey[:, i::2].astype(int) * 4095 // 255 for i in (0, 1))
+    packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=2).astype(np.uint8).tobytes()
+    height, width = grey.shape
+    tags = [(256, width), (257, height), (258, 12), (259, 1), (262, 1), (273, 122), (277, 1), (278, height)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in [*tags, (279, len(packed))])
+    return (b"II*\0" + struct.pack("<IH", 8, len(tags) + 1) + entries).ljust(122, b"\0") + packed
+
+
+def test_grey_of_12_bits_is_scaled_as_that_of_16():
+    grey = np.full((16, 16), 255, dtype=np.uint8)
+    grey[4:12, 6:10] = 0
+    image = Images([tiff_of_12_bits(grey)], np.array(["a"]))[0]
+    assert np.array_equal(prepare_image(image, 16), 255 - grey)
+
+
+def test_grey_of_16_bits_lies_on_white_where_it_is_transparent():
+    deep = np.full((16, 16), 7, dtype=np.uint16)
+    deep[4:12, 6:10] = 6
+    buffer = io.BytesIO()
+    Image.fromarray(deep).save(buffer, "PNG", transparency=7)
+    prepared = prepare_image(Images([buffer.getvalue()], np.array(["a"]))[0], 16)
+    assert np.array_equal(prepared, np.where(deep == 6, 255, 0))

@@ -6,6 +6,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -150,6 +151,58 @@ def test_a_run_killed_before_it_noted_the_training_starts_no_other_one(trainings
     assert trainings() == 1
     assert start_training(tmp_path, timedelta(0))  # a later one, when it is time
     assert trainings() == 2
+
+
+def end(record, state, with_task=False):
+    """End the training that a record names, as a worker does that ran it."""
+    from prefect import task
+    from prefect.client.orchestration import get_client
+    from prefect.states import Running
+
+    run_id = UUID(json.loads(record.read_text())["flow_run"])
+    with get_client(sync_client=True) as client:
+        if with_task:
+            client.create_task_run(task(lambda: None, name="pull_data"), run_id, dynamic_key="0", state=Running())
+        client.set_flow_run_state(run_id, state, force=True)
+
+
+def test_a_training_that_never_began_does_not_count(trainings, tmp_path):
+    """As one that waited in vain for another run in the workspace: it fails before its first task."""
+    from prefect.states import Cancelled, Crashed, Failed
+
+    start_training, record = load_flow("monitor", "start_training"), tmp_path / "last_training.json"
+    assert start_training(tmp_path, timedelta(hours=24))
+    assert not start_training(tmp_path, timedelta(hours=24))  # it waits still
+    for ended in (Failed(message="WorkspaceBusy"), Crashed()):
+        end(record, ended)
+        assert start_training(tmp_path, timedelta(hours=24))
+    assert trainings() == 3
+    end(record, Cancelled())  # somebody's will
+    assert not start_training(tmp_path, timedelta(hours=24))
+
+
+def test_a_training_that_failed_at_work_counts(trainings, tmp_path):
+    from prefect.states import Failed
+
+    start_training, record = load_flow("monitor", "start_training"), tmp_path / "last_training.json"
+    assert start_training(tmp_path, timedelta(hours=24))
+    end(record, Failed(), with_task=True)
+    assert not start_training(tmp_path, timedelta(hours=24))
+    record.write_text(json.dumps(json.loads(record.read_text())["created"]))  # as versions before wrote it
+    assert not start_training(tmp_path, timedelta(hours=24))
+    assert trainings() == 1
+
+
+def test_who_deletes_the_record_gets_a_new_training_and_not_one_of_long_ago(trainings, tmp_path):
+    from prefect.states import Completed
+
+    start_training, record = load_flow("monitor", "start_training"), tmp_path / "last_training.json"
+    for _ in range(2):
+        assert start_training(tmp_path, timedelta(0))
+        end(record, Completed())
+    record.unlink()
+    assert start_training(tmp_path, timedelta(0))
+    assert trainings() == 3
 
 
 def test_only_the_newest_reports_are_kept_and_those_of_the_verdicts_that_count(harness, workspace):

@@ -284,6 +284,13 @@ def test_a_compressed_body_is_refused(client):
     assert client.post("/cluster", content=zlib.compress(b"0" * 10**6), headers=headers).status_code == 415
 
 
+@pytest.mark.parametrize("path", ["/cluster", "/livez"])
+def test_a_media_type_beyond_ascii_gets_a_whole_answer(client, path):
+    answer = client.post(path, content=b"{}", headers={"Content-Type": b"application/json; charset=\xff"})
+    assert answer.status_code == 415
+    assert "ASCII" in answer.json()["error"]
+
+
 def test_a_body_that_is_said_not_to_be_compressed_is_read(client, make):
     headers = {"Content-Type": NPY, "Content-Encoding": "Identity"}
     assert client.post("/cluster", content=make.npy(make.blobs(3)), headers=headers).status_code == 200

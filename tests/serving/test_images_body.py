@@ -5,11 +5,15 @@ import struct
 import time
 import zipfile
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from hilander.data import Images
+from hilander.encoder.images import prepare_image
+from hilander.serving.bodies import File
 from hilander.serving.configuration import Limits
-from hilander.serving.images_body import read_images
+from hilander.serving.images_body import LimitedImages, read_images
 from hilander.serving.refusals import Refusal
 
 ZIP = {"Content-Type": "application/zip"}
@@ -65,6 +69,53 @@ def test_a_colon_in_a_name_is_no_drive(client, make):
 
 EXOTIC = encoded(Image.new("LAB", (20, 20)), "TIFF")
 BLANK = encoded(Image.new("L", (20, 20), 255), "PNG")
+
+
+def netpbm(head, picture):
+    return head + b"\n" + picture.tobytes()
+
+
+BAR = np.full((20, 20), 255, np.uint8)
+BAR[2:18, 3:7] = 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        netpbm(b"P4 20 20", np.packbits(BAR == 0, axis=1)),
+        netpbm(b"P5\n# by hand\n20 20\n255", BAR),
+        netpbm(b"P5 20 20 65535", BAR.astype(">u2") * 257),
+        netpbm(b"P6 20 20 255", np.repeat(BAR[..., None], 3, axis=2)),
+    ],
+)
+def test_netpbm_is_read_as_the_library_reads_it(client, make, content):
+    same = client.post("/encode", files=as_files([("a", make.png()), ("b", content)])).json()["embeddings"]
+    assert same[0] == same[1]
+    library = Images([make.png(), content], np.array(["a", "b"]))
+    assert np.array_equal(*(prepare_image(image, 20) for image in library))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"P2 20 20 255\n" + b"#\n" * 50_000 + b"1 " * 400,
+        b"P5 " + b" " * 2_000_000 + b"20 20 255\n" + bytes(400),
+        b"P6 1000 1000 254\n" + bytes(3_000_000),
+        b"PyRGBA " + b" " * 2_000_000 + b"20 20 255\n" + bytes(1600),
+    ],
+)
+def test_netpbm_that_would_be_read_in_python_is_refused_at_once(content):
+    started = time.process_time()
+    with pytest.raises(Refusal, match=r"file 'slow' is no image of .*, nor binary PBM, PGM or PPM of 8 bits"):
+        LimitedImages([File("slow", content)], 10_000_000)[0]
+    assert time.process_time() - started < 0.2  # reading it takes half a second and more
+
+
+def test_netpbm_of_too_many_pixels_is_refused_before_it_is_decoded(client):
+    answer = client.post(
+        "/encode", content=b"P5 100000 100000 255\n", headers={"Content-Type": "image/x-portable-graymap"}
+    )
+    assert answer.status_code == 413
 
 
 @pytest.mark.parametrize("path", ["/encode", "/cluster_images"])

@@ -91,6 +91,17 @@ def test_a_large_request_becomes_a_task_with_the_librarys_labels(client, make):
     assert client.put(task["links"]["cancel"]).json()["status"] == "completed"  # too late
 
 
+@pytest.mark.parametrize("asked", ["bytes=0-3", "bytes=5-2", "rows=0-3", "bytes=0-0,2-2", "bytes=9999-"])
+def test_a_result_comes_whole_whatever_range_is_asked_for(client, folder, asked):
+    job = folder / "tasks" / ("r" * 22)
+    job.mkdir(parents=True, exist_ok=True)
+    (job / "request.json").write_text("{}")
+    (job / "result.json").write_text('{"labels": [0]}')
+    answer = client.get(f"/cluster/get?task_id={job.name}", headers={"Range": asked})
+    assert answer.status_code == 200
+    assert answer.json() == {"labels": [0]}
+
+
 @pytest.mark.parametrize("task_id", ["", "../../etc/passwd", "A" * 22, "x" * 5000])
 def test_unknown_tasks_are_refused(client, task_id):
     for method, path in (("GET", "status"), ("GET", "get"), ("PUT", "cancel")):

@@ -22,7 +22,7 @@ def check_mode(image: Image.Image) -> None:
 
     Nothing says which 32-bit number is white, and Pillow cuts them off at 255.
     """
-    if image.mode in _NO_WHITE:
+    if image.mode in _NO_WHITE and not _is_deep_netpbm(image):
         raise ValueError(f"{_NO_WHITE[image.mode]} are not supported; save it in grey or RGB, of 8 or 16 bits")
 
 
@@ -41,13 +41,28 @@ def as_shown(image: Image.Image) -> Image.Image:
     with contextlib.suppress(Exception):  # metadata that cannot be read turn nothing
         if image.getexif().get(_ORIENTATION, 1) != 1:
             image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode.startswith("I;16") or _is_deep_netpbm(image):
+        return _of_8_bits(image)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("LA").convert("RGBA") if image.mode == "La" else image.convert("RGBA")
         paper = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(paper, image).convert("RGB")
     return image
+
+
+def _is_deep_netpbm(image: Image.Image) -> bool:
+    """Tell whether an image is a PGM of more than 8 bits, which Pillow scales to 16 but holds in 32."""
+    return image.mode == "I" and image.format == "PPM"
+
+
+def _of_8_bits(image: Image.Image) -> Image.Image:
+    """Scale a grey image of more bits; what it calls transparent is white."""
+    deep = np.asarray(image)
+    bits = getattr(image, "tag_v2", {}).get(ExifTags.Base.BitsPerSample, (16,))
+    grey = (deep >> (4 if bits == (12,) else 8)).astype(np.uint8)  # Pillow leaves the 12 bits of a TIFF as they are
+    if (transparent := image.info.get("transparency")) is not None:
+        grey[deep == transparent] = 255
+    return Image.fromarray(grey)
 
 
 class Images:

@@ -50,7 +50,10 @@ async def status(request: Request) -> Response:
 
 async def result(request: Request) -> Response:
     """Return a finished task's answer."""
-    return FileResponse(_serving(request).jobs.result(_task_id(request)), media_type="application/json")
+    path = _serving(request).jobs.result(_task_id(request))
+    # Always whole: Starlette would refuse ranges in words of its own, and parts of JSON are none.
+    request.scope["headers"] = [header for header in request.scope["headers"] if header[0] != b"range"]
+    return FileResponse(path, media_type="application/json", headers={"Accept-Ranges": "none"})
 
 
 async def cancel(request: Request) -> Response:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hilander.serving.refusals import FAULT, Refusal
+from hilander.serving.refusals import FAULT, Refusal, wrong_type
 from hilander.serving.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -64,10 +64,12 @@ class Gate:
             await Refusal(500, FAULT, {"X-Content-Type-Options": "nosniff"}).response()(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
-        path = scope["path"]
+        path, headers = scope["path"], dict(scope["headers"])
+        if not headers.get(b"content-type", b"").isascii():  # BentoML's log would break off the answer
+            raise wrong_type("the Content-Type may hold ASCII alone; send the type of the body as /docs.json lists it")
         if path in PROBES:
             return
-        tokens, headers = self.tokens(), dict(scope["headers"])
+        tokens = self.tokens()
         scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         if scheme.lower() != "bearer" or tokens.owner(token.strip()) is None:
             if not (tokens.current().open_on_loopback and _is_local(scope, headers)):

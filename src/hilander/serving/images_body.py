@@ -25,6 +25,12 @@ ZIP_TYPES = frozenset({"application/zip", "application/x-zip-compressed"})
 _PATH_PARTS = re.compile(r"[\\/]")
 _ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:")
 _MOST_NAME = 200  # characters
+_GAP = rb"\s+(?:#[^\r\n]*[\r\n]\s*)*"
+_SIZE = _GAP + rb"\d{1,10}" + _GAP + rb"\d{1,10}"
+_QUICK_NETPBM = re.compile(  # Pillow reads the others, and long heads, in Python: hours where there are many comments
+    rb"P4%b\s|P5%b%b(?:255|65535)\s|P6%b%b255\s" % (_SIZE, _SIZE, _GAP, _SIZE, _GAP)
+)
+_MOST_NETPBM_HEAD = 1_000  # bytes
 _ENTRY_START = b"PK\x01\x02"
 _ENTRIES_PER_IMAGE, _ENTRIES_BESIDE = 3, 1_000  # folders, and what macOS puts beside every file
 _DAMAGED = (  # what zipfile and zlib raise over archives that are cut short, altered, or made to mislead
@@ -76,12 +82,16 @@ class LimitedImages:
 
     def _open(self, i: int) -> Image.Image:
         file = self._files[i]
+        is_netpbm = _QUICK_NETPBM.match(file.content[:_MOST_NETPBM_HEAD])
         try:
-            image = Image.open(io.BytesIO(file.content), formats=FORMATS)
+            image = Image.open(io.BytesIO(file.content), formats=("PPM",) if is_netpbm else FORMATS)
         except Image.DecompressionBombError:
             raise self._too_many_pixels(file) from None
         except Exception as error:  # decoders of hostile files fail in any way
-            raise invalid(f"file {file.name!r} is no image of {', '.join(FORMATS)}; leave it out") from error
+            raise invalid(
+                f"file {file.name!r} is no image of {', '.join(FORMATS)}, nor binary PBM, PGM or PPM of 8 bits or grey "
+                "of 16; save it as one of them, or leave it out"
+            ) from error
         if image.width * image.height > self._max_pixels:
             raise self._too_many_pixels(file)
         try:
