@@ -302,13 +302,13 @@ def test_versions_of_one_encoder_are_told_from_those_of_another(parts, models, t
 def test_what_a_killed_publication_left_is_removed_by_the_next_but_not_of_one_that_goes_on(parts, models):
     hold = (
         "import sys, time\n"
-        "from hilander import releases\n"
+        "from hilander.releases import publish\n"
         "def write(folder, items):\n"  # where the first table would be written
         "    print(folder.parent.parent, flush=True)\n"
         "    time.sleep(60)\n"
-        "releases._write_items = write\n"
+        "publish.write_items = write\n"
         "models, lander, encoder = sys.argv[1:]\n"
-        "releases.publish_release(models, lander=lander, encoder=encoder, reference=None, catalogue=None, metrics={}, "
+        "publish.publish_release(models, lander=lander, encoder=encoder, reference=None, catalogue=None, metrics={}, "
         "provenance={})\n"
     )
     arguments = [str(models), str(parts / "lander"), str(parts / "encoder")]
