@@ -72,7 +72,7 @@ class DaskWorkers:
                     yield future.result()
         except KilledWorker as error:
             raise WorkersLost(
-                "several workers died at the same part, most likely of too little memory; give them more (about 1 GB "
+                "several workers died at the same part, most likely of too little memory; give them more (1.5 GB "
                 "for each thread), or fewer threads"
             ) from error
         except CancelledError as error:
