@@ -55,6 +55,14 @@ def test_a_baseline_without_figures_asks_for_nothing(names):
     assert all(check.passed for check in check_quality(metrics, "ours", [*names, "absent"], GateParams(), None))
 
 
+def test_where_no_baseline_gave_a_result_none_is_beaten():
+    metrics = {"ours": figures(0.7, 0.7), "kmeans": figures(math.nan, math.nan)}
+    with pytest.raises(ValueError, match=r"of one of kmeans, absent in reports/metrics\.json, found none"):
+        check_quality(metrics, "ours", ["kmeans", "absent"], GateParams(), None)
+    assert check_quality(metrics, "ours", ["kmeans"], OPEN, None)
+    assert check_quality(metrics, "ours", [], GateParams(), None)
+
+
 def test_a_value_that_is_no_number_keeps_no_floor():
     found = missed(figures(math.nan, math.nan), GateParams(), figures(0.5, 0.5), kmeans=figures(0.5, 0.5))
     assert len(found) == 6

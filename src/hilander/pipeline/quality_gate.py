@@ -58,7 +58,7 @@ def check_quality(
     variant : str
         The method that would be put into service.
     baselines : sequence of str
-        Names of the methods that it must beat.
+        Names of the methods that it must beat; one that gave no result asks for nothing.
     params : GateParams
     in_service : mapping or None
         Metrics of the model in service now; None where there is none yet.
@@ -66,7 +66,7 @@ def check_quality(
     Raises
     ------
     ValueError
-        No figures of `variant`, or one is missing.
+        No figures of `variant`, or one is missing; or baselines are to be beaten, and none of them gave a result.
     """
     ours = metrics.get(variant, {})
     missing = [name for name in METRICS if not isinstance(ours.get(name), int | float)]
@@ -84,6 +84,11 @@ def check_quality(
             )
         reached = {method: metrics.get(method, {}).get(name, math.nan) for method in baselines}
         rivals = {method: value for method, value in reached.items() if math.isfinite(value)}
+        if params.beat_baselines and baselines and not rivals:  # else a gate that is to compare would compare nothing
+            raise ValueError(
+                f"expected {name} of one of {', '.join(baselines)} in reports/metrics.json, found none; the log of the "
+                "stage 'evaluate' says why they gave no result; or set gate.beat_baselines to false"
+            )
         if params.beat_baselines and rivals:
             best = max(rivals, key=lambda method: rivals[method])
             floors[f"best baseline ({best})"] = rivals[best]
