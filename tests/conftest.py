@@ -30,6 +30,8 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Tests of one file, and those of one deployment, run in one process, which makes their fixtures once."""
+    if config.getvalue("dist") != "loadfile":
+        return None  # as was asked for
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):

@@ -111,7 +111,9 @@ def test_of_several_faults_one_that_cannot_pass_is_told(tmp_path, server):
         fetch(f"{server}/", tmp_path / "new")
 
 
-def test_one_file_after_the_other_keeps_those_before_the_fault(tmp_path, store, monkeypatch):
+@pytest.fixture
+def got_by_breaking_store(store, monkeypatch):
+    """What is asked of a store whose connection breaks at the second file, once."""
     got, get_file = [], type(store).get_file
 
     def break_once(self, remote, local, **options):
@@ -121,10 +123,14 @@ def test_one_file_after_the_other_keeps_those_before_the_fault(tmp_path, store, 
         get_file(self, remote, local, **options)
 
     monkeypatch.setattr(type(store), "get_file", break_once)
+    return got
+
+
+def test_one_file_after_the_other_keeps_those_before_the_fault(tmp_path, got_by_breaking_store):
     with pytest.raises(FetchError, match="ConnectionResetError: gone"):
         fetch("memory://set", tmp_path / "new")
     fetch("memory://set", tmp_path / "new")
-    assert got == ["/set/a/1.png", "/set/b/2.png", "/set/b/2.png"]
+    assert got_by_breaking_store == ["/set/a/1.png", "/set/b/2.png", "/set/b/2.png"]
 
 
 @pytest.mark.parametrize(
@@ -153,17 +159,7 @@ def test_what_can_never_be_fetched(tmp_path, store, source):
         fetch(source, tmp_path / "new")
 
 
-def test_a_failed_download_is_no_download_and_is_carried_on(tmp_path, store, monkeypatch):
-    got = []
-    get_file = type(store).get_file
-
-    def break_once(self, remote, local, **options):
-        got.append(remote)
-        if len(got) == 2:
-            raise ConnectionResetError("gone")
-        get_file(self, remote, local, **options)
-
-    monkeypatch.setattr(type(store), "get_file", break_once)
+def test_a_failed_download_is_no_download_and_is_carried_on(tmp_path, got_by_breaking_store, monkeypatch):
     monkeypatch.setattr(import_module("hilander.batch.fetching"), "_FILES_AT_ONCE", 1)
     with pytest.raises(FetchError, match="ConnectionResetError: gone"):
         fetch("memory://set", tmp_path / "new")
@@ -171,7 +167,7 @@ def test_a_failed_download_is_no_download_and_is_carried_on(tmp_path, store, mon
     [partial] = tmp_path.iterdir()
     (partial / "a" / "0.png").write_bytes(b"removed from the source since")
     assert contents(fetch("memory://set", tmp_path / "new")) == {"a/1.png": b"1", "b/2.png": b"22"}
-    assert got == ["/set/a/1.png", "/set/b/2.png", "/set/b/2.png"]
+    assert got_by_breaking_store == ["/set/a/1.png", "/set/b/2.png", "/set/b/2.png"]
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 

@@ -47,14 +47,15 @@ def put_into_service(models: str | Path, version: str) -> None:
     Release.load(models / VERSIONS / version)  # else its readers would find out, with none in service
     _check_link(models, version)
     note_where_it_points(models)
-    _withdraw(models, _replaced(models), version)  # before the link: what stays out is said, what comes in not
+    link = models / IN_SERVICE
+    replaced = [link.resolve().name] if link.is_symlink() and not _is_damaged(link) else []
+    _withdraw(models, replaced, version)  # before the link: what stays out is said, what comes in not
     move_into_service(models, version)
 
 
 def withdrawn(models: Path) -> list[str]:
     """Return the versions that were taken out of service."""
-    path = models / WITHDRAWN
-    return path.read_text(encoding="utf-8", errors="replace").split() if path.is_file() else []
+    return _read(models / WITHDRAWN)
 
 
 def _withdraw(models: Path, replaced: list[str], version: str) -> None:
@@ -71,15 +72,15 @@ def note_where_it_points(models: Path) -> None:
     path, link = models / PUT_LAST, models / IN_SERVICE
     if not link.is_symlink():
         return
-    last = path.read_text(encoding="utf-8", errors="replace").split() if path.is_file() else []
-    now = link.resolve().name
-    if last and now not in last:
-        with contextlib.suppress(ReleaseError):  # a damaged one is to be made again
-            with contextlib.suppress(FileNotFoundError):  # its folder may have been deleted, as of one that failed
-                Release.load(models / VERSIONS / last[-1])
-            _withdraw(models, [last[-1]], now)
+    last, now = _read(path), link.resolve().name
+    if last and now not in last and not _is_damaged(models / VERSIONS / last[-1]):
+        _withdraw(models, [last[-1]], now)
     if last != [now]:
         _write(path, [now])
+
+
+def _read(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="replace").split() if path.is_file() else []
 
 
 def _write(path: Path, versions: list[str]) -> None:
@@ -87,15 +88,15 @@ def _write(path: Path, versions: list[str]) -> None:
         temporary.write_text("".join(f"{version}\n" for version in versions), encoding="utf-8")
 
 
-def _replaced(models: Path) -> list[str]:
-    """The version in service, as a list of one; empty where there is none, or it is to be made again."""
+def _is_damaged(folder: Path) -> bool:
+    """Tell whether a release is to be made again; one whose folder was deleted, as of one that failed, is not."""
     try:
-        release_in_service(models)
+        Release.load(folder)
     except ReleaseError:
-        return []
-    except FileNotFoundError:  # its folder may have been deleted, as of one that failed
+        return True
+    except FileNotFoundError:
         pass
-    return [(models / IN_SERVICE).resolve().name] if (models / IN_SERVICE).is_symlink() else []
+    return False
 
 
 def _check_link(models: Path, version: str) -> None:
