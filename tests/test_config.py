@@ -1,8 +1,15 @@
 from pathlib import Path
+from typing import get_args, get_origin, get_type_hints
 
 import pytest
 
-from hilander.config import Params, load_params
+from hilander.config import DataParams, EncoderParams, EvaluateParams, GraphParams, Params, PublishedParams, load_params
+from hilander.data.read import FORMATS
+from hilander.encoder.make_encoder import ENCODERS
+from hilander.encoder.margin_heads import DEFAULT_MARGINS
+from hilander.evaluation.baselines import BASELINES
+from hilander.graph.knn import METHODS
+from hilander.nn.convolution import CONVOLUTIONS
 from hilander.typed_mapping import ConfigError
 
 
@@ -42,8 +49,14 @@ def test_keys_left_out_take_their_defaults(tmp_path):
         ("monitor:\n  cool_down_hours: .inf\n", "monitor.cool_down_hours must be from 0 to"),
         ("monitor:\n  sustained: 0\n", "monitor.sustained must be from 1"),
         ("monitor:\n  max_rows: 100\n", r"monitor.max_rows must be at least monitor.min_rows \(500\).*; got 100"),
-        ("lander:\n  variant: hilandr\n", "lander: variant must be one of hilander, published; got 'hilandr'"),
-        ("lander:\n  compare_with: [similarity]\n", "lander: variant must be one of .*; got 'similarity'"),
+        ("lander:\n  variant: hilandr\n", "lander.variant must be one of hilander, published; got 'hilandr'"),
+        ("lander:\n  compare_with: [similarity]\n", "lander.compare_with must be one of .*; got 'similarity'"),
+        ("data:\n  format: csv\n", "data.format must be one of auto, parquet, .*; got 'csv'"),
+        ("encoder:\n  name: resnet50\n", "encoder.name must be one of resnet, conv, onnx, .*; got 'resnet50'"),
+        ("encoder:\n  loss: triplet\n", "encoder.loss must be one of arcface, .*; got 'triplet'"),
+        ("graph:\n  method: hnsw\n", "graph.method must be one of auto, exact, ivf; got 'hnsw'"),
+        ("lander:\n  published:\n    optimizer: adam\n", "published.optimizer must be one of adamw, sgd; got 'adam'"),
+        ("evaluate:\n  baselines: [leiden, louvain]\n", "evaluate.baselines must be one of .*; got 'louvain'"),
         ("evaluate:\n  baselines: [1]\n", r"baselines\[0\]: expected str"),
         # Baselines that take no such seed gave no result, and the quality gate went by the others alone.
         ("evaluate:\n  seed: -1\n", "evaluate.seed must be from 0 to 4,294,967,295; got -1"),
@@ -53,6 +66,20 @@ def test_keys_left_out_take_their_defaults(tmp_path):
 def test_errors_name_the_key_and_the_remedy(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message):
         load_params(write(tmp_path, text))
+
+
+def test_every_name_that_is_known_may_be_given_and_no_other():
+    def names(block, key):
+        kind = get_type_hints(block, include_extras=True)[key]
+        kind = get_args(kind)[0] if get_origin(kind) is tuple else kind
+        return set(kind.__metadata__[0].names)
+
+    assert names(DataParams, "format") == set(FORMATS)
+    assert names(GraphParams, "method") == set(METHODS)
+    assert names(EncoderParams, "name") == set(ENCODERS)
+    assert names(EncoderParams, "loss") == set(DEFAULT_MARGINS)
+    assert names(PublishedParams, "convolution") == set(CONVOLUTIONS)
+    assert names(EvaluateParams, "baselines") == set(BASELINES)
 
 
 def test_an_integer_is_a_number(tmp_path):

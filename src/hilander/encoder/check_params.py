@@ -1,22 +1,19 @@
-"""What the numbers of the block ``encoder`` in ``params.yaml`` may be, said before any work is done."""
+"""What the block ``encoder`` in ``params.yaml`` may hold, said before any work is done."""
 
 from __future__ import annotations
 
 import math
 
+from hilander.allowed_values import check_values
 from hilander.config import EncoderParams
-from hilander.ranges import check_ranges
 
 _LARGEST_MARGINS = {"arcface": 180.0, "subcenter_arcface": 180.0, "cosface": 1.0, "softmax": 0.0}
 
 
 def check_encoder_params(params: EncoderParams) -> None:
-    """Raise ValueError where a number of `params`, or of a network of its ensemble, makes no training.
-
-    Names (of networks, losses, devices) are left to what reads them.
-    """
+    """Raise ValueError where a value of `params`, or of a network of its ensemble, makes no training."""
     for own in params.networks():
-        check_ranges(own, "encoder.")
+        check_values(own, "encoder.")
         largest = _LARGEST_MARGINS.get(own.loss, math.inf)
         if own.margin is not None and not 0 <= own.margin <= largest:
             raise ValueError(

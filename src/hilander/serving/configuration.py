@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from hilander.ranges import Count, CountOrNone, Days, Seconds, WholeSeconds, check_ranges
+from hilander.allowed_values import Count, CountOrNone, Days, Seconds, WholeSeconds, check_values
 from hilander.typed_mapping import ConfigError, from_mapping
 
 CONFIGURATION_VARIABLE = "HILANDER_SERVING_CONFIG"
@@ -133,7 +133,7 @@ def load_configuration(path: str | Path | None = None) -> ServingConfig:
         )
     else:
         configuration = ServingConfig()
-    check_ranges(configuration, f"{path}: ")
+    check_values(configuration, f"{path}: ")
     for token in configuration.security.tokens:
         if len(token.sha256) != 64 or set(token.sha256) - set("0123456789abcdef"):
             raise ConfigError(

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hilander.allowed_values import check_values
 from hilander.compilation import told_of_compilation
 from hilander.config import LanderParams, PublishedParams, RelationalParams
 from hilander.embeddings import check_embeddings, check_labels, check_neighbors
 from hilander.models.clustering_model import ClusteringModel
-from hilander.ranges import check_ranges
 from hilander.training.general_sets import sets_beside
 from hilander.training.labelled_set import LabelledSet, thinned
 from hilander.training.relational import fit_relational
@@ -73,7 +73,7 @@ def train_lander(
     ('hilander', None)
     """
     params = params or LanderParams().params_of(variant)
-    check_ranges(params)
+    check_values(params)
     checked = check_embeddings(embeddings, min_rows=2)
     classes = check_labels(labels, len(checked))
     n_classes = int(classes.max()) + 1

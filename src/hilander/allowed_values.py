@@ -1,4 +1,4 @@
-"""Kinds of numbers in ``params.yaml`` and ``serving.yaml``, each with the range that makes sense for it."""
+"""Kinds of values in ``params.yaml`` and ``serving.yaml``: numbers with the range that makes sense, and names."""
 
 from __future__ import annotations
 
@@ -17,6 +17,28 @@ class Range:
 
     least: float
     most: float
+
+    def check(self, value: float, key: str) -> None:
+        """Raise ConfigError where `value` is out of this range."""
+        if not self.least <= value <= self.most:  # which NaN is not either
+            raise ConfigError(f"{key} must be from {self.least:,} to {self.most:,}; got {value!r}")
+
+
+class OneOf:
+    """One of these names.
+
+    Parameters
+    ----------
+    *names : str
+    """
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def check(self, value: str, key: str) -> None:
+        """Raise ConfigError where nothing is called `value`."""
+        if value not in self.names:
+            raise ConfigError(f"{key} must be one of {', '.join(self.names)}; got {value!r}")
 
 
 _FAR = 10**12  # more than any machine holds, and less than what overflows
@@ -37,8 +59,8 @@ Days = Annotated[float, Range(0.001, 10_000)]
 Hours = Annotated[float, Range(0, 100_000)]  # eleven years, after which no date overflows
 
 
-def check_ranges(block: Any, where: str = "") -> None:
-    """Check the numbers of a dataclass, and of those within it, against the ranges of their annotations.
+def check_values(block: Any, where: str = "") -> None:
+    """Check the values of a dataclass, and of those within it, against the ranges and names of their annotations.
 
     Parameters
     ----------
@@ -49,16 +71,16 @@ def check_ranges(block: Any, where: str = "") -> None:
     Raises
     ------
     ConfigError
-        A number is out of its range; the error names key, range and value.
+        A number is out of its range, or a name unknown; the error says key, what is allowed, and the value.
     """
     for key, kind in typing.get_type_hints(type(block), include_extras=True).items():
         value = getattr(block, key)
         if dataclasses.is_dataclass(value):
-            check_ranges(value, f"{where}{key}.")
+            check_values(value, f"{where}{key}.")
         elif typing.get_origin(kind) is tuple:
             for each in value:
                 _check(typing.get_args(kind)[0], each, f"{where}{key}")
-        elif typing.get_origin(kind) in (typing.Union, types.UnionType):  # of a number or null
+        elif typing.get_origin(kind) in (typing.Union, types.UnionType):  # of a value or null
             for each in typing.get_args(kind) if value is not None else ():
                 _check(each, value, f"{where}{key}")
         else:
@@ -67,5 +89,4 @@ def check_ranges(block: Any, where: str = "") -> None:
 
 def _check(kind: Any, value: Any, key: str) -> None:
     for allowed in getattr(kind, "__metadata__", ()):
-        if not allowed.least <= value <= allowed.most:  # which NaN is not either
-            raise ConfigError(f"{key} must be from {allowed.least:,} to {allowed.most:,}; got {value!r}")
+        allowed.check(value, key)
