@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from hilander.distributed.describe import Described
+from hilander.distributed.describe import NeighborhoodParts
 from hilander.distributed.edges import make_edges
 from hilander.distributed.features import cluster_feature_parts, sum_features
 from hilander.distributed.link import link_parts
@@ -27,7 +27,7 @@ def embeddings():
 def described(in_parts, name, features):
     found = nearest_neighbors(features, 40)
     lists = (in_parts(f"{name}_{what}", values) for what, values in zip(("near", "similar"), found, strict=True))
-    return found, Described(in_parts(name, features), *lists)
+    return found, NeighborhoodParts(in_parts(name, features), *lists)
 
 
 def gathered(graph, name):
@@ -74,7 +74,7 @@ def test_one_part_holds_what_many_do(run, in_parts, embeddings, network):
     found = []
     for name, rows_per_part in (("whole", 1000), ("cut", 37)):
         lists = nearest_neighbors(embeddings, 40)
-        items = Described(
+        items = NeighborhoodParts(
             *(in_parts(f"{name}_{i}", each, rows_per_part) for i, each in enumerate((embeddings, *lists)))
         )
         graph = make_edges(run, name, items.neighbors)

@@ -16,7 +16,7 @@ from hilander.graph.relations import FEATURE_NAMES, SMOOTHED_NEIGHBORS, Relation
 
 
 @dataclass(frozen=True)
-class Described:
+class NeighborhoodParts:
     """Features of all nodes with their nearest neighbours, in parts.
 
     Attributes
@@ -39,8 +39,8 @@ class Described:
 
 def edge_features(
     graph: EdgeParts,
-    identity: Described,
-    cluster: Described | None,
+    identity: NeighborhoodParts,
+    cluster: NeighborhoodParts | None,
     before: EdgeParts | None,
     part: int,
 ) -> Callable[[slice], NDArray[np.float32]]:
@@ -49,8 +49,8 @@ def edge_features(
     Parameters
     ----------
     graph : EdgeParts
-    identity : Described
-    cluster : Described, optional
+    identity : NeighborhoodParts
+    cluster : NeighborhoodParts, optional
         None in the first pass, where nothing is known of clusters.
     before : EdgeParts, optional
         The graph of the first pass, with its ``linkage``.
@@ -76,10 +76,12 @@ def edge_features(
     return describe
 
 
-def _relations(described: Described, edges: NDArray[np.int64]) -> Callable[[slice, NDArray[np.float32], int], None]:
+def _relations(
+    around: NeighborhoodParts, edges: NDArray[np.int64]
+) -> Callable[[slice, NDArray[np.float32], int], None]:
     """Relations of a part's edges: their ends' lists, and of the listed nodes only what enters."""
     ends = np.unique(edges)
-    lists, similarities = described.neighbors.take(ends), described.similarities.take(ends)
+    lists, similarities = around.neighbors.take(ends), around.similarities.take(ends)
     with_features = np.union1d(ends, lists[:, :SMOOTHED_NEIGHBORS])
     others = np.setdiff1d(lists, with_features)
     nodes = np.concatenate([with_features, others])  # numbered anew: those whose features are needed come first
@@ -94,7 +96,7 @@ def _relations(described: Described, edges: NDArray[np.int64]) -> Callable[[slic
     local_lists[rows], local_similarities[rows] = local(lists), similarities
     in_degree = np.zeros(len(nodes), np.int64)
     counted = np.union1d(ends, lists[:, :N_CANDIDATES])
-    in_degree[local(counted)] = described.in_degree.take(counted)
-    relations = Relations(described.features.take(with_features), local_lists, local_similarities, in_degree)
+    in_degree[local(counted)] = around.in_degree.take(counted)
+    relations = Relations(around.features.take(with_features), local_lists, local_similarities, in_degree)
     local_edges = local(edges)
     return lambda rows, features, column: relations.write(local_edges[rows], features, column)

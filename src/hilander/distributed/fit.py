@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hilander.clustering import Clustering, cluster_nodes
-from hilander.distributed.describe import Described
+from hilander.distributed.describe import NeighborhoodParts
 from hilander.distributed.edges import EdgeParts, make_edges
 from hilander.distributed.engine import DaskWorkers, Run, ThisProcess, connected
 from hilander.distributed.features import cluster_feature_parts, sum_features
@@ -31,7 +31,7 @@ from hilander.graph.relations import N_CONTEXT
 from hilander.hierarchy.constrained_rows import check_pairs, constrained_rows
 from hilander.hierarchy.levels import LevelGraph
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
-from hilander.models.relational import Prediction, RelationalLevels, RelationalModel
+from hilander.models.relational import LinkedGraph, RelationalLevels, RelationalModel
 from hilander.nn.scatter import sum_at_ends
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class _Levels(RelationalLevels):
         self._linked: EdgeParts | None = None
         self._cluster_features: Parts | None = None
 
-    def link_items(self, graph: LevelGraph) -> Prediction:
+    def link_items(self, graph: LevelGraph) -> LinkedGraph:
         """Link the items of level 0."""
         run, network = self._run, self._network
         identity = self._described("identity", self._features)
@@ -191,7 +191,7 @@ class _Levels(RelationalLevels):
         self._linked = second
         return _gathered(second)
 
-    def in_context(self, found: Prediction) -> Prediction:
+    def in_context(self, found: LinkedGraph) -> LinkedGraph:
         """Correct the linkage in this process, which holds all of it, and tell the parts."""
         corrected, graph, name = super().in_context(found), self._linked, "linkage"
         assert graph is not None
@@ -219,12 +219,12 @@ class _Levels(RelationalLevels):
         )
         return identity, cluster
 
-    def _described(self, name: str, features: Parts) -> Described:
+    def _described(self, name: str, features: Parts) -> NeighborhoodParts:
         k, seed = (self._n_neighbors, self._random_state) if name == "identity" else (N_CONTEXT, 0)
-        return Described(features, *search(self._run, name, features, k, seed))
+        return NeighborhoodParts(features, *search(self._run, name, features, k, seed))
 
 
-def _gathered(graph: EdgeParts) -> Prediction:
+def _gathered(graph: EdgeParts) -> LinkedGraph:
     """All edges and their linkage; a graph without features."""
     parts = range(len(graph))
     edges = np.concatenate([graph.edges(part) for part in parts])
@@ -237,7 +237,7 @@ def _gathered(graph: EdgeParts) -> Prediction:
     density = sum_at_ends(signed[:, None], torch.from_numpy(edges), n)
     density /= torch.from_numpy(degrees)[:, None].clamp(min=1)
     whole = RelationalGraph(edges, forgotten, degrees, np.ones(n, np.int64))
-    return Prediction(whole, linkage, density[:, 0].numpy())
+    return LinkedGraph(whole, linkage, density[:, 0].numpy())
 
 
 def _claim(

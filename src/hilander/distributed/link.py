@@ -9,7 +9,7 @@ import torch
 from numba import njit
 from torch import nn
 
-from hilander.distributed.describe import Described, edge_features
+from hilander.distributed.describe import NeighborhoodParts, edge_features
 from hilander.distributed.edges import EdgeParts
 from hilander.distributed.engine import Run
 from hilander.nn.chunked_lander import add_to_nodes, fill_channels, first_states, update_edges
@@ -23,8 +23,8 @@ def link_parts(
     run: Run,
     network: RelationalLander,
     graph: EdgeParts,
-    identity: Described,
-    cluster: Described | None = None,
+    identity: NeighborhoodParts,
+    cluster: NeighborhoodParts | None = None,
     before: EdgeParts | None = None,
 ) -> None:
     """Write each edge's ``linkage`` and ``affinity``, and tell the linkage, as `link_in_chunks` computes them.
@@ -55,8 +55,8 @@ def link_parts(
 def _begin(
     network: RelationalLander,
     graph: EdgeParts,
-    identity: Described,
-    cluster: Described | None,
+    identity: NeighborhoodParts,
+    cluster: NeighborhoodParts | None,
     before: EdgeParts | None,
     part: int,
 ) -> None:

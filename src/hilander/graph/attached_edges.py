@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hilander.graph.pairs import N_CANDIDATES
-from hilander.graph.relational_graph import Described
+from hilander.graph.relational_graph import Neighborhoods
 from hilander.graph.relations import relational_features
 
 
@@ -30,7 +30,7 @@ class FittedNeighborhoods:
     similarities: NDArray[np.float32]
 
     @property
-    def described(self) -> Described:
+    def neighborhoods(self) -> Neighborhoods:
         """All three."""
         return self.features, self.neighbors, self.similarities
 

@@ -33,7 +33,7 @@ N_RELATIONS = 2 * len(FEATURE_NAMES)  # how many of these are relations, by iden
 
 EDGES_PER_CHUNK = 1 << 16  # whose features are made at once, 17 MB: longer arrays cost a page fault per page
 
-Described = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]  # features, neighbours, similarities
+Neighborhoods = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]  # features, neighbours, similarities
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def next_graph(
 
 
 def graph_of_both(
-    items: Described, clusters: Described, edges_before: NDArray[np.int64], linkage: NDArray[np.float32]
+    items: Neighborhoods, clusters: Neighborhoods, edges_before: NDArray[np.int64], linkage: NDArray[np.float32]
 ) -> RelationalGraph:
     """Join and describe the nodes by their identity features and by their cluster features.
 

@@ -50,8 +50,8 @@ class RelationalLanders(nn.Module):
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What a network says of one graph.
+class LinkedGraph:
+    """A graph with what a network says of it.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ def link_items(
     similarities: NDArray[np.float32],
     *,
     show_progress: bool = False,
-) -> Prediction:
+) -> LinkedGraph:
     """Link nearest neighbours, rebuild the graph with what was found, and link that.
 
     Parameters
@@ -92,20 +92,19 @@ def link_items(
         first = predict(network, first_graph(embeddings, neighbors, similarities), show_progress=show_progress)
         return next_graph(embeddings, neighbors, similarities, first.graph, first.linkage, show_progress=show_progress)
 
-    return predict(
-        network, rebuilt(), show_progress=show_progress
-    )  # which alone holds the graph, and so can free what is read
+    # `predict` alone holds the graph, and so can free what is read.
+    return predict(network, rebuilt(), show_progress=show_progress)
 
 
-def predict(network: RelationalLander, graph: RelationalGraph, *, show_progress: bool = False) -> Prediction:
+def predict(network: RelationalLander, graph: RelationalGraph, *, show_progress: bool = False) -> LinkedGraph:
     """Return linkage and density on one graph."""
     if network.feature_mean.device.type == "cpu":
         # What features are made from is freed as soon as they are read.
         chunks, graph = graph.feature_chunks(), graph.without_features()
-        return Prediction(graph, *link_in_chunks(network, chunks, graph.edges, graph.degrees, show_progress))
+        return LinkedGraph(graph, *link_in_chunks(network, chunks, graph.edges, graph.degrees, show_progress))
     with torch.inference_mode():
         logits, density = network.eval()(*graph_tensors(graph, network.feature_mean.device))
-    return Prediction(graph, logits[-1].sigmoid().cpu().numpy(), density.cpu().numpy())
+    return LinkedGraph(graph, logits[-1].sigmoid().cpu().numpy(), density.cpu().numpy())
 
 
 def graph_tensors(graph: RelationalGraph, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -196,12 +195,12 @@ class RelationalLevels:
             sums = sums.merged(lowest.nodes.members, graph.nodes.members)
         return from_denser(predict(self._landers.clusters, graph_of_clusters(*sums)))
 
-    def link_items(self, graph: LevelGraph) -> Prediction:
+    def link_items(self, graph: LevelGraph) -> LinkedGraph:
         """Link the items of level 0."""
         embeddings, lists = graph.nodes.features, (graph.neighbors, graph.similarities)
         return link_items(self._landers.items, embeddings, *lists, show_progress=graph.show_progress)
 
-    def in_context(self, found: Prediction) -> Prediction:
+    def in_context(self, found: LinkedGraph) -> LinkedGraph:
         """Correct the linkage of items by what is usual among them, where the model has a network for that."""
         context = self._landers.context
         if context is None:
@@ -240,11 +239,11 @@ class _Sums(NamedTuple):
         return _Sums(belongs @ self.identity, belongs @ self.cluster, self.evidence.merged(cluster_of))
 
 
-def from_denser(prediction: Prediction) -> Links:
+def from_denser(linked: LinkedGraph) -> Links:
     """Every pair once, directed from its denser end, as tree decoding wants it."""
-    i, j = prediction.graph.edges.T
-    falling = prediction.density[i] >= prediction.density[j]
-    return Links(np.where(falling, i, j), np.where(falling, j, i), prediction.linkage, prediction.density)
+    i, j = linked.graph.edges.T
+    falling = linked.density[i] >= linked.density[j]
+    return Links(np.where(falling, i, j), np.where(falling, j, i), linked.linkage, linked.density)
 
 
 def _no_links(n_nodes: int) -> Links:

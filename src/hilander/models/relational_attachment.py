@@ -81,11 +81,12 @@ class RelationalAttachment(Attachment):
     def _fitted(self) -> _Fitted:
         """Computed when the first point comes, since many clusterings are never added to."""
         items = FittedNeighborhoods(self.embeddings, *nearest_neighbors(self.embeddings, self.n_neighbors))
-        first = _Pass.over(self.network, first_graph(*items.described))
+        first = _Pass.over(self.network, first_graph(*items.neighborhoods))
         linkage = first.lander.linkage.cpu().numpy()
         _, moved_once, features = cluster_feature_steps(self.embeddings, first.edges, linkage)
         clusters = FittedNeighborhoods(features, *nearest_neighbors(features, N_CONTEXT))
-        second = _Pass.over(self.network, graph_of_both(items.described, clusters.described, first.edges, linkage))
+        both = graph_of_both(items.neighborhoods, clusters.neighborhoods, first.edges, linkage)
+        second = _Pass.over(self.network, both)
         return _Fitted(items, clusters, moved_once, first, second)
 
     def link(self, embeddings: NDArray[np.float32]) -> AttachedLinks:
