@@ -12,8 +12,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 settings.register_profile("hilander", deadline=None)  # how long one takes says most of the machine
 settings.load_profile("hilander")
 DEPLOYMENT = ("flows/test_train", "flows/test_deploy", "flows/test_faults")  # of one server, which the last takes down
+WITHOUT_DGL = find_spec("dgl") is None  # of which there is no wheel for Python 3.12 and later
 OF_DGL = ["graph/test_build.py", "graph/test_sampling.py", "nn/test_lander.py", "training/test_published.py"]
-collect_ignore = [] if find_spec("dgl") else OF_DGL  # there is no wheel for Python 3.12 and later
+collect_ignore = OF_DGL if WITHOUT_DGL else []
 LONGEST = (*DEPLOYMENT, "e2e/", "flows/", "pipeline/", "serving/", "training/", "cli/")
 
 
@@ -41,12 +42,28 @@ def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(tryfirst=True, wrapper=True)
 def pytest_runtest_setup():
     """Weights that a test or its fixtures draw are the same whichever tests ran before."""
     import torch  # once the threads are set
 
     torch.manual_seed(0)
+    return (yield from _skipped_without_dgl())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    """Skip what can be trained with DGL alone where there is none."""
+    return (yield from _skipped_without_dgl())
+
+
+def _skipped_without_dgl():
+    try:
+        return (yield)
+    except ImportError as error:
+        if WITHOUT_DGL and str(error).startswith("DGL is not installed"):
+            pytest.skip(str(error))
+        raise
 
 
 @pytest.fixture(scope="session")

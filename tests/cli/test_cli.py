@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from hilander import HiLander
 from hilander.cli import app
 
+needs_dgl = pytest.mark.skipif(find_spec("dgl") is None, reason="trains the published variant, which takes DGL")
 COMMANDS = ("demo", "train", "cluster", "assign", "evaluate", "import-data", "report")
 
 
@@ -76,6 +78,7 @@ def test_train_cluster_assign(files):
     assert agreed.mean() > 0.9  # the same points again, in other units
 
 
+@needs_dgl
 def test_labels_from_a_file_of_their_own(files):
     with np.load("labelled.npz") as arrays:
         np.save("bare.npy", arrays["embeddings"])
@@ -152,6 +155,7 @@ def test_the_demo_names_all_that_is_not_installed_at_once(files, monkeypatch):
     assert not (files / "folder").exists()
 
 
+@needs_dgl
 def test_items_without_a_label_are_not_learned_from_as_a_class(files):
     embeddings, labels = blobs()
     names = pd.Series([f"class {label}" for label in labels])
