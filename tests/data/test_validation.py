@@ -133,3 +133,10 @@ def test_near_empty_counts_pixels_that_stand_out(ink, expected):
     pixels = np.full((16, 16), 200, dtype=np.uint8)
     pixels[0, :ink] = 20  # 1 of 256 pixels is a share of 0.004
     assert is_near_empty(Image.fromarray(pixels)) == expected
+
+
+def test_a_colour_as_bright_as_its_ground_stands_out():
+    image = Image.new("RGB", (32, 32), (255, 255, 255))
+    image.paste((255, 255, 60), (8, 8, 24, 24))
+    assert np.ptp(np.asarray(image.convert("L")).astype(int)) < 32
+    assert not is_near_empty(image)

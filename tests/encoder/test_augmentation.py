@@ -94,6 +94,31 @@ def test_strength_nil_changes_nothing():
     assert torch.equal(build_augmentation(0.0)(images), images)
 
 
+def test_what_comes_into_a_coloured_image_from_outside_is_its_border():
+    color = torch.tensor([0.2, 0.9, 0.5])[None, :, None, None]
+    images = color.expand(64, 3, 24, 24).contiguous()
+    distorted = build_augmentation(1.0, color=True)(images)
+    assert torch.allclose(distorted, distorted[:, :, :1, :1].expand_as(distorted), atol=1e-4)  # without dark corners
+    assert distorted.min() >= 0
+    assert distorted.max() <= 1
+
+
+def test_colours_change_from_image_to_image_by_up_to_a_fifth():
+    images = torch.full((300, 3, 16, 16), 0.5)
+    brightness = build_augmentation(1.0, color=True)(images).mean(dim=(1, 2, 3))
+    assert 0.4 <= brightness.min() < 0.43
+    assert 0.57 < brightness.max() <= 0.6
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_half_of_the_images_are_mirrored(n_channels):
+    images = torch.rand(1, n_channels, 8, 8).repeat(200, 1, 1, 1)
+    found = build_augmentation(0.0, color=n_channels == 3, mirror=True)(images)
+    mirrored = (found == images.flip(3)).flatten(1).all(dim=1)
+    assert ((found == images).flatten(1).all(dim=1) | mirrored).all()
+    assert 70 < mirrored.sum() < 130
+
+
 def test_quarter_turns_make_four_classes_of_each():
     torch.manual_seed(0)
     images, labels = torch.rand(64, 1, 5, 5), torch.arange(64) % 3

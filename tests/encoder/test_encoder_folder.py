@@ -25,8 +25,8 @@ def test_what_is_loaded_encodes_as_what_was_saved(drawings, tmp_path):
     assert np.allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-6)
     assert np.array_equal(loaded.encode(drawings[0][:9], batch_size=4), embeddings)
     assert np.allclose(loaded.encode(drawings[0][:9], batch_size=9), embeddings, atol=1e-6)
-    assert (
-        repr(loaded) == "TorchEncoder(embedding_size=6, network='resnet', image_size=16, width=4, average_views=False)"
+    assert repr(loaded) == (
+        "TorchEncoder(embedding_size=6, network='resnet', image_size=16, width=4, average_views=False, color=False)"
     )
     assert sorted(path.name for path in (tmp_path / "encoder").iterdir()) == [
         "README.md",

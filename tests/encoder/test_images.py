@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from hilander.data import DataError, Images
-from hilander.encoder.images import prepare_image, prepare_images
+from hilander.encoder.images import prepare_image, prepare_images, show_colors
 
 
 def test_ink_is_bright_on_a_dark_ground_whatever_the_original_was():
@@ -39,6 +39,41 @@ def test_every_mode_of_pillow_gives_the_same_picture(mode):
     assert np.array_equal(prepare_image(image, 16), 255 - grey)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK"])
+def test_colours_stay_as_they_are_in_every_mode(mode):
+    colors = np.full((16, 16, 3), (255, 255, 204), dtype=np.uint8)  # as bright as paper, and not inverted
+    colors[4:12, 6:10] = (204, 51, 102)  # both in the palette that Pillow converts to
+    prepared = prepare_image(Image.fromarray(colors).convert(mode), 16, color=True)
+    assert prepared.shape == (16, 16, 3)
+    assert np.array_equal(prepared, colors)
+
+
+def test_grey_in_colour_is_three_times_the_same():
+    grey = np.random.default_rng(0).integers(0, 256, (16, 16), dtype=np.uint8)
+    prepared = prepare_image(Image.fromarray(grey), 16, color=True)
+    assert np.array_equal(prepared, np.repeat(grey[:, :, None], 3, axis=2))
+
+
+def test_a_coloured_image_is_padded_with_the_colour_of_its_border():
+    wide = Image.new("RGB", (60, 20), (200, 30, 60))
+    wide.paste((0, 255, 0), (20, 5, 40, 15))
+    prepared = prepare_image(wide, 60, color=True)
+    assert (prepared[:20] == (200, 30, 60)).all()
+    rows, columns = np.nonzero((prepared == (0, 255, 0)).all(axis=2))
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (10, 20)
+
+
+def test_a_set_shows_colours_where_a_tenth_of_its_images_do():
+    grey = [Image.new("RGB", (80, 90), (value, value, value)) for value in range(100, 190)]
+    spot = Image.new("RGB", (80, 90), "white")
+    spot.paste((255, 200, 0), (0, 0, 20, 20))
+    assert not show_colors([*grey, Image.new("L", (9, 9))])
+    assert show_colors([spot])
+    assert spot.size == (80, 90)
+    assert show_colors([spot if i % 9 == 0 else image for i, image in enumerate(grey)])
+    assert not show_colors([spot if i % 18 == 0 else image for i, image in enumerate(grey)])
+
+
 def test_transparent_ground_is_paper():
     ink = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
     ink.paste((0, 0, 0, 255), (4, 4, 12, 12))
@@ -49,6 +84,9 @@ def test_transparent_ground_is_paper():
 def test_a_sequence_becomes_one_uint8_tensor():
     prepared = prepare_images([Image.new("L", (8, 8)), Image.new("RGB", (9, 5))], 12)
     assert prepared.shape == (2, 1, 12, 12)
+    in_color = prepare_images([Image.new("L", (8, 8)), Image.new("RGB", (9, 5), "blue")], 12, color=True)
+    assert in_color.shape == (2, 3, 12, 12)
+    assert in_color[1].flatten(1).unique(dim=1).ravel().tolist() == [0, 0, 255]
     assert prepared.dtype.itemsize == 1
 
 

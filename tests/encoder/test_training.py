@@ -3,12 +3,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from PIL import ImageChops
+from PIL import Image, ImageChops
 
 import hilander.encoder.network_training as network_training
 from hilander.config import EncoderParams
 from hilander.data import split_classes
-from hilander.encoder import train_encoder
+from hilander.encoder import load_encoder, train_encoder
 from hilander.encoder.torch_encoder import TorchEncoder
 from hilander.metrics import one_nn_accuracy
 
@@ -36,6 +36,26 @@ def test_unseen_classes_are_told_apart_better_than_by_an_untrained_network(drawi
     new = [images[i] for i in np.flatnonzero(unseen)]
     before, after = (one_nn_accuracy(e.encode(new), labels[unseen]) for e in (untrained, encoder))
     assert after > before + 0.1
+
+
+@pytest.mark.parametrize(("color", "told_apart"), [("auto", True), ("grey", False)])
+def test_classes_that_differ_in_colour_alone_are_told_apart_by_it(tmp_path, color, told_apart):
+    rng = np.random.default_rng(0)
+    images, labels = [], np.repeat(np.arange(24), 8)
+    for label in labels:
+        hue = Image.new("HSV", (24, 24), (int(label * 256 / 24), 200, 255)).convert("RGB")
+        level = rng.uniform(0.4, 0.9) * 255 / np.asarray(hue.convert("L"))[0, 0]  # of brightness, which tells nothing
+        paper = Image.new("RGB", (24, 24), "white")
+        paper.paste(hue.point(lambda value, level=level: round(value * level)), (6, 6))
+        images.append(paper)
+    unseen = labels % 3 == 0
+    seen = [image for image, new in zip(images, unseen, strict=True) if not new]
+    params = dataclasses.replace(SHORT, name="conv", color=color, epochs=15, held_out_share=0.0)
+    encoder, _ = train_encoder(seen, labels[~unseen], params)
+    encoder.save(tmp_path / "encoder")
+    embeddings = load_encoder(tmp_path / "encoder").encode([images[i] for i in np.flatnonzero(unseen)])
+    found = one_nn_accuracy(embeddings, labels[unseen])
+    assert found > 0.9 if told_apart else found < 0.5
 
 
 @pytest.mark.parametrize("rotate_classes", [False, True])

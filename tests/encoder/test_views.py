@@ -35,6 +35,12 @@ def test_what_comes_in_from_outside_is_ground():
     torch.testing.assert_close(smaller[..., 3:-3, 3:-3], torch.ones(1, 1, 34, 34))
 
 
+def test_what_comes_into_a_coloured_image_from_outside_is_its_border():
+    image = torch.tensor([0.2, 0.9, 0.5])[None, :, None, None].expand(1, 3, 40, 40)
+    for view in views(image):
+        torch.testing.assert_close(view, image)
+
+
 @pytest.mark.parametrize("network", ["resnet", "conv"])
 def test_an_embedding_is_the_mean_over_the_views(drawings, tmp_path, network):
     plain = TorchEncoder(network, 24, 4, 6)

@@ -36,6 +36,8 @@ class EncoderParams:
     # "identity" where embeddings are brought
     name: Annotated[str, OneOf("resnet", "conv", "onnx", "huggingface", "identity")] = "resnet"
     path: str = ""  # onnx: the .onnx file; huggingface: the model folder
+    # "auto": rgb where the training images show colours
+    color: Annotated[str, OneOf("auto", "grey", "rgb")] = "auto"
     image_size: Count = 32  # pixels a side that images are resized to; onnx: where the file leaves it open
     pixel_mean: tuple[float, ...] = (127.5,)  # onnx: the network reads (pixel - mean) / std, one value or one a channel
     pixel_std: tuple[float, ...] = (127.5,)
@@ -49,6 +51,7 @@ class EncoderParams:
     learning_rate: Positive = 0.003  # the highest of one cycle
     weight_decay: NotNegative = 0.05
     augmentation: Distortion = 1.0  # strength of random distortions; 0 for none
+    mirror: bool = False  # mirrored images show the same class
     rotate_classes: bool = False  # quarter turns of a class become classes of their own
     precision: Annotated[str, OneOf("auto", "float32", "bfloat16")] = "auto"  # of the convolutions in training
     held_out_share: ShareBelowOne = 0.1  # of the training classes, which choose the epoch instead; 0: the last epoch

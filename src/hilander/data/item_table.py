@@ -15,7 +15,7 @@ from hilander.data.errors import DataError
 from hilander.data.images import as_shown
 
 NEAR_EMPTY_INK = 0.005  # an image with less than this share of pixels apart from its ground shows next to nothing
-_APART = 32  # grey levels of 256 between ground and ink
+_APART = 32  # levels of 256 between ground and ink
 _ROWS_PER_CHUNK = 65_536
 
 
@@ -50,9 +50,11 @@ def split_table(items: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_near_empty(image: Image.Image) -> bool:
-    """Tell whether next to no pixel stands out from the ground, the median grey level."""
-    grey = np.asarray(as_shown(image).convert("L")).astype(np.int16)
-    return bool((np.abs(grey - np.median(grey)) > _APART).mean() < NEAR_EMPTY_INK)
+    """Tell whether next to no pixel stands out in any channel from the ground, the median over all of them."""
+    shown = as_shown(image)
+    pixels = np.atleast_3d(np.asarray(shown.convert("L" if shown.mode in ("1", "L") else "RGB")).astype(np.int16))
+    apart = np.abs(pixels - np.median(pixels, axis=(0, 1)).astype(np.int16)).max(axis=2)
+    return bool((apart > _APART).mean() < NEAR_EMPTY_INK)
 
 
 def _image_facts(dataset: Dataset, show_progress: bool) -> pd.DataFrame:

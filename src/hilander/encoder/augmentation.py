@@ -8,46 +8,60 @@ import torch
 from torch import Tensor
 
 
-def build_augmentation(strength: float) -> Callable[[Tensor], Tensor]:
+def build_augmentation(strength: float, *, color: bool = False, mirror: bool = False) -> Callable[[Tensor], Tensor]:
     """Return the map from a batch of images to randomly distorted ones.
 
     Each is turned by up to 10°, shifted by up to a tenth of its size, scaled by 0.8 to 1.2 and sheared by up to 10°;
     half of them are also bent like a rubber sheet (Simard et al., *Best Practices for Convolutional Neural Networks
-    Applied to Visual Document Analysis*, ICDAR 2003). Random numbers come from torch's global generator.
+    Applied to Visual Document Analysis*, ICDAR 2003). Brightness, contrast and saturation of coloured images change by
+    up to a fifth. Random numbers come from torch's global generator.
 
     Parameters
     ----------
     strength : float
-        Factor on all of these amounts; 0 leaves images as they are.
+        Factor on all of these amounts; 0 leaves images as they are, but for `mirror`.
+    color : bool
+        Images show colours; what comes in from outside is the nearest pixel, else 0, the ground of grey images.
+    mirror : bool
+        Half of the images are mirrored, left to right.
 
     Returns
     -------
     callable
-        (b, 1, height, width) float32, ground 0 -> the same shape.
+        (b, c, height, width) float32 from 0 to 1 -> the same.
 
     Raises
     ------
     ImportError
         kornia is not installed.
     """
-    if strength == 0:
+    if strength == 0 and not mirror:
         return lambda images: images
     try:
         import kornia.augmentation as K
     except ImportError as error:
         raise ImportError("training an encoder needs kornia: pip install 'hilander[encoder]'") from error
-    angle, shift, zoom = 10 * strength, 0.1 * strength, 0.2 * strength
-    return torch.nn.Sequential(
-        K.RandomAffine(
-            degrees=angle,
-            translate=(shift, shift),
-            scale=(1 - zoom, 1 + zoom),
-            shear=torch.tensor([[-angle, angle], [-angle, angle]]),
-            p=1.0,
-        ),
+    steps: list[torch.nn.Module] = [K.RandomHorizontalFlip(p=0.5)] if mirror else []
+    if strength > 0:
+        angle, shift, zoom = 10 * strength, 0.1 * strength, 0.2 * strength
+        outside = "border" if color else "zeros"
+        steps.append(
+            K.RandomAffine(
+                degrees=angle,
+                translate=(shift, shift),
+                scale=(1 - zoom, 1 + zoom),
+                shear=torch.tensor([[-angle, angle], [-angle, angle]]),
+                padding_mode=outside,
+                p=1.0,
+            )
+        )
         # Noise blurred over 5 pixels has a standard deviation of about .03 half image sizes.
-        K.RandomElasticTransform(kernel_size=(25, 25), sigma=(5.0, 5.0), alpha=(strength, strength), p=0.5),
-    )
+        bent = (strength, strength)
+        steps.append(K.RandomElasticTransform((25, 25), (5.0, 5.0), bent, padding_mode=outside, p=0.5))
+        if color:
+            change = 0.2 * strength
+            steps.append(K.ColorJitter(brightness=change, contrast=change, saturation=change, p=1.0))
+    return torch.nn.Sequential(*steps)
 
 
 def random_quarter_turns(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -38,7 +38,7 @@ def train_network(
             f"expected at least 2 classes to train on; got {len(np.unique(classes[~held_out]))}, and "
             f"{len(np.unique(classes[held_out]))} held out. Add labelled classes, or lower encoder.held_out_share"
         )
-    prepared = prepare_images(images, params.image_size, show_progress)
+    prepared = prepare_images(images, params.image_size, params.color == "rgb", show_progress)
     checkpoint = Checkpoint(checkpoint_folder, fingerprint(params, prepared, torch.from_numpy(classes)))
     with torch.random.fork_rng():  # the caller's random numbers are not touched
         run = TrainingRun(prepared[~held_out], np.unique(classes[~held_out], return_inverse=True)[1], params)

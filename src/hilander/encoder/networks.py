@@ -1,4 +1,4 @@
-"""Small convolutional networks that turn grey images into embeddings."""
+"""Small convolutional networks that turn images into embeddings."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ class ConvNet(nn.Module):
         Channels of every layer.
     embedding_size : int
         Width of the embeddings.
+    n_channels : int
+        Of the images: 1 in grey, 3 in colour.
 
-    **Shapes:** images (b, 1, image_size, image_size) float32 -> embeddings (b, embedding_size) float32, not normalised.
+    **Shapes:** images (b, n_channels, image_size, image_size) float32 -> embeddings (b, embedding_size) float32, not
+    normalised.
     """
 
-    def __init__(self, image_size: int, width: int, embedding_size: int) -> None:
+    def __init__(self, image_size: int, width: int, embedding_size: int, n_channels: int = 1) -> None:
         super().__init__()
         if image_size < 16:
             raise ValueError(
                 f"expected images of at least 16 pixels a side, which Conv-4 halves 4 times; got {image_size}"
             )
         blocks = [
-            nn.Sequential(_conv(1 if i == 0 else width, width, 3), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2))
-            for i in range(4)
+            nn.Sequential(_conv(n_in, width, 3), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2))
+            for n_in in (n_channels, width, width, width)
         ]
         self.features = nn.Sequential(*blocks)
         self.embed = _Embed(width * (image_size // 16) ** 2, embedding_size)
@@ -44,7 +47,7 @@ class ConvNet(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Residual network for small grey images: a strided stem, then stages that halve the image and double the channels.
+    """Residual network for small images: a strided stem, then stages that halve the image and double the channels.
 
     He et al., *Deep Residual Learning for Image Recognition*, CVPR 2016, with one basic block a stage and the average
     pooling of ResNet-D (He et al., *Bag of Tricks*, CVPR 2019, figure 2c) where a stage halves the image. The first
@@ -59,13 +62,16 @@ class ResNet(nn.Module):
         Channels of the first stage.
     embedding_size : int
         Width of the embeddings.
+    n_channels : int
+        Of the images: 1 in grey, 3 in colour.
 
-    **Shapes:** images (b, 1, image_size, image_size) float32 -> embeddings (b, embedding_size) float32, not normalised.
+    **Shapes:** images (b, n_channels, image_size, image_size) float32 -> embeddings (b, embedding_size) float32, not
+    normalised.
     """
 
-    def __init__(self, image_size: int, width: int, embedding_size: int) -> None:
+    def __init__(self, image_size: int, width: int, embedding_size: int, n_channels: int = 1) -> None:
         super().__init__()
-        self.stem = nn.Sequential(_conv(1, width, 3, stride=2), nn.BatchNorm2d(width), nn.ReLU())
+        self.stem = nn.Sequential(_conv(n_channels, width, 3, stride=2), nn.BatchNorm2d(width), nn.ReLU())
         stages: list[nn.Module] = [_ResidualBlock(width, width, stride=1)]
         side, channels = _halved(image_size), width
         while side > _LAST_SIDE:

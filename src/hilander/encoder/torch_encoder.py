@@ -1,4 +1,4 @@
-"""The encoder that hilander trains: a small network on grey images."""
+"""The encoder that hilander trains: a small network on grey or coloured images."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class TorchEncoder(Encoder):
         Whether an embedding is the mean over an image and four copies, slightly turned and scaled (`views`).
     device : str
         Where it runs: ``auto``, ``cpu``, ``cuda``, …
+    color : bool
+        Whether it reads colours, else grey.
     """
 
     name: ClassVar[str] = "torch"
@@ -52,6 +54,7 @@ class TorchEncoder(Encoder):
         embedding_size: int,
         average_views: bool = False,
         device: str = "auto",
+        color: bool = False,
     ) -> None:
         if network not in NETWORKS:
             raise ValueError(f"unknown network '{network}'; known: {', '.join(NETWORKS)}")
@@ -59,11 +62,13 @@ class TorchEncoder(Encoder):
         self.image_size = image_size
         self.width = width
         self.embedding_size = embedding_size
+        self.color = color
         self.average_views = average_views
         self.device = resolve_device(device)
         # Channels last is what CPU convolutions are fast in: 1.5 to 2 times.
         self.network = nn.utils.convert_conv2d_weight_memory_format(
-            NETWORKS[network](image_size, width, embedding_size).to(self.device).eval(), torch.channels_last
+            NETWORKS[network](image_size, width, embedding_size, 3 if color else 1).to(self.device).eval(),
+            torch.channels_last,
         )
 
     @classmethod
@@ -74,7 +79,7 @@ class TorchEncoder(Encoder):
         return encoder
 
     def encode_prepared(self, images: Tensor, batch_size: int = 256) -> NDArray[np.float32]:
-        """Return the L2-normalised embeddings of prepared images, (n, 1, image_size, image_size) uint8."""
+        """Return the L2-normalised embeddings of prepared images, (n, c, image_size, image_size) uint8."""
         training = self.network.training
         self.network.eval()
         with torch.inference_mode():
@@ -88,7 +93,7 @@ class TorchEncoder(Encoder):
         return F.normalize(torch.stack([F.normalize(self.network(view)) for view in views(images)]).sum(dim=0))
 
     def _encode_batch(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        return self.encode_prepared(prepare_images(images, self.image_size), len(images))
+        return self.encode_prepared(prepare_images(images, self.image_size, self.color), len(images))
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -96,6 +101,7 @@ class TorchEncoder(Encoder):
             "image_size": self.image_size,
             "width": self.width,
             "average_views": self.average_views,
+            "color": self.color,
         }
 
     def _write_weights(self, folder: Path) -> None:
@@ -104,5 +110,5 @@ class TorchEncoder(Encoder):
 
 
 def to_input(images: Tensor, device: torch.device) -> Tensor:
-    """Return uint8 images as the networks read them: float32 from 0 (ground) to 1 (ink), channels last."""
+    """Return uint8 images as the networks read them: float32 from 0 to 1, channels last."""
     return images.to(device, torch.float32).div_(255).contiguous(memory_format=torch.channels_last)

@@ -11,7 +11,7 @@ from hilander.config import EncoderParams
 from hilander.encoder.base import Encoder
 from hilander.encoder.check_params import check_encoder_params
 from hilander.encoder.ensemble_encoder import EnsembleEncoder
-from hilander.encoder.images import ImageSequence
+from hilander.encoder.images import ImageSequence, show_colors
 from hilander.encoder.network_training import train_network
 from hilander.encoder.torch_encoder import TorchEncoder
 from hilander.encoder.training_run import EpochRecord
@@ -33,7 +33,7 @@ def train_encoder(
     Parameters
     ----------
     images : sequence of PIL.Image.Image, length n
-        Read once a network; the small grey ones are held in memory (image_size² bytes each).
+        Read once a network; the small ones are held in memory (image_size² bytes each, three times that in colour).
     labels : (n,)
         Class of each image.
     params : EncoderParams
@@ -62,6 +62,8 @@ def train_encoder(
         The extra ``encoder`` is not installed.
     """
     check_encoder_params(params)
+    if params.color == "auto":
+        params = dataclasses.replace(params, color="rgb" if show_colors(images) else "grey")
     networks: list[TorchEncoder] = []
     history: list[EpochRecord] = []
     for i, own in enumerate(params.networks()):

@@ -54,7 +54,7 @@ class TrainingRun:
 
     Parameters
     ----------
-    images : (n, 1, size, size) uint8
+    images : (n, c, size, size) uint8
         As `prepare_images` returns them.
     classes : (n,) int64
         0..C-1.
@@ -72,6 +72,7 @@ class TrainingRun:
             params.image_size,
             params.width,
             params.embedding_size,
+            color=images.shape[1] == 3,
             average_views=params.average_views,
             device=params.device,
         )
@@ -84,7 +85,9 @@ class TrainingRun:
             params.margin,
             params.scale,
         ).to(self.encoder.device)
-        self.augment: Callable[[Tensor], Tensor] = build_augmentation(params.augmentation)
+        self.augment: Callable[[Tensor], Tensor] = build_augmentation(
+            params.augmentation, color=self.encoder.color, mirror=params.mirror
+        )
         self.batch_size = min(params.batch_size, len(images))
         self.steps_per_epoch = len(images) // self.batch_size
         self.images_per_epoch = self.steps_per_epoch * self.batch_size

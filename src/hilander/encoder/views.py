@@ -19,16 +19,18 @@ def views(images: Tensor) -> Iterator[Tensor]:
     Parameters
     ----------
     images : Tensor of shape (b, c, size, size), float32
-        Ground 0, which is also what comes in from outside.
+        In grey, c = 1, the ground is 0, which is also what comes in from outside; in colour that is the nearest pixel.
 
     Yields
     ------
     Tensor of shape (b, c, size, size), float32
     """
+    outside = "zeros" if images.shape[1] == 1 else "border"
     yield images
     for angle, zoom in ((_ANGLE, 1.0), (-_ANGLE, 1.0), (0.0, 1 + _ZOOM), (0.0, 1 - _ZOOM)):
         cosine, sine = math.cos(math.radians(angle)) / zoom, math.sin(math.radians(angle)) / zoom
         # From places in the view to places in the image.
         to_image = torch.tensor([[cosine, sine, 0.0], [-sine, cosine, 0.0]], device=images.device)
         grid = F.affine_grid(to_image.expand(len(images), 2, 3), list(images.shape), align_corners=False)
-        yield F.grid_sample(images, grid, align_corners=False).contiguous(memory_format=torch.channels_last)
+        view = F.grid_sample(images, grid, padding_mode=outside, align_corners=False)
+        yield view.contiguous(memory_format=torch.channels_last)
