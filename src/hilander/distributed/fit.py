@@ -257,7 +257,7 @@ def _claim(
         "input": source.digest,
         "model": sha.hexdigest()[:16],
         "n_neighbors": settings.n_neighbors,
-        "random_state": random_state,
+        "random_state": int(random_state),  # NumPy's numbers are none to JSON
         "rows_per_part": rows_per_part,
         "whitening": settings.whitening,
     }
