@@ -3,6 +3,7 @@ import signal
 import threading
 import time
 import uuid
+import warnings
 
 import numpy as np
 import pytest
@@ -57,6 +58,54 @@ def test_on_workers_as_on_one_machine(embeddings, expected, client, tmp_path):
     np.testing.assert_array_equal(by_address, expected.labels_)
     with pytest.raises(ValueError, match="fitted from files"):
         found.predict(embeddings[:3])
+
+
+def test_a_part_that_ends_after_its_fit_has_failed_leaves_no_temporary_folder(tmp_path, monkeypatch):
+    begun, failed, ended = threading.Event(), threading.Event(), threading.Event()
+    write = Store.write
+
+    def read(piece):
+        if piece.first_row == 0:
+            begun.wait()
+            raise ValueError("the first piece")
+        begun.set()
+        failed.wait()
+        return draw_classes(piece.stop - piece.start)
+
+    def told(store, name, array):
+        try:
+            write(store, name, array)
+        finally:
+            if failed.is_set():
+                ended.set()
+
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as workers,
+        Client(workers, set_as_default=False) as client,
+    ):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        monkeypatch.setattr("hilander.distributed.source.MOST_ROWS", 100)
+        monkeypatch.setattr("hilander.distributed.source.Piece.read", read)
+        monkeypatch.setattr(Store, "write", told)
+        with pytest.raises(ValueError, match="the first piece"):
+            HiLander(engine=client).fit(draw_classes(200))
+        failed.set()
+        assert ended.wait(60)
+    assert not list(tmp_path.glob("hilander-*"))
+
+
+def test_a_wide_whitening_is_not_sent_with_every_part(client):
+    embeddings = draw_classes(200, d=1700)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Dask's of more than 10 MB
+        labels = HiLander(engine=client).fit_predict(embeddings)
+    np.testing.assert_array_equal(labels, HiLander().fit_predict(embeddings))
+
+
+def test_a_seed_may_be_a_number_of_numpy(embeddings, tmp_path):
+    labels = HiLander(run_folder=tmp_path, random_state=np.int64(3)).fit_predict(embeddings[:50])
+    again = HiLander(run_folder=tmp_path, random_state=3).fit_predict(embeddings[:50])
+    np.testing.assert_array_equal(labels, again)
 
 
 def test_a_killed_worker_costs_nothing_but_time(embeddings, expected, client, tmp_path):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import ExitStack
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,7 +79,7 @@ def fit_in_parts(
         Width of the embeddings.
     """
     with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix="hilander-")) if run_folder is None else str(run_folder)
+        folder = stack.enter_context(_temporary_folder()) if run_folder is None else str(run_folder)
         if "://" not in folder:
             folder = str(Path(folder).absolute())  # workers start in folders of their own
         stack.enter_context(Store(folder).held())
@@ -94,6 +97,21 @@ def fit_in_parts(
             **parameters,
         )
         return clustering, source.width
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    """Yield a folder, which is deleted in the end though workers may still be at parts that nobody waits for any more.
+
+    Under another name nothing is added to it: these parts fail, see `Store.write`.
+    """
+    folder = tempfile.mkdtemp(prefix="hilander-")
+    try:
+        yield folder
+    finally:
+        with suppress(FileNotFoundError):  # others tidy up temporary files too
+            os.replace(folder, f"{folder}-ended")
+            shutil.rmtree(f"{folder}-ended", ignore_errors=True)
 
 
 def cluster_in_parts(

@@ -40,13 +40,23 @@ class Store:
     url: str
 
     def write(self, name: str, array: NDArray) -> None:
-        """Write an array, over what had that name."""
+        """Write an array, over what had that name.
+
+        Raises
+        ------
+        FileNotFoundError
+            The folder itself is gone, which no write makes anew.
+        DiskFullError
+            There is no room.
+        """
         array = np.asarray(array, order="C")  # row after row, so that some of them can be read
         if self._fs is not None:
             content = io.BytesIO()
             np.save(content, array)
             self._fs.pipe_file(self._place(name), content.getvalue())  # at once, or not at all
             return
+        if not Path(self._root).is_dir():
+            raise FileNotFoundError(f"{self._root} is gone, and with it all parts; run folders must stay until the end")
         try:
             with atomic_file(self._place(name)) as path:
                 save_array(path, array)
