@@ -44,7 +44,7 @@ def empty_array(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArra
         try:
             os.posix_fallocate(file.fileno(), 0, n_bytes)  # of the room that is free, other arrays may get some too
         except OSError as error:
-            raise OSError(_too_little_room(place, n_bytes, f"got none ({os.strerror(error.errno)})")) from error
+            raise OSError(_too_little_room(place, n_bytes, f"got none ({error.strerror})")) from error
         return np.frombuffer(_Pages(file.fileno(), n_bytes), dtype).reshape(shape)
 
 

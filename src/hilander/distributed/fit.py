@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -110,7 +109,7 @@ def _temporary_folder() -> Iterator[str]:
         yield folder
     finally:
         with suppress(FileNotFoundError):  # others tidy up temporary files too
-            os.replace(folder, f"{folder}-ended")
+            Path(folder).replace(f"{folder}-ended")
             shutil.rmtree(f"{folder}-ended", ignore_errors=True)
 
 
