@@ -1,5 +1,7 @@
 import errno
 import pickle
+import subprocess
+import sys
 import uuid
 from itertools import pairwise
 
@@ -125,6 +127,20 @@ def test_a_connection_that_breaks_is_no_damage(monkeypatch):
     monkeypatch.setattr(Store, "_open", broken)
     with pytest.raises(ConnectionError, match="reset by peer"):
         store.read("array")
+
+
+def test_what_a_killed_process_was_writing_is_deleted(tmp_path):
+    store = Store(str(tmp_path))
+    store.write("folder/array", np.arange(3))
+    killed = (
+        "import os, sys; from hilander.atomic_write import atomic_file\n"
+        "with atomic_file(sys.argv[1]) as path: path.write_bytes(bytes(1000)); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(tmp_path / "folder" / "array.npy")])
+    assert len(list((tmp_path / "folder").iterdir())) == 2
+    with store.held():
+        assert list((tmp_path / "folder").iterdir()) == [tmp_path / "folder" / "array.npy"]
+    assert store.read("folder/array").tolist() == [0, 1, 2]
 
 
 def test_a_folder_that_is_gone_is_not_made_anew(tmp_path):

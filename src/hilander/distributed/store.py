@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MOST_HEADER = 1 << 10  # bytes of a .npy file that hold all of its header
+_BEING_WRITTEN = ".*-????????.npy"  # names of `hilander.atomic_write.atomic_file`
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ class Store:
     def held(self) -> Iterator[None]:
         """Hold a folder of this machine, so that no second run works in it; of a URL the caller has to see to that.
 
+        What a killed process has left half-written is deleted.
+
         Raises
         ------
         ValueError
@@ -125,6 +128,9 @@ class Store:
                 raise ValueError(f"another run works in {root}; wait until it has ended, or name another one") from None
             except OSError as error:  # some shared file systems have no locks
                 logger.warning("%s cannot be locked (%s): see to it that no second run works there", root, error)
+            else:
+                for half in root.rglob(_BEING_WRITTEN):  # by a process that was killed
+                    half.unlink(missing_ok=True)
             yield
 
     def kept(self, name: str, compute: Callable[[], NDArray]) -> NDArray[Any]:
