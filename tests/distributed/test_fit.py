@@ -165,6 +165,7 @@ def test_another_run_is_not_carried_on(embeddings, tmp_path):
     HiLander(run_folder=tmp_path).fit(embeddings[:300])
     with pytest.raises(ValueError, match=r"another run, .* differs in input: expected '\w{15}…, .*delete this one"):
         HiLander(run_folder=tmp_path).fit(embeddings[:301])
+    assert len(list(tmp_path.glob("input-*"))) == 1  # of what was refused nothing is written
 
 
 def test_wrong_uses_are_told(embeddings):
