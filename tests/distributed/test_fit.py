@@ -3,7 +3,6 @@ import signal
 import threading
 import time
 import uuid
-import warnings
 
 import numpy as np
 import pytest
@@ -92,14 +91,6 @@ def test_a_part_that_ends_after_its_fit_has_failed_leaves_no_temporary_folder(tm
         failed.set()
         assert ended.wait(60)
     assert not list(tmp_path.glob("hilander-*"))
-
-
-def test_a_wide_whitening_is_not_sent_with_every_part(client):
-    embeddings = draw_classes(200, d=1700)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # Dask's of more than 10 MB
-        labels = HiLander(engine=client).fit_predict(embeddings)
-    np.testing.assert_array_equal(labels, HiLander().fit_predict(embeddings))
 
 
 def test_a_seed_may_be_a_number_of_numpy(embeddings, tmp_path):
