@@ -1,4 +1,6 @@
 import mmap
+import os
+import resource
 import sys
 from pathlib import Path
 
@@ -75,3 +77,27 @@ def test_too_little_room_for_a_file_is_an_error_and_no_death(monkeypatch):
     monkeypatch.setattr(paged_arrays, "_LARGEST_IN_MEMORY", 0)
     with pytest.raises(OSError, match=r"temporary files in .* need room for 40,000,000,000,000,000 bytes"):
         paged_arrays.empty_array((10**8, 10**8))
+
+
+def test_room_that_one_array_was_given_is_not_given_to_the_next(everything_in_files, monkeypatch):
+    """Or both were written to, and running out of it ended the process."""
+    files = []
+
+    def kept_in_sight(file, *arguments):
+        files.append(os.dup(file))
+        return mmap.mmap(file, *arguments)
+
+    monkeypatch.setattr(paged_arrays, "_Pages", kept_in_sight)
+    array = empty_array((1 << 20,))
+    assert os.fstat(files[0]).st_blocks * 512 >= array.nbytes
+    os.close(files[0])
+
+
+def test_a_limit_of_files_is_an_error_and_no_death(everything_in_files):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"need room for 4,194,304 bytes, but got none \(File too large\)"):
+            empty_array((1 << 20,))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

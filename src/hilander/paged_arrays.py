@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import shutil
 import tempfile
 from typing import Any
@@ -38,13 +39,20 @@ def empty_array(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArra
         return np.empty(shape, dtype)
     place = tempfile.gettempdir()
     if (free := shutil.disk_usage(place).free) < n_bytes:
-        raise OSError(
-            f"temporary files in {place} need room for {n_bytes:,} bytes, but {free:,} are free; let TMPDIR name a "
-            "folder on a larger disk"
-        )
+        raise OSError(_too_little_room(place, n_bytes, f"{free:,} are free"))
     with tempfile.TemporaryFile() as file:  # has no name, so nothing is left behind however the process ends
-        file.truncate(n_bytes)
+        try:
+            os.posix_fallocate(file.fileno(), 0, n_bytes)  # of the room that is free, other arrays may get some too
+        except OSError as error:
+            raise OSError(_too_little_room(place, n_bytes, f"got none ({error.strerror})")) from error
         return np.frombuffer(_Pages(file.fileno(), n_bytes), dtype).reshape(shape)
+
+
+def _too_little_room(place: str, n_bytes: int, found: str) -> str:
+    return (
+        f"temporary files in {place} need room for {n_bytes:,} bytes, but {found}; let TMPDIR name a folder on a "
+        "larger disk"
+    )
 
 
 def let_go(array: NDArray[Any]) -> None:

@@ -17,6 +17,7 @@ def draw_classes(n, d=24, seed=0, spread=0.5):
 
 @pytest.fixture
 def run(tmp_path):
+    (tmp_path / "store").mkdir()
     return Run(Store(str(tmp_path / "store")), ThisProcess())
 
 

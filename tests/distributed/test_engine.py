@@ -1,6 +1,7 @@
 """Dask's workers as an engine."""
 
 import logging
+import re
 import threading
 import time
 from pathlib import Path
@@ -8,7 +9,8 @@ from pathlib import Path
 from distributed import Client, LocalCluster
 
 from hilander.distributed import engine
-from hilander.distributed.engine import DaskWorkers
+from hilander.distributed.engine import DaskWorkers, Run, ThisProcess
+from hilander.distributed.store import Store
 
 
 def test_a_fit_whose_last_worker_is_gone_says_so_and_goes_on_with_the_next(monkeypatch, caplog, tmp_path):
@@ -38,3 +40,13 @@ def test_a_fit_whose_last_worker_is_gone_says_so_and_goes_on_with_the_next(monke
     assert told.is_set()
     assert caplog.text.count("no worker is left at inproc://") == 1
     assert {path.name for path in tmp_path.iterdir()} == {"1", "2", "3", "4"}
+
+
+def test_parts_of_a_former_process_do_not_count_as_quickly_done(tmp_path, capsys):
+    store = Store(str(tmp_path))
+    Run(store, ThisProcess()).step("parts", time.sleep, [(0,)] * 40)
+    assert capsys.readouterr().err == ""
+    Run(store, ThisProcess(), show_progress=True).step("parts", time.sleep, [(0,)] * 40 + [(0.5,)])
+    told = capsys.readouterr().err
+    assert "41/41" in told
+    assert float(re.findall(r"([\d.]+)\s?part/s", told)[-1]) < 3  # with them, some 80 a second

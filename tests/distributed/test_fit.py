@@ -59,6 +59,46 @@ def test_on_workers_as_on_one_machine(embeddings, expected, client, tmp_path):
         found.predict(embeddings[:3])
 
 
+def test_a_part_that_ends_after_its_fit_has_failed_leaves_no_temporary_folder(tmp_path, monkeypatch):
+    begun, failed, ended = threading.Event(), threading.Event(), threading.Event()
+    write = Store.write
+
+    def read(piece):
+        if piece.first_row == 0:
+            begun.wait()
+            raise ValueError("the first piece")
+        begun.set()
+        failed.wait()
+        return draw_classes(piece.stop - piece.start)
+
+    def told(store, name, array):
+        try:
+            write(store, name, array)
+        finally:
+            if failed.is_set():
+                ended.set()
+
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as workers,
+        Client(workers, set_as_default=False) as client,
+    ):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        monkeypatch.setattr("hilander.distributed.source.MOST_ROWS", 100)
+        monkeypatch.setattr("hilander.distributed.source.Piece.read", read)
+        monkeypatch.setattr(Store, "write", told)
+        with pytest.raises(ValueError, match="the first piece"):
+            HiLander(engine=client).fit(draw_classes(200))
+        failed.set()
+        assert ended.wait(60)
+    assert not list(tmp_path.glob("hilander-*"))
+
+
+def test_a_seed_may_be_a_number_of_numpy(embeddings, tmp_path):
+    labels = HiLander(run_folder=tmp_path, random_state=np.int64(3)).fit_predict(embeddings[:50])
+    again = HiLander(run_folder=tmp_path, random_state=3).fit_predict(embeddings[:50])
+    np.testing.assert_array_equal(labels, again)
+
+
 def test_a_killed_worker_costs_nothing_but_time(embeddings, expected, client, tmp_path):
     victim = next(iter(client.run(os.getpid).values()))
 
@@ -116,6 +156,7 @@ def test_another_run_is_not_carried_on(embeddings, tmp_path):
     HiLander(run_folder=tmp_path).fit(embeddings[:300])
     with pytest.raises(ValueError, match=r"another run, .* differs in input: expected '\w{15}…, .*delete this one"):
         HiLander(run_folder=tmp_path).fit(embeddings[:301])
+    assert len(list(tmp_path.glob("input-*"))) == 1  # of what was refused nothing is written
 
 
 def test_wrong_uses_are_told(embeddings):

@@ -64,7 +64,8 @@ def test_rows_that_differ_in_their_last_number_alone(run):
     alike = np.zeros((900, 70), np.float32)  # of one norm
     alike[np.arange(900), np.random.default_rng(0).integers(2, 70, size=900)] = 1
     other = Run(Store(f"{run.store.url}/alike"), ThisProcess())
-    expect_the_same(ingest(other, from_array(other.store, alike)), alike)
+    with other.store.held():
+        expect_the_same(ingest(other, from_array(other.store, alike)), alike)
 
 
 @pytest.mark.parametrize("most_cells", [256, 4])
@@ -82,6 +83,7 @@ def test_more_rows_than_are_searched_exactly(tmp_path, monkeypatch):
     monkeypatch.setattr(source_module, "MOST_ROWS", 7000)
     embeddings = clustered(75_000, d=24)  # 256 cells, some of which are divided
     embeddings[70_000:] = embeddings[:5000]
+    (tmp_path / "store").mkdir()
     run = Run(Store(str(tmp_path / "store")), ThisProcess())
     np.save(tmp_path / "rows.npy", embeddings)
     expect_the_same(ingest(run, Source.open(tmp_path / "rows.npy")), embeddings)

@@ -109,6 +109,7 @@ def test_the_digest_tells_other_inputs_apart(tmp_path, rows):
     assert Source.open(tmp_path / "rows.npy").digest == before
     os.utime(tmp_path / "rows.npy", (0, 0))
     assert Source.open(tmp_path).digest != before
+    (tmp_path / "store").mkdir()
     store = Store(str(tmp_path / "store"))
     digests = {from_array(store, array).digest for array in (rows, rows[:-1], -rows, rows.astype(np.float64))}
     assert len(digests) == 4

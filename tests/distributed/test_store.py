@@ -1,5 +1,7 @@
 import errno
 import pickle
+import subprocess
+import sys
 import uuid
 from itertools import pairwise
 
@@ -11,7 +13,7 @@ from hilander.distributed.store import Parts, Store
 
 @pytest.fixture(params=["folder", "file://", "memory://"])
 def store(request, tmp_path):
-    places = {"folder": tmp_path / "store", "file://": f"file://{tmp_path}/store"}
+    places = {"folder": tmp_path, "file://": f"file://{tmp_path}"}
     return Store(str(places.get(request.param, f"memory://{uuid.uuid4().hex}")))
 
 
@@ -125,6 +127,30 @@ def test_a_connection_that_breaks_is_no_damage(monkeypatch):
     monkeypatch.setattr(Store, "_open", broken)
     with pytest.raises(ConnectionError, match="reset by peer"):
         store.read("array")
+
+
+def test_what_a_killed_process_was_writing_is_deleted(tmp_path):
+    store = Store(str(tmp_path))
+    store.write("folder/array", np.arange(3))
+    killed = (
+        "import os, sys; from hilander.atomic_write import atomic_file\n"
+        "with atomic_file(sys.argv[1]) as path: path.write_bytes(bytes(1000)); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", killed, str(tmp_path / "folder" / "array.npy")])
+    assert len(list((tmp_path / "folder").iterdir())) == 2
+    with store.held():
+        assert list((tmp_path / "folder").iterdir()) == [tmp_path / "folder" / "array.npy"]
+    assert store.read("folder/array").tolist() == [0, 1, 2]
+
+
+def test_a_folder_that_is_gone_is_not_made_anew(tmp_path):
+    store = Store(str(tmp_path / "store"))
+    with store.held():
+        store.write("folder/array", np.arange(3))
+    (tmp_path / "store").rename(tmp_path / "ended")
+    with pytest.raises(FileNotFoundError, match="store is gone, and with it all parts; run folders must stay"):
+        store.write("folder/array", np.arange(3))
+    assert not (tmp_path / "store").exists()
 
 
 def test_a_folder_without_locks_is_used_with_a_warning(tmp_path, monkeypatch, caplog):

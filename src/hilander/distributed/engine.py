@@ -177,8 +177,8 @@ class Run:
         open_ = [
             (work, each, self.store, mark) for each, mark in zip(arguments, marks, strict=True) if mark not in done
         ]
-        with tqdm(total=len(arguments), desc=name, unit="part", disable=not self.show_progress) as bar:
-            bar.update(len(arguments) - len(open_))
+        n_done = len(arguments) - len(open_)  # by a former process: no part of the rate, by which the time left is told
+        with tqdm(total=len(arguments), initial=n_done, desc=name, unit="part", disable=not self.show_progress) as bar:
             for _ in self.engine.call(_do_and_note, open_):
                 bar.update()
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from contextlib import ExitStack
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hilander.clustering import Clustering, cluster_nodes
+from hilander.distributed.claim import claim
 from hilander.distributed.describe import NeighborhoodParts
 from hilander.distributed.edges import EdgeParts, make_edges
 from hilander.distributed.engine import DaskWorkers, Run, ThisProcess, connected
@@ -23,9 +24,10 @@ from hilander.distributed.features import cluster_feature_parts, sum_features
 from hilander.distributed.ingest import ROWS_PER_PART, ingest
 from hilander.distributed.link import link_parts
 from hilander.distributed.search import search
-from hilander.distributed.source import Source, from_array
+from hilander.distributed.source import Source, array_digest, from_array
 from hilander.distributed.store import Parts, Store
 from hilander.distributed.whiten import whitened_parts
+from hilander.embeddings import as_real_matrix
 from hilander.graph.relational_graph import RelationalGraph, forgotten
 from hilander.graph.relations import N_CONTEXT
 from hilander.hierarchy.constrained_rows import check_pairs, constrained_rows
@@ -37,8 +39,6 @@ from hilander.nn.scatter import sum_at_ends
 if TYPE_CHECKING:
     from distributed import Client
 
-_MOST_SHOWN = 16  # characters of a setting
-
 
 def fit_in_parts(
     X: ArrayLike | str | Path,
@@ -49,6 +49,7 @@ def fit_in_parts(
     run_folder: str | Path | None = None,
     must_link: ArrayLike | None = None,
     cannot_link: ArrayLike | None = None,
+    random_state: int = 0,
     show_progress: bool = False,
     **parameters: Any,
 ) -> tuple[Clustering, int]:
@@ -65,6 +66,7 @@ def fit_in_parts(
     run_folder : str or Path, optional
         Path or URL of the store, which is kept; by default a temporary folder, which is not.
     must_link, cannot_link : array-like of shape (m, 2), optional
+    random_state : int
     show_progress : bool
     **parameters
         Of `cluster_in_parts`.
@@ -74,32 +76,64 @@ def fit_in_parts(
     Clustering
     int
         Width of the embeddings.
+
+    Raises
+    ------
+    ValueError
+        The model is not of the variant "hilander", the store holds another run, or as `cluster_embeddings` does.
     """
+    if not isinstance(model, RelationalModel):
+        raise ValueError(
+            f"in parts, the model must be of the variant 'hilander', got {model.variant!r}; fit without `engine` and "
+            "`run_folder`"
+        )
     with ExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix="hilander-")) if run_folder is None else str(run_folder)
+        folder = stack.enter_context(_temporary_folder()) if run_folder is None else str(run_folder)
         if "://" not in folder:
             folder = str(Path(folder).absolute())  # workers start in folders of their own
         stack.enter_context(Store(folder).held())
         workers = ThisProcess() if engine is None else DaskWorkers(stack.enter_context(connected(engine)))
         run = Run(Store(folder), workers, show_progress)
-        source = Source.open(X) if isinstance(X, str | Path) else from_array(run.store, X)
+        opened = Source.open(X) if isinstance(X, str | Path) else as_real_matrix(X)
+        n, digest = (
+            (opened.n_rows, opened.digest) if isinstance(opened, Source) else (len(opened), array_digest(opened))
+        )
+        joined, parted = check_pairs(must_link, n, name="must_link"), check_pairs(cannot_link, n, name="cannot_link")
+        claim(run, digest, model, settings, random_state, ROWS_PER_PART)  # before an array is written there
+        source = opened if isinstance(opened, Source) else from_array(run.store, opened, digest)
         clustering = cluster_in_parts(
             run,
             source,
             model,
             settings,
-            must_link=check_pairs(must_link, source.n_rows, name="must_link"),
-            cannot_link=check_pairs(cannot_link, source.n_rows, name="cannot_link"),
+            must_link=joined,
+            cannot_link=parted,
+            random_state=random_state,
             rows_per_part=ROWS_PER_PART,
             **parameters,
         )
         return clustering, source.width
 
 
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    """Yield a folder, which is deleted in the end though workers may still be at parts that nobody waits for any more.
+
+    Under another name nothing is added to it: these parts fail, see `Store.write`.
+    """
+    folder = tempfile.mkdtemp(prefix="hilander-")
+    try:
+        yield folder
+    finally:
+        with suppress(FileNotFoundError):  # others tidy up temporary files too
+            Path(folder).replace(f"{folder}-ended")
+            shutil.rmtree(f"{folder}-ended", ignore_errors=True)
+
+
 def cluster_in_parts(
     run: Run,
     source: Source,
-    model: ClusteringModel,
+    model: RelationalModel,
     settings: ClusteringSettings,
     *,
     must_link: NDArray[np.int64] | None = None,
@@ -119,7 +153,8 @@ def cluster_in_parts(
     run : Run
     source : Source
         The embeddings.
-    model, settings, must_link, cannot_link, max_cluster_size, granularity, random_state
+    model : RelationalModel
+    settings, must_link, cannot_link, max_cluster_size, granularity, random_state
         As in `hilander.clustering.cluster_embeddings`.
     rows_per_part : int
         Nodes of a part.
@@ -127,14 +162,8 @@ def cluster_in_parts(
     Raises
     ------
     ValueError
-        The model is not of the variant "hilander", the store holds another run, or as `cluster_embeddings` does.
+        As `cluster_embeddings` does.
     """
-    if not isinstance(model, RelationalModel):
-        raise ValueError(
-            f"in parts, the model must be of the variant 'hilander', got {model.variant!r}; fit without `engine` and "
-            "`run_folder`"
-        )
-    _claim(run, source, model, settings, random_state, rows_per_part)
     found = ingest(run, source, model.n_features, rows_per_part=rows_per_part)
     first, inverse, constraints = found.first, found.inverse, None
     if max_cluster_size is not None or any(pairs is not None and len(pairs) for pairs in (must_link, cannot_link)):
@@ -238,44 +267,3 @@ def _gathered(graph: EdgeParts) -> LinkedGraph:
     density /= torch.from_numpy(degrees)[:, None].clamp(min=1)
     whole = RelationalGraph(edges, forgotten, degrees, np.ones(n, np.int64))
     return LinkedGraph(whole, linkage, density[:, 0].numpy())
-
-
-def _claim(
-    run: Run,
-    source: Source,
-    model: RelationalModel,
-    settings: ClusteringSettings,
-    random_state: int,
-    rows_per_part: int,
-) -> None:
-    """Note what the store is used for, so that no other run carries on from it."""
-    sha = hashlib.sha256()
-    for name, weights in sorted(model.landers.state_dict().items()):
-        sha.update(name.encode() + weights.cpu().numpy().tobytes())
-    told = {
-        "hilander": version("hilander"),
-        "input": source.digest,
-        "model": sha.hexdigest()[:16],
-        "n_neighbors": settings.n_neighbors,
-        "random_state": random_state,
-        "rows_per_part": rows_per_part,
-        "whitening": settings.whitening,
-    }
-    name = "run/settings"
-    if name in run.store.names("run"):
-        before = json.loads(bytes(run.store.read(name)))
-        differing = [key for key in told if before.get(key) != told[key]]
-        if differing:
-            raise ValueError(
-                f"{run.store.url} holds another run, perhaps of an input that was refused, which differs in "
-                f"{', '.join(differing)}: expected {', '.join(_shown(before.get(key)) for key in differing)}, got "
-                f"{', '.join(_shown(told[key]) for key in differing)}. Give another run_folder, or delete this one"
-            )
-        return
-    run.store.write(name, np.frombuffer(json.dumps(told).encode(), np.uint8))
-
-
-def _shown(value: object) -> str:
-    """A setting in a message: of a digest the beginning."""
-    text = repr(value)
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"

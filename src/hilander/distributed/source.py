@@ -109,10 +109,32 @@ class Source:
         return _source([shard for shard, _ in files], shapes, hashlib.sha256(json.dumps(told).encode()).hexdigest())
 
 
-def from_array(store: Store, embeddings: ArrayLike) -> Source:
+def array_digest(embeddings: ArrayLike) -> str:
+    """Return the digest of the source that `from_array` makes of embeddings (n, d).
+
+    Raises
+    ------
+    ValueError
+        Not two-dimensional or not real numbers.
+    """
+    array = as_real_matrix(embeddings)
+    sha = hashlib.sha256(repr((*array.shape, array.dtype.str)).encode())
+    for start in range(0, len(array), MOST_ROWS):
+        sha.update(np.ascontiguousarray(array[start : start + MOST_ROWS]).data)
+    return sha.hexdigest()
+
+
+def from_array(store: Store, embeddings: ArrayLike, digest: str | None = None) -> Source:
     """Write embeddings (n, d) into the store piece by piece, for workers that cannot see them.
 
     A piece that is there already is not written anew.
+
+    Parameters
+    ----------
+    store : Store
+    embeddings : array-like of shape (n, d)
+    digest : str, optional
+        Their `array_digest`, where it is known.
 
     Raises
     ------
@@ -121,10 +143,8 @@ def from_array(store: Store, embeddings: ArrayLike) -> Source:
     """
     array = as_real_matrix(embeddings)
     n, d = array.shape
-    sha = hashlib.sha256(repr((n, d, array.dtype.str)).encode())
-    for start in range(0, n, MOST_ROWS):
-        sha.update(np.ascontiguousarray(array[start : start + MOST_ROWS]).data)
-    folder = f"input-{sha.hexdigest()[:16]}"
+    digest = digest or array_digest(array)
+    folder = f"input-{digest[:16]}"
     there = store.names(folder)
     shapes = []
     for number, start in enumerate(range(0, n, MOST_ROWS)):
@@ -134,7 +154,7 @@ def from_array(store: Store, embeddings: ArrayLike) -> Source:
         shapes.append(([len(rows)], d))
     url = store.url if is_url(store.url) else str(Path(store.url).resolve())
     shards = [f"{url.rstrip('/')}/{folder}/{number:06d}.npy" for number in range(len(shapes))]
-    return _source(shards, shapes or [([0], d)], sha.hexdigest())
+    return _source(shards, shapes or [([0], d)], digest)
 
 
 def is_url(place: str) -> bool:

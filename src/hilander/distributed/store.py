@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MOST_HEADER = 1 << 10  # bytes of a .npy file that hold all of its header
+_BEING_WRITTEN = ".*-????????.npy"  # names of `hilander.atomic_write.atomic_file`
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,23 @@ class Store:
     url: str
 
     def write(self, name: str, array: NDArray) -> None:
-        """Write an array, over what had that name."""
+        """Write an array, over what had that name.
+
+        Raises
+        ------
+        FileNotFoundError
+            The folder itself is gone, which no write makes anew.
+        DiskFullError
+            There is no room.
+        """
         array = np.asarray(array, order="C")  # row after row, so that some of them can be read
         if self._fs is not None:
             content = io.BytesIO()
             np.save(content, array)
             self._fs.pipe_file(self._place(name), content.getvalue())  # at once, or not at all
             return
+        if not Path(self._root).is_dir():
+            raise FileNotFoundError(f"{self._root} is gone, and with it all parts; run folders must stay until the end")
         try:
             with atomic_file(self._place(name)) as path:
                 save_array(path, array)
@@ -96,6 +107,8 @@ class Store:
     def held(self) -> Iterator[None]:
         """Hold a folder of this machine, so that no second run works in it; of a URL the caller has to see to that.
 
+        What a killed process has left half-written is deleted.
+
         Raises
         ------
         ValueError
@@ -115,6 +128,9 @@ class Store:
                 raise ValueError(f"another run works in {root}; wait until it has ended, or name another one") from None
             except OSError as error:  # some shared file systems have no locks
                 logger.warning("%s cannot be locked (%s): see to it that no second run works there", root, error)
+            else:
+                for half in root.rglob(_BEING_WRITTEN):  # by a process that was killed
+                    half.unlink(missing_ok=True)
             yield
 
     def kept(self, name: str, compute: Callable[[], NDArray]) -> NDArray[Any]:

@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.distributed.engine import Run
-from hilander.distributed.store import Parts
+from hilander.distributed.store import Parts, Store
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.set_whitening import learn_whitening, rows_to_learn_from
 from hilander.whitening import Whitening
+
+_LEARNED = "nodes/whitening"
 
 
 def whitened_parts(
@@ -40,14 +42,19 @@ def whitened_parts(
 
     if settings.whitening == 0:
         return features, None
-    learned = np.array(run.store.kept("nodes/whitening", learn))
-    if not len(learned):
+    if not len(run.store.kept(_LEARNED, learn)):
         return features, None
-    whitening, whitened = Whitening(learned[0], learned[1:]), features.named("whitened")
-    run.step("whitened", _whiten, [(features, whitened, whitening, part) for part in range(len(features))])
+    whitened = features.named("whitened")
+    run.step("whitened", _whiten, [(features, whitened, part) for part in range(len(features))])
     run.store.remove(features.name)
-    return whitened, whitening
+    return whitened, _learned(run.store)
 
 
-def _whiten(features: Parts, whitened: Parts, whitening: Whitening, part: int) -> None:
-    whitened.write(part, whitening(np.asarray(features.read(part))))
+def _whiten(features: Parts, whitened: Parts, part: int) -> None:
+    whitened.write(part, _learned(features.store)(np.asarray(features.read(part))))
+
+
+def _learned(store: Store) -> Whitening:
+    """What was learned, which is read by every part: sent with each, it would burden the scheduler with d² numbers."""
+    learned = np.array(store.read(_LEARNED))
+    return Whitening(learned[0], learned[1:])
