@@ -144,7 +144,7 @@ def test_hdbscan_keeps_components_of_the_graph_apart():
     points = PointSet.build((points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32))
     setting = {"min_cluster_size": 20, "min_samples": 2, "cluster_selection_method": "eom"}
     found = BASELINES["hdbscan"].fit_predict(points, setting)
-    assert len(partition(found)) == 3
+    assert sorted(set(found.tolist())) == [0, 1, 2]
     assert all(len(set(labels[list(cluster)])) == 1 for cluster in partition(found))
 
 
