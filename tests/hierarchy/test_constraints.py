@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hilander.hierarchy.average_linkage import average_linkage
@@ -182,7 +182,8 @@ def slow_rows(distinct, must, cannot, most):
     return [(value, *group) for value, group in zip(distinct, groups, strict=True)], groups
 
 
-@pytest.mark.parametrize("seed", range(300))
+@settings(max_examples=300)
+@given(st.integers(0, 100_000))
 def test_nodes_and_groups_of_rows_are_those_of_plain_python(seed):
     rng = np.random.default_rng(seed)
     n = int(rng.integers(2, 14))
