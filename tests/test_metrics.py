@@ -71,6 +71,7 @@ def test_perfect_agreement_is_one(labels):
 
 def test_noise_counts_as_clusters_of_one():
     assert score([0, 0, 1, 1], [-1, -1, 4, 4]) == score([0, 0, 1, 1], [0, 1, 4, 4])
+    assert score([0, 0, 1, 1], np.array([-1, -1, 4, 4], object)) == score([0, 0, 1, 1], [0, 1, 4, 4])
     assert score([0, 0, 1, 1], [-1, -1, 4, 4], noise=None)["f_pairwise"] == 1
 
 

@@ -65,7 +65,7 @@ def contingency(labels_true: ArrayLike, labels_pred: ArrayLike, *, noise: int | 
         raise ValueError(
             f"labels_true and labels_pred must have one entry per item each; got {len(classes)} and {len(clusters)}"
         )
-    if noise is not None and np.asarray(labels_pred).dtype.kind in "iuf":
+    if noise is not None and np.asarray(labels_pred).dtype.kind in "iufO":  # a column of a table may hold objects
         alone = np.asarray(labels_pred) == noise
         clusters[alone] = clusters.max() + 1 + np.arange(alone.sum())
         clusters = pd.factorize(clusters)[0].astype(np.int64)  # the noise label itself has no items any more

@@ -2,11 +2,15 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.cluster.hierarchy import fcluster
+from scipy.cluster.hierarchy import linkage as scipy_linkage
 from scipy.spatial.distance import pdist
+from sklearn.cluster import DBSCAN
 
 from hilander.evaluation.baselines import BASELINES, PointSet, evaluate_baselines, tune
 from hilander.evaluation.baselines import linkage as linkage_module
 from hilander.evaluation.baselines.grids import GRIDS
+from hilander.evaluation.baselines.kmeans import nearest_class_mean
 from hilander.metrics import score
 
 NEEDS = {"leiden": "igraph", "infomap": "infomap"}
@@ -108,3 +112,92 @@ def test_edges_are_the_union_of_the_lists(test_set):
     np.testing.assert_allclose(
         weights, (points.embeddings[edges[:, 0]] * points.embeddings[edges[:, 1]]).sum(1), atol=1e-5
     )
+
+
+def few_points(seed):
+    """So few that all are neighbours of all."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(4, 3))
+    points = centres[rng.integers(4, size=20)] + 0.5 * rng.normal(size=(20, 3))
+    return PointSet.build((points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32))
+
+
+def partition(labels):
+    """Sets of points, of which noise is none."""
+    return {frozenset(np.flatnonzero(labels == label).tolist()) for label in set(labels.tolist()) - {-1}}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_dbscan_of_all_pairs_is_that_of_scikit_learn(seed):
+    points = few_points(seed)
+    distances = np.maximum(1 - points.embeddings.astype(np.float64) @ points.embeddings.T, 0)
+    for setting in GRIDS["dbscan"][::4]:
+        labels = BASELINES["dbscan"].fit_predict(points, setting)
+        expected = DBSCAN(eps=setting["eps"], min_samples=setting["min_samples"], metric="precomputed").fit(distances)
+        assert partition(labels) == partition(expected.labels_)
+
+
+def test_hdbscan_keeps_components_of_the_graph_apart():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1, 2], 30)  # more than 20 neighbours
+    points = np.eye(3)[labels] + 0.1 * rng.normal(size=(90, 3))
+    points = PointSet.build((points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32))
+    setting = {"min_cluster_size": 20, "min_samples": 2, "cluster_selection_method": "eom"}
+    found = BASELINES["hdbscan"].fit_predict(points, setting)
+    assert sorted(set(found.tolist())) == [0, 1, 2]
+    assert all(len(set(labels[list(cluster)])) == 1 for cluster in partition(found))
+
+
+@pytest.mark.parametrize(("name", "method"), [("hac_average", "average"), ("hac_ward", "ward")])
+def test_dendrograms_are_cut_as_scipy_cuts_those_of_all_distances(name, method, test_set):
+    points = PointSet.build(test_set[0])
+    metric = "euclidean" if method == "ward" else "cosine"
+    tree = scipy_linkage(pdist(points.embeddings.astype(np.float64), metric), method)
+    for threshold in (0.1, 0.5, 0.9):
+        labels = BASELINES[name].fit_predict(points, {"distance_threshold": threshold})
+        assert partition(labels) == partition(fcluster(tree, threshold, "distance"))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_chinese_whispers_are_those_of_plain_python(seed):
+    points = few_points(seed)
+    edges, weights = points.edges(4, 0.5)
+    around = [{} for _ in range(points.n)]
+    for (i, j), weight in zip(edges.tolist(), weights.tolist(), strict=True):
+        around[i][j] = around[j][i] = weight
+    labels, rng = list(range(points.n)), np.random.default_rng(seed)
+    for _ in range(20):
+        for i in rng.permutation(points.n):
+            votes = {}
+            for j in sorted(around[i]):
+                votes[labels[j]] = votes.get(labels[j], 0) + around[i][j]
+            labels[i] = max(votes, key=votes.__getitem__, default=labels[i])
+    found = BASELINES["chinese_whispers"].fit_predict(points, {"n_neighbors": 4, "similarity_threshold": 0.5}, seed)
+    assert found.tolist() == labels
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_finch_links_clusters_to_the_nearest_ones_by_the_means_of_their_points(seed):
+    points = few_points(seed)
+    clusters = [[i] for i in range(points.n)]
+    for number in range(4):
+        means = np.array([points.embeddings[cluster].mean(axis=0) for cluster in clusters])
+        means /= np.linalg.norm(means, axis=1, keepdims=True)
+        similarities = means @ means.T - 3 * np.eye(len(means))
+        if len(clusters) > 1:
+            together = np.arange(len(clusters))
+            for i, j in enumerate(similarities.argmax(axis=1)):
+                together[together == together[i]] = together[j]
+            clusters = [
+                [point for i in np.flatnonzero(together == c) for point in clusters[i]] for c in np.unique(together)
+            ]
+        found = BASELINES["finch"].fit_predict(points, {"partition": number})
+        assert partition(found) == set(map(frozenset, clusters))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_ceiling_takes_each_point_to_the_nearest_mean_by_its_angle(seed):
+    points, labels = few_points(seed).embeddings, np.random.default_rng(seed).integers(0, 3, 20)
+    means = np.array([points[labels == label].mean(axis=0) for label in range(3)])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    assert nearest_class_mean(points, labels).tolist() == (points @ means.T).argmax(axis=1).tolist()

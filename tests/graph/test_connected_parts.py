@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 
 from hilander.graph.connected_parts import connected_core, with_halo
 from hilander.graph.knn import nearest_neighbors
-from hilander.graph.relational_graph import first_graph
+from hilander.graph.relational_graph import assemble, first_graph
 
 
 def neighbor_graph(n, seed=0):
@@ -24,18 +26,28 @@ def test_a_core_is_made_of_connected_fragments():
     assert reached == inside
 
 
+def test_a_core_of_many_nodes_has_fragments_in_several_places():
+    path = np.stack([np.arange(5_999), np.arange(1, 6_000)], axis=1)
+    core = np.sort(connected_core(assemble(path, None, np.ones(6_000)), 900, np.random.default_rng(0)))
+    fragments = np.split(core, np.flatnonzero(np.diff(core) > 1) + 1)
+    assert len(core) == 900
+    assert 4 <= len(fragments) <= 12  # some may meet
+    assert max(map(len, fragments)) >= 149
+
+
 def test_a_core_never_exceeds_the_graph():
     assert sorted(connected_core(neighbor_graph(7), 900, np.random.default_rng(0)).tolist()) == list(range(7))
 
 
 def test_a_part_holds_the_core_with_all_its_edges():
-    whole = neighbor_graph(360)
+    whole = replace(neighbor_graph(360), sizes=np.arange(1, 361))
     core = connected_core(whole, 50, np.random.default_rng(0))
     assert len(np.unique(core)) == 50
     part, nodes, edge_rows = with_halo(whole, core)
     np.testing.assert_array_equal(nodes[part.edges], whole.edges[edge_rows])
     np.testing.assert_array_equal(part.features, whole.features[edge_rows])
     np.testing.assert_array_equal(part.degrees, whole.degrees[nodes])
+    np.testing.assert_array_equal(part.sizes, whole.sizes[nodes])
     touching = np.flatnonzero(np.isin(whole.edges, core).any(axis=1))
     assert np.isin(touching, edge_rows).all()
     a, b, c = (set(map(tuple, part.edges[side].tolist())) for side in part.triangles.T)

@@ -17,6 +17,14 @@ def test_distinct_rows_give_the_same_array_for_any_order():
     np.testing.assert_array_equal(shuffled[distinct_rows(shuffled)[0]], rows[first])
 
 
+@pytest.mark.parametrize("d", [1, 2, 3, 4])
+def test_rows_of_zeros_of_either_sign_are_equal_in_every_column(d):
+    rows = np.random.default_rng(d).choice(np.array([0, -0.0, 1, -1], np.float32), size=(200, d))
+    first, inverse = distinct_rows(rows)
+    np.testing.assert_array_equal(rows[first][inverse], rows)
+    assert len(first) == len({tuple(row) for row in rows.tolist()})
+
+
 @pytest.mark.parametrize("d", [1, 2, 3, 7])
 def test_distinct_rows_are_in_the_order_of_their_bytes(d):
     rng = np.random.default_rng(d)

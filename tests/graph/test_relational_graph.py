@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from hilander.graph import relational_graph
+from hilander.graph.cluster_features import cluster_features
 from hilander.graph.knn import nearest_neighbors
-from hilander.graph.relational_graph import EDGE_FEATURES, first_graph, next_graph
+from hilander.graph.pairs import undirected_edges
+from hilander.graph.relational_graph import EDGE_FEATURES, N_RELATIONS, first_graph, next_graph
+from hilander.graph.relations import relational_features
 
 
 def blobs(n_classes=30, size=12, spread=0.35, seed=0):
@@ -38,6 +41,22 @@ def test_next_graph_finds_class_mates_that_were_no_neighbors():
     before = dict(zip(map(tuple, first.edges.tolist()), linked.tolist(), strict=True))
     for pair, (linkage, was_edge) in zip(following.edges.tolist(), following.features[:, -7:-5].tolist(), strict=True):
         assert (linkage, bool(was_edge)) == (before.get(tuple(pair), 0), tuple(pair) in before)
+
+
+def test_next_graph_joins_and_describes_by_the_embeddings_first_and_then_by_the_cluster_features():
+    embeddings, labels = blobs(size=40, spread=0.9)
+    first, following, linked = graphs(embeddings, labels)
+    clusters = cluster_features(embeddings, first.edges, linked)
+    lists = [nearest_neighbors(rows, 40) for rows in (embeddings, clusters)]
+    np.testing.assert_array_equal(following.edges, undirected_edges(lists[0][0], lists[1][0]))
+    described = [
+        relational_features(rows, *found, following.edges)
+        for rows, found in zip((embeddings, clusters), lists, strict=True)
+    ]
+    assert np.abs(described[0] - described[1]).max() > 1
+    np.testing.assert_allclose(following.features[:, :N_RELATIONS], np.hstack(described), atol=1e-5)
+    np.testing.assert_array_equal(following.features[:, -5], following.features[:, -7])  # the largest is the only one
+    np.testing.assert_array_equal(following.degrees, np.bincount(following.edges.ravel()))
 
 
 def test_features_are_the_same_in_chunks_of_any_size(monkeypatch):

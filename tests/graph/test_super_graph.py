@@ -1,7 +1,12 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 
+from hilander.graph.cluster_features import cluster_features
+from hilander.graph.knn import nearest_neighbors
 from hilander.graph.relational_graph import EDGE_FEATURES, N_RELATIONS
+from hilander.graph.relations import relational_features
 from hilander.graph.size_context import size_context
 from hilander.graph.super_graph import CLUSTER_EDGE_FEATURES, super_graph
 
@@ -51,6 +56,30 @@ def test_far_clusters_with_evidence_are_joined():
     graph = super_graph(embeddings, np.array([[0, far]]), np.array([0.05], np.float32), members)
     assert evidence(graph)[0, far]["largest_linkage_before"] == pytest.approx(0.05)
     assert len(graph.edges) < 200 * 20
+
+
+def test_clusters_are_joined_and_described_by_the_means_of_their_embeddings_and_of_their_cluster_features():
+    rng = np.random.default_rng(1)
+    embeddings, members = embeddings_of(300), rng.permutation(np.r_[np.arange(90), rng.integers(90, size=210)])
+    pairs = np.argwhere(np.triu(rng.random((300, 300)) < 0.02, 1))
+    linkage = rng.random(len(pairs)).astype(np.float32) ** 8  # little of it, so that not every pair is evident
+    graph = super_graph(embeddings, pairs, linkage, members)
+
+    belongs = np.eye(90, dtype=np.float32)[members].T
+    joined, described = set(), []
+    for items in (embeddings, cluster_features(embeddings, pairs, linkage)):
+        means = belongs @ items / belongs.sum(axis=1, keepdims=True)
+        means /= np.linalg.norm(means, axis=1, keepdims=True)
+        lists = nearest_neighbors(means, 40)
+        joined |= {tuple(sorted((i, j))) for i in range(90) for j in lists[0][i, :10].tolist()}
+        described.append(relational_features(means, *lists, graph.edges))
+    for i, j in combinations(range(90), 2):
+        total = linkage[(members[pairs] == [i, j]).all(axis=1) | (members[pairs] == [j, i]).all(axis=1)].sum()
+        if total > 0.02 * min(graph.sizes[i], graph.sizes[j]):
+            joined.add((i, j))
+    assert list(map(tuple, graph.edges.tolist())) == sorted(joined)
+    assert len(joined) < 0.7 * 90 * 89 / 2
+    np.testing.assert_allclose(graph.features[:, :N_RELATIONS], np.hstack(described), rtol=1e-3, atol=1e-3)
 
 
 def test_one_item_per_cluster_keeps_the_similarity():

@@ -63,3 +63,13 @@ def test_numbers_of_more_edges_than_32_bits_hold_change_nothing(monkeypatch):
     np.testing.assert_array_equal(sum_over_triangles(values, edges, 12), few)
     with pytest.raises(ValueError, match="can be listed, got 66"):
         triangles(edges, 12)
+
+
+def test_nodes_of_thousands_of_edges():
+    others = np.arange(2, 3_000)
+    edges = np.concatenate([[[0, 1]], *(np.stack([np.full(2_998, i), others], axis=1) for i in (0, 1))])
+    values = np.random.default_rng(0).random((len(edges), 2), np.float32)
+    first, second = values[1:2_999], values[2_999:]
+    expected = np.concatenate([[(first * second).sum(axis=0)], values[0] * second, values[0] * first])
+    np.testing.assert_allclose(sum_over_triangles(values, edges, 3_000), expected, rtol=1e-4)
+    assert len(triangles(edges, 3_000)) == 2_998

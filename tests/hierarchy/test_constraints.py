@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hilander.hierarchy.average_linkage import average_linkage
@@ -65,6 +65,13 @@ def test_average_linkage_equals_merging_the_best_pair_that_may_merge(problem):
     labels = average_linkage(PAIRS[kept], linkage[kept], N, threshold, sizes, constraints)
 
     assert as_sets(labels) == {frozenset(map(int, cluster)) for cluster in clusters}
+
+
+def test_links_of_a_group_count_that_lead_where_its_other_nodes_have_likelier_ones():
+    pair = Constraints(np.array([0, 0, 2]), NONE, np.ones(3, np.int64), 3)
+    edges, linkage = np.array([[0, 2], [1, 2]]), np.array([0.9, 0.4])  # .65 in the mean, of which .4 is too little
+    assert average_linkage(edges, linkage, 3, 0.6, None, pair).tolist() == [0, 0, 0]
+    assert average_linkage(edges, linkage, 3, 0.7, None, pair).tolist() == [0, 0, 1]
 
 
 def random_links(linkage, rng, pairs=PAIRS):
@@ -145,6 +152,58 @@ def test_equal_rows_are_one_node_unless_they_have_to_part():
     assert as_sets(inverse) == {frozenset(rows) for rows in ([0, 1], [2], [3, 4], [5])}
     _, inverse, _ = constrained_rows(np.array([0, 0, 1]), NONE, np.array([[0, 2]]), 2)
     assert as_sets(inverse) == {frozenset([0, 1]), frozenset([2])}  # as many as a cluster may hold
+
+
+def components(pairs, n):
+    found = np.arange(n)
+    for i, j in pairs:
+        found[found == found[j]] = found[i]
+    return found
+
+
+def slow_rows(distinct, must, cannot, most):
+    """Node and group of each row, as what they have in common; None where the pairs contradict each other."""
+    n = len(distinct)
+    equal = [(i, j) for i, j in combinations(range(n), 2) if distinct[i] == distinct[j]]
+    linked, glued = components(must, n), components([*must, *equal], n)
+    if np.bincount(linked).max() > most or any(linked[i] == linked[j] for i, j in cannot):
+        return None
+    groups, paired, free = [], {row for pair in [*must, *cannot] for row in pair}, {}
+    for row in range(n):
+        torn = (glued == glued[row]).sum() > most or any(glued[i] == glued[j] == glued[row] for i, j in cannot)
+        if not torn:
+            groups.append(("glued", glued[row]))
+        elif row in paired:
+            groups.append(("linked", linked[row]))
+        else:
+            before = free.setdefault(distinct[row], [])
+            groups.append(("free", distinct[row], len(before) // most))
+            before.append(row)
+    return [(value, *group) for value, group in zip(distinct, groups, strict=True)], groups
+
+
+@settings(max_examples=300)
+@given(st.integers(0, 100_000))
+def test_nodes_and_groups_of_rows_are_those_of_plain_python(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 14))
+    distinct = np.unique(rng.integers(n, size=n) // rng.integers(1, 4), return_inverse=True)[1]
+    must, cannot = (rng.integers(n, size=(rng.integers(0, 4), 2)) for _ in range(2))
+    most = None if seed % 3 == 0 else int(rng.integers(1, n + 2))
+    expected = slow_rows(distinct.tolist(), must.tolist(), cannot.tolist(), min(most or n, n))
+    if expected is None:
+        with pytest.raises(ValueError, match=r"must_link joins|names one row twice"):
+            constrained_rows(distinct, must, cannot, most)
+        return
+    first, inverse, held = constrained_rows(distinct, must, cannot, most)
+    nodes, groups = (np.array([each.index(value) for value in each]) for each in expected)
+    np.testing.assert_array_equal(first[inverse], nodes)
+    np.testing.assert_array_equal(np.diff(distinct[first]) >= 0, True)
+    assert as_sets(held.groups[inverse]) == as_sets(groups)
+    np.testing.assert_array_equal(held.groups[held.groups], held.groups)
+    assert (held.groups <= np.arange(len(first))).all()
+    np.testing.assert_array_equal(held.forbidden, inverse[cannot])
+    np.testing.assert_array_equal(held.counts, np.bincount(inverse))
 
 
 @pytest.mark.parametrize(

@@ -49,3 +49,33 @@ def test_after_one_round_a_new_edge_has_what_it_has_in_the_graph_of_all():
         logits, _ = network(both, *(torch.from_numpy(array) for array in arrays))
         expected = logits[-1].sigmoid()[np.argsort(order)[len(EDGES) :]]
         torch.testing.assert_close(linkage[own], expected)
+
+
+def test_in_later_rounds_a_new_edge_meets_the_fitted_ones_as_they_were_without_it():
+    network, features, new_features, _, fitted = graph()
+    joined = attached_triangles(NEW, EDGES, np.searchsorted(EDGES[:, 0], np.arange(6)))
+    linkage = fitted.link(new_features, *(torch.from_numpy(array) for array in (NEW, *joined)), n_new=2)
+
+    def refined(edges, states, kept=()):
+        """Edge states of each round; the first of them are `kept`, where they are given."""
+        order = np.lexsort(edges.T[::-1])
+        sides = order.astype(np.int32)[triangles_of(edges[order], 6)]
+        arrays = edges, sides, np.bincount(edges.ravel(), minlength=6).astype(np.float32)
+        ends, sides, n_edges = (torch.from_numpy(array) for array in arrays)
+        rounds = [states]
+        for number, message_round in enumerate(network.rounds):
+            linked = network.readouts[number](states)[:, 0].sigmoid()
+            states = message_round(states, linked, ends, sides, n_edges)
+            if kept:
+                states = torch.cat([kept[number + 1], states[len(EDGES) :]])
+            rounds.append(states)
+        return rounds
+
+    with torch.no_grad():
+        without = refined(EDGES, network.first_states(features))
+        for row in range(2):
+            own = NEW[:, 0] == row
+            edges = np.concatenate([EDGES, np.stack([NEW[own, 1], np.full(own.sum(), 5)], axis=1)])
+            states = network.first_states(torch.cat([features, new_features[own]]))
+            last = refined(edges, states, without)[-1][len(EDGES) :]
+            torch.testing.assert_close(linkage[own], network.readouts[-1](last)[:, 0].sigmoid())

@@ -59,6 +59,17 @@ def test_linkage_and_density_agree_with_the_naive_reference(convolution, n_convo
         torch.testing.assert_close(found, density, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("n_alone", [1, 59, 60])
+def test_nodes_that_are_their_own_cluster_agree_with_the_naive_reference_beside_others(n_alone):
+    torch.manual_seed(0)
+    graph, features = random_graph()
+    features[:n_alone, 7:] = features[:n_alone, :7]
+    network = Lander(14, 16).eval()
+    with torch.no_grad():
+        linkage, _ = naive_predict(network, graph, features)
+    torch.testing.assert_close(network.predict(in_edges(graph), features)[0], linkage, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("convolution", ["mean", "attention"])
 def test_sampled_blocks_predict_what_the_full_graph_predicts(convolution):
     torch.manual_seed(0)

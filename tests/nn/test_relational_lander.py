@@ -1,6 +1,7 @@
 from itertools import combinations
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import load, save
 
@@ -93,6 +94,19 @@ def test_the_weights_carry_the_standardization():
     copy.load_state_dict(load(save(model.state_dict())))
     with torch.no_grad():
         torch.testing.assert_close(copy(*inputs), model(*inputs))
+
+
+@pytest.mark.parametrize("deviation", [0, 1e-5])
+def test_a_feature_that_hardly_differed_in_training_is_not_divided_by_its_deviation(deviation):
+    features = torch.randn(40, N_FEATURES)
+    features[:, 2] = 7.3 + deviation * features[:, 2]
+    model = make_model(features)
+    scaled = model.standardize(features)
+    np.testing.assert_allclose(scaled[:, 2], 0, atol=1e-4)
+    others = [0, 1, 3, 4]
+    torch.testing.assert_close(scaled[:, others].mean(dim=0), torch.zeros(4))
+    torch.testing.assert_close(scaled[:, others].std(dim=0, correction=0), torch.ones(4))
+    assert model.standardize(features + 0.5)[:, 2].numpy() == pytest.approx(0.5, abs=1e-3)
 
 
 def test_a_graph_without_edges():
