@@ -264,3 +264,26 @@ def test_a_command_runs_where_its_messages_are_closed(files):
     command = [sys.executable, "-c", "from hilander.cli import app; app()", "cluster", "others.npy", "-o", "c.csv"]
     subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *command], check=True, stdout=subprocess.DEVNULL)
     assert len(pd.read_csv("c.csv")) == len(np.load("others.npy"))
+
+
+def test_urls_where_only_this_machine_is_read_or_written_are_refused_as_such(files):
+    # A path keeps one slash of two: a folder s3: was made here, and the clusters were said to be written.
+    asked = {
+        ("cluster", "s3://bucket/faces.npy"): "to read the URL s3://bucket/faces.npy, name a --run-folder",
+        ("train", "s3://bucket/faces.npz"): "expected data on this machine, got the URL s3://…; fetch it first",
+        ("cluster", "others.npy", "-o", "s3://bucket/c.csv"): "the output must lie on this machine, got the URL s3://…",
+        ("train", "labelled.npz", "-o", "gs://bucket/model"): "the output must lie on this machine, got the URL gs://…",
+        ("import-data", "labelled.npz", "s3://bucket/x.npz"): "the output must lie on this machine, got the URL s3://…",
+    }
+    before = sorted(files.iterdir())
+    for arguments, words in asked.items():
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert words in result.output
+    assert sorted(files.iterdir()) == before
+
+
+def test_a_folder_that_is_called_like_a_protocol_can_be_written_to(files):
+    Path("s3:").mkdir()
+    assert run("import-data", "labelled.npz", "s3:/bucket/x.npz").exit_code == 0
+    assert Path("s3:/bucket/x.npz").is_file()

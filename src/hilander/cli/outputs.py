@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from hilander.data.listing import names_url
 from hilander.label_files import check_suffix
 from hilander.model_folder import check_model_folder
 
@@ -58,6 +59,8 @@ def check_output_folder(folder: Path) -> None:
 
 
 def _check_writable(folder: Path) -> None:
+    if names_url(folder):  # else a folder of that name would be made here, and nothing would come to the bucket
+        raise ValueError(f"the output must lie on this machine, got the URL {folder.parts[0]}//…; copy it there later")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
