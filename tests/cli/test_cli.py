@@ -115,6 +115,8 @@ def test_import_data(files):
         (("cluster", "text.npy"), "text.npy is no NumPy file"),
         (("report", "broken"), "metrics.json holds no metrics"),
         (("import-data", "labelled.npz", "labelled.npz"), "labelled.npz is read here"),
+        (("import-data", ".", "labelled.npz"), "labelled.npz lies in ., and would be read as data"),
+        (("train", "splits.npz", "--split", "val"), "the data name: test, train; name one of them"),
         (("import-data", "text.npy", "x.xlsx"), "expected the suffix .parquet or .npz"),  # before it is read
         (("import-data", "text.npy", "folder.npz"), "folder.npz is a folder"),
         (("import-data", "text.npy", "/proc/self/x.npz"), "nothing can be written to /proc/self"),
@@ -126,6 +128,7 @@ def test_bad_input_ends_in_one_sentence(files, arguments, message):
     (files / "folder.npz").mkdir()
     (files / "empty.csv").touch()
     (files / "text.npy").write_text("no numbers")
+    np.savez("splits.npz", embeddings=np.eye(2), labels=["a", "b"], splits=["train", "test"])
     (files / "broken").mkdir()
     (files / "broken" / "metrics.json").write_text("[]")
     before = (files / "others.npy").read_bytes()

@@ -22,11 +22,8 @@ def check_output(path: Path, *inputs: str | Path | None) -> None:
     """
     check_suffix(path)
     check_output_file(path, *inputs)
-    is_data = path.suffix != ".csv" and not path.stem.endswith("labels")  # to whoever reads a folder
-    for given in inputs:
-        inside = given is not None and Path(given).is_dir() and path.resolve().is_relative_to(Path(given).resolve())
-        if is_data and inside:
-            raise ValueError(f"{path} lies in {given}, and would be read as data the next time; write it elsewhere")
+    if path.suffix != ".csv" and not path.stem.endswith("labels"):  # else no data to whoever reads a folder
+        check_outside(path, *inputs)
 
 
 def check_output_file(path: Path, *inputs: str | Path | None) -> None:
@@ -42,6 +39,13 @@ def check_not_read(path: Path, *inputs: str | Path | None) -> None:
     for given in inputs:
         if given is not None and path.exists() and Path(given).exists() and path.samefile(given):
             raise ValueError(f"{path} is read here, so it would be overwritten; choose another output")
+
+
+def check_outside(path: Path, *inputs: str | Path | None) -> None:
+    """Raise ValueError where a file of data would be written into a folder that is read."""
+    for given in inputs:
+        if given is not None and Path(given).is_dir() and path.resolve().is_relative_to(Path(given).resolve()):
+            raise ValueError(f"{path} lies in {given}, and would be read as data the next time; write it elsewhere")
 
 
 def check_output_folder(folder: Path) -> None:
