@@ -122,6 +122,14 @@ def show_results(workspace: Path) -> None:
     get_run_logger().info("report: %s", report)
 
 
+@task
+def show_where_to_find(experiment: str) -> None:
+    """How to bring an experiment here, its report with it: the copy that `show_results` linked to is gone."""
+    bring = f"dvc exp apply {experiment} && dvc repro"  # what is not in the cache, as reports, comes with the second
+    create_markdown_artifact(key="report", markdown=f"`{bring}` brings the report of this run into the workspace")
+    get_run_logger().info("`%s` brings its parameters, outputs and report into the workspace", bring)
+
+
 @flow(name="train", flow_run_name=lambda: f"train {time.strftime('%Y-%m-%d %H:%M')}")
 def train(
     workspace: str = ".",
@@ -191,7 +199,7 @@ def train(
             push_artifacts(here)
         if experiment:
             finish_experiment(home, here, log.info)
-            log.info("`dvc exp apply %s` brings its parameters and outputs into the workspace", experiment)
+            show_where_to_find(experiment)
     done = f"ran {', '.join(ran)}" if ran else "nothing to do: every stage is up to date"
     log.info("%s; model in service: %s", done, version)
     return version

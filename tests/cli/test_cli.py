@@ -118,6 +118,8 @@ def test_import_data(files):
         (("cluster", "text.npy"), "text.npy is no NumPy file"),
         (("report", "broken"), "metrics.json holds no metrics"),
         (("import-data", "labelled.npz", "labelled.npz"), "labelled.npz is read here"),
+        (("import-data", ".", "labelled.npz"), "labelled.npz lies in ., and would be read as data"),
+        (("train", "splits.npz", "--split", "val"), "the data name: test, train; name one of them"),
         (("import-data", "text.npy", "x.xlsx"), "expected the suffix .parquet or .npz"),  # before it is read
         (("import-data", "text.npy", "folder.npz"), "folder.npz is a folder"),
         (("import-data", "text.npy", "/proc/self/x.npz"), "nothing can be written to /proc/self"),
@@ -129,6 +131,7 @@ def test_bad_input_ends_in_one_sentence(files, arguments, message):
     (files / "folder.npz").mkdir()
     (files / "empty.csv").touch()
     (files / "text.npy").write_text("no numbers")
+    np.savez("splits.npz", embeddings=np.eye(2), labels=["a", "b"], splits=["train", "test"])
     (files / "broken").mkdir()
     (files / "broken" / "metrics.json").write_text("[]")
     before = (files / "others.npy").read_bytes()
@@ -268,3 +271,26 @@ def test_a_command_runs_where_its_messages_are_closed(files):
     command = [sys.executable, "-c", "from hilander.cli import app; app()", "cluster", "others.npy", "-o", "c.csv"]
     subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *command], check=True, stdout=subprocess.DEVNULL)
     assert len(pd.read_csv("c.csv")) == len(np.load("others.npy"))
+
+
+def test_urls_where_only_this_machine_is_read_or_written_are_refused_as_such(files):
+    # A path keeps one slash of two: a folder s3: was made here, and the clusters were said to be written.
+    asked = {
+        ("cluster", "s3://bucket/faces.npy"): "to read the URL s3://bucket/faces.npy, name a --run-folder",
+        ("train", "s3://bucket/faces.npz"): "expected data on this machine, got the URL s3://…; fetch it first",
+        ("cluster", "others.npy", "-o", "s3://bucket/c.csv"): "the output must lie on this machine, got the URL s3://…",
+        ("train", "labelled.npz", "-o", "gs://bucket/model"): "the output must lie on this machine, got the URL gs://…",
+        ("import-data", "labelled.npz", "s3://bucket/x.npz"): "the output must lie on this machine, got the URL s3://…",
+    }
+    before = sorted(files.iterdir())
+    for arguments, words in asked.items():
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert words in result.output
+    assert sorted(files.iterdir()) == before
+
+
+def test_a_folder_that_is_called_like_a_protocol_can_be_written_to(files):
+    Path("s3:").mkdir()
+    assert run("import-data", "labelled.npz", "s3:/bucket/x.npz").exit_code == 0
+    assert Path("s3:/bucket/x.npz").is_file()

@@ -1,6 +1,8 @@
 """The training deployment on a real server: triggered, refused, resumed; and the same flow without a server."""
 
 import json
+import re
+import shutil
 import subprocess
 
 import yaml
@@ -91,7 +93,7 @@ def test_data_that_are_not_fit_stop_the_run_before_training(server, workspace, f
     assert workspace.contents("artifacts", "models") == before
 
 
-def test_parameters_of_one_run_are_an_experiment(server, workspace, first):
+def test_parameters_of_one_run_are_an_experiment(server, workspace, first, tmp_path):
     written = (workspace.folder / "params.yaml").read_bytes()
     outputs = workspace.contents("artifacts", "reports")
     run = workspace.run("python", "flows/train.py", "--set", "lander.hilander.n_item_steps=13")
@@ -106,6 +108,12 @@ def test_parameters_of_one_run_are_an_experiment(server, workspace, first):
         for revision in experiment["revs"]
     ]
     assert steps == [13]
+    bring = re.search(r"`(dvc exp apply run-\w+ && dvc repro)`", run.both)[1]  # the copy that held the report is gone
+    clone = tmp_path / "clone"  # the others use the workspace
+    shutil.copytree(workspace.folder, clone, symlinks=True)
+    subprocess.run(bring, shell=True, cwd=clone, env=workspace.environment(), check=True, capture_output=True)
+    steps = [(folder / "reports/lander_training.csv").read_text().count("\n") for folder in (workspace.folder, clone)]
+    assert steps[0] < steps[1]
     unknown = workspace.run("python", "flows/train.py", "--set", "lander.hidden=3")
     assert unknown.returncode == 1
     assert "unknown key 'hidden'" in unknown.both

@@ -66,6 +66,9 @@ def test_an_experiment_carries_on_is_saved_and_applied_and_leaves_the_workspace_
     workspace.run("dvc", "exp", "apply", "run-1")
     assert workspace.read("params.yaml") == written.replace("epochs: 3", "epochs: 5")
     assert workspace.read("artifacts/model") == "model 5\n"
+    told = workspace.run("dvc", "repro")  # brings what lies beside the cache as well, without a run
+    assert workspace.read("reports/metrics.json").startswith("model 5\n")
+    assert "Stage 'evaluate' is cached - skipping run" in told
 
 
 @pytest.mark.parametrize(

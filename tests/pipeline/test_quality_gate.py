@@ -48,6 +48,11 @@ def test_the_best_baseline_must_be_beaten_not_equalled():
     assert str(check) == "best baseline (finch): F_P is 0.6000, asked for is 0.6000: missed"
 
 
+def test_a_baseline_without_a_fault_need_only_be_equalled():
+    assert missed(figures(1.0, 1.0), GateParams(), kmeans=figures(1.0, 1.0)) == []
+    assert missed(figures(0.99, 1.0), GateParams(), kmeans=figures(1.0, 1.0)) == [("best baseline", "F_P")]
+
+
 @pytest.mark.parametrize("names", [["kmeans", "finch"], ["finch", "kmeans"]])
 def test_a_baseline_without_figures_asks_for_nothing(names):
     others = {"kmeans": figures(math.nan, math.nan), "finch": figures(0.6, 0.6)}

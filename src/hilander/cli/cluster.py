@@ -89,7 +89,7 @@ def cluster(
     from hilander.cli.outputs import check_output
     from hilander.cli.pairs import read_pairs
     from hilander.distributed.ids import read_ids
-    from hilander.distributed.source import Source
+    from hilander.distributed.source import Source, is_url
     from hilander.label_files import write_clusters
 
     check_output(output, data, must_link, cannot_link)
@@ -110,6 +110,8 @@ def cluster(
         clusterer.set_params(engine=scheduler, run_folder=run_folder)
         X: str | NDArray[np.float32] = data
         ids, shape = read_ids(source), (source.n_rows, source.width)
+    elif is_url(data):
+        raise ValueError(f"to read the URL {data}, name a --run-folder to cluster part by part, or fetch it first")
     else:
         dataset, X = load_embeddings(Path(data), encoder)
         ids, shape = dataset.ids, X.shape

@@ -21,9 +21,10 @@ def import_data(
 
         hilander import-data deepglint_train.pkl data/faces.npz
     """
-    from hilander.cli.outputs import check_output_file
+    from hilander.cli.outputs import check_output_file, check_outside
     from hilander.data.write import check_dataset_suffix, import_dataset
 
     check_dataset_suffix(target)  # all before the source is read, which may take long
     check_output_file(target, source)
+    check_outside(target, source)
     typer.echo(f"{import_dataset(source, target, format)} written to {target}")

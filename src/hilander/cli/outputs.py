@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from hilander.data.listing import names_url
 from hilander.label_files import check_suffix
 from hilander.model_folder import check_model_folder
 
@@ -21,11 +22,8 @@ def check_output(path: Path, *inputs: str | Path | None) -> None:
     """
     check_suffix(path)
     check_output_file(path, *inputs)
-    is_data = path.suffix != ".csv" and not path.stem.endswith("labels")  # to whoever reads a folder
-    for given in inputs:
-        inside = given is not None and Path(given).is_dir() and path.resolve().is_relative_to(Path(given).resolve())
-        if is_data and inside:
-            raise ValueError(f"{path} lies in {given}, and would be read as data the next time; write it elsewhere")
+    if path.suffix != ".csv" and not path.stem.endswith("labels"):  # else no data to whoever reads a folder
+        check_outside(path, *inputs)
 
 
 def check_output_file(path: Path, *inputs: str | Path | None) -> None:
@@ -43,6 +41,13 @@ def check_not_read(path: Path, *inputs: str | Path | None) -> None:
             raise ValueError(f"{path} is read here, so it would be overwritten; choose another output")
 
 
+def check_outside(path: Path, *inputs: str | Path | None) -> None:
+    """Raise ValueError where a file of data would be written into a folder that is read."""
+    for given in inputs:
+        if given is not None and Path(given).is_dir() and path.resolve().is_relative_to(Path(given).resolve()):
+            raise ValueError(f"{path} lies in {given}, and would be read as data the next time; write it elsewhere")
+
+
 def check_output_folder(folder: Path) -> None:
     """Refuse a folder that no model can be written to.
 
@@ -58,6 +63,8 @@ def check_output_folder(folder: Path) -> None:
 
 
 def _check_writable(folder: Path) -> None:
+    if names_url(folder):  # else a folder of that name would be made here, and nothing would come to the bucket
+        raise ValueError(f"the output must lie on this machine, got the URL {folder.parts[0]}//…; copy it there later")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -21,8 +21,14 @@ def read_npy(path: str | Path) -> Dataset:
     Ids are row numbers.
     """
     path = Path(path)
-    embeddings, labels = _load(path, mmap_mode="r"), labels_beside(path)
-    return _dataset(path, embeddings, None if labels is None else _load(labels))
+    embeddings, beside = _load(path, mmap_mode="r"), labels_beside(path)
+    labels = None if beside is None else _load(beside)
+    if labels is not None and embeddings.ndim and labels.shape != embeddings.shape[:1]:
+        raise DataError(
+            f"{beside} must hold the labels of {path}, shape ({len(embeddings)},), one per item; got {labels.shape}; "
+            "if they are those of another file, as faces.npy, name it after that: faces_labels.npy"
+        )
+    return _dataset(path, embeddings, labels)
 
 
 def labels_beside(path: Path) -> Path | None:

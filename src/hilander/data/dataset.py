@@ -111,7 +111,8 @@ class Dataset:
         if not rows.any():
             known = some(np.unique(self.splits))
             raise DataError(
-                f"no item belongs to the split '{name}'; the data name: {known}. Set it in params.yaml: data"
+                f"no item belongs to the split '{name}'; the data name: {known}; name one of them (in params.yaml: "
+                "data.train_split, data.test_split)"
             )
         return self.subset(rows)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from hilander.data.errors import DataError
+
+_PROTOCOL = re.compile(r"[A-Za-z][\w+.-]+:")  # one letter alone is no protocol
 
 
 def list_files(folder: Path, suffixes: Collection[str], *, deep: bool) -> list[Path]:
@@ -29,6 +32,17 @@ def list_files(folder: Path, suffixes: Collection[str], *, deep: bool) -> list[P
 def has_files(folder: Path, suffixes: Collection[str]) -> bool:
     """Return whether there is a file of these suffixes in `folder` or below; looks no further than the first one."""
     return next(_walk(folder, suffixes, deep=True), None) is not None
+
+
+def names_url(path: Path) -> bool:
+    """Return whether `path` was written as a URL, of whose slashes a path keeps one, and not as a folder ``s3:``.
+
+    Examples
+    --------
+    >>> names_url(Path("s3://bucket/faces.npy")), names_url(Path("faces.npy"))
+    (True, False)
+    """
+    return bool(_PROTOCOL.fullmatch(path.parts[0])) and not Path(path.parts[0]).exists() if path.parts else False
 
 
 def _walk(folder: Path, suffixes: Collection[str], deep: bool) -> Iterator[Path]:

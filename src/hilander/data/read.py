@@ -11,7 +11,7 @@ from hilander.data.dataset import Dataset
 from hilander.data.errors import DataError, some
 from hilander.data.image_folder import SUFFIXES, read_image_folder
 from hilander.data.learn_to_cluster import meta_of, read_learn_to_cluster
-from hilander.data.listing import has_files, list_files
+from hilander.data.listing import has_files, list_files, names_url
 from hilander.data.official_pickle import read_official_pickle
 from hilander.data.parquet import read_parquet
 
@@ -54,6 +54,8 @@ def read_dataset(path: str | Path, format: str = "auto") -> Dataset:
     path = Path(path)
     if format not in FORMATS:
         raise DataError(f"unknown format '{format}'; known: {', '.join(FORMATS)}")
+    if names_url(path):
+        raise DataError(f"expected data on this machine, got the URL {path.parts[0]}//…; fetch it first")
     if not path.exists():
         raise DataError(
             f"expected data in {path}, found no such file or folder; see docs/data.md, or run `dvc pull data`"

@@ -106,7 +106,8 @@ def _holds_any(tracked: Path, read: Collection[Path]) -> bool:
 def finish_experiment(workspace: Path, copy: Path, say: Callable[[str], None]) -> None:
     """Save the run as a DVC experiment of `workspace` and remove the copy.
 
-    ``dvc exp show`` lists it, ``dvc exp apply NAME`` brings its parameters and outputs into the workspace.
+    ``dvc exp show`` lists it, ``dvc exp apply NAME`` brings its parameters and cached outputs into the
+    workspace, and ``dvc repro`` after that the others, reports above all.
     """
     name = copy.name
     run_dvc(copy, ["exp", "save", "--force", "--name", name], say)

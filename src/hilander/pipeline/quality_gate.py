@@ -93,8 +93,10 @@ def check_quality(
             best = max(rivals, key=lambda method: rivals[method])
             floors[f"best baseline ({best})"] = rivals[best]
         for floor, at_least in floors.items():
-            # Not "value < at_least": NaN keeps no floor. A baseline must be beaten, not only equalled.
-            beaten = ours[name] > at_least if floor.startswith("best baseline") else ours[name] >= at_least
+            # Not "value < at_least": NaN keeps no floor. A baseline must be beaten, not only equalled, unless it is
+            # without a fault: nothing is higher than 1.
+            to_beat = floor.startswith("best baseline") and at_least < 1
+            beaten = ours[name] > at_least if to_beat else ours[name] >= at_least
             checks.append(GateCheck(floor, symbol, ours[name], at_least, bool(beaten)))
     return checks
 
