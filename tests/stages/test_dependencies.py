@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 # How files are written, settings read and threads waited for changes no result, and no stage works in parts.
 IRRELEVANT = (
+    "allowed_values",
     "atomic_write",
     "compilation",
     "config",
@@ -17,7 +18,6 @@ IRRELEVANT = (
     "model_folder",
     "openmp",
     "paged_arrays",
-    "ranges",
     "typed_mapping",
 )
 
