@@ -101,12 +101,9 @@ real domain and is tested on another: ours learns from drawn sets beside it (`n_
 and suits itself to what is clustered (`linkage_threshold="adapted"`, `whitening=0.3`). `transfer_general_<to>` is the
 one model that ships in the package, beside baselines that are tuned on a third of what it has learned from. Both
 correct the linkage of items by what is usual in their set (`graph/linkage_context.py`); models of one labelled set do
-not. Rows measured before 2026-11-28 are of networks without sizes in context (`graph/size_context.py`); transfers then
-learned from the one domain alone, and nothing was whitened; on 2026-11-28 they learned from 42 worlds beside it and no
-other sets. In rows measured before 2026-11-29 items that stand alone have 1 minus their likeliest link as probability,
-which moves calibration errors by some .005 (`hilander/membership.py`). Our encoder is trained anew on each machine, so
-its embeddings of Omniglot and of the glyphs are those of the machine and day of each row. Seconds are those of
-clustering, for the baselines on a kNN graph that is there already.
+not. Our encoder is trained anew on each machine, so its embeddings of Omniglot and of the glyphs are those of the
+machine and day of each row. Seconds are those of clustering, for the baselines on a kNN graph that is there already, on
+a machine that other work may have shared.
 
 ## Every method
 
