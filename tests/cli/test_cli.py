@@ -267,13 +267,6 @@ def test_a_seed_below_0_is_refused_before_any_work(files):
     assert "--seed" in refused.output
 
 
-def test_verbose_tells_the_choices_of_hilander_and_of_nothing_else(files):
-    command = [Path(sys.executable).with_name("hilander"), "--verbose", "cluster", "others.npy", "-o", "c.csv"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    assert "level 0: " in told
-    assert "faiss" not in told  # which says that it finds no faster build of itself
-
-
 def test_a_command_runs_where_its_messages_are_closed(files):
     command = [sys.executable, "-c", "from hilander.cli import app; app()", "cluster", "others.npy", "-o", "c.csv"]
     subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *command], check=True, stdout=subprocess.DEVNULL)

@@ -51,8 +51,7 @@ def _options(
     if sys.stderr is None:  # closed by whoever started the command; a progress bar would fail on it
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 – as long as the process
     wait_briefly()  # before a command imports PyTorch
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("hilander").setLevel(logging.INFO if verbose else logging.WARNING)  # others' choices are noise
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
 
 
 for command in (demo, train, cluster, assign, evaluate, import_data, report, drift):
