@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from hilander import HiLander
 from hilander.cli import app
+from hilander.encoder.torch_encoder import TorchEncoder
 
 needs_dgl = pytest.mark.skipif(find_spec("dgl") is None, reason="trains the published variant, which takes DGL")
 COMMANDS = ("demo", "train", "cluster", "assign", "evaluate", "import-data", "report")
@@ -123,6 +124,8 @@ def test_import_data(files):
         (("import-data", "text.npy", "x.xlsx"), "expected the suffix .parquet or .npz"),  # before it is read
         (("import-data", "text.npy", "folder.npz"), "folder.npz is a folder"),
         (("import-data", "text.npy", "/proc/self/x.npz"), "nothing can be written to /proc/self"),
+        (("cluster", "others.npy", "--report", "page.txt"), "must end in .html, got page.txt"),
+        (("cluster", "others.npy", "--report", "/proc/self/page.html"), "nothing can be written to /proc/self"),
         (("cluster", "others.npy", "--scheduler", "foo"), "like tcp://10.0.0.5:8786, got 'foo'"),
     ],
 )
@@ -208,6 +211,7 @@ class Interrupting:
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Interrupting())
 from hilander.cli import app
+from hilander.encoder.torch_encoder import TorchEncoder
 import typer.main
 typer.main.get_command = lambda _: os.kill(os.getpid(), signal.SIGINT)
 app()
@@ -294,3 +298,28 @@ def test_a_folder_that_is_called_like_a_protocol_can_be_written_to(files):
     Path("s3:").mkdir()
     assert run("import-data", "labelled.npz", "s3:/bucket/x.npz").exit_code == 0
     assert Path("s3:/bucket/x.npz").is_file()
+
+
+def test_images_are_encoded_clustered_and_shown_on_a_page(files, draw_characters, loads_nothing):
+    (files / "photos").mkdir()
+    for character, copy, image in draw_characters(8, 6, side=16, margin=2, shake=1):
+        image.save(files / "photos" / f"{character}_{copy}.png")
+    TorchEncoder("conv", image_size=16, width=8, embedding_size=16, device="cpu").save(files / "encoder")
+    result = run("cluster", "photos", "--encoder", "encoder", "--report", "page.html")
+    assert result.exit_code == 0, result.output
+    table = pd.read_parquet("clusters.parquet")
+    assert len(table) == 48
+    assert f"page: {files / 'page.html'}" in result.output.replace("\n", "")
+    html = (files / "page.html").read_text(encoding="utf-8")
+    assert loads_nothing(html)
+    assert f"<b>{table['cluster'].nunique()}</b>clusters" in html
+    assert "data:image/png;base64," in html
+    assert "the general one of the package" in html
+
+
+def test_a_page_of_embeddings_names_the_items(files):
+    result = run("cluster", "others.npy", "--outliers", "label", "--report", "page.html")
+    assert result.exit_code == 0, result.output
+    html = (files / "page.html").read_text(encoding="utf-8")
+    assert "data:image/png" not in html
+    assert "none, they are embeddings" in html

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from hilander.estimator import HiLander
+    from hilander.evaluation.thumbnails import ImageSource
+
 _PAIRS = ".csv or .parquet of two columns of ids, or .npy of row numbers"
 
 
@@ -68,6 +71,14 @@ def cluster(
             show_default=False,
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also a page to look at (.html): sizes, confidence, the largest and the least sure clusters, with "
+            "pictures where images were encoded.",
+            show_default=False,
+        ),
+    ] = None,
     seed: SeedOption = 0,
 ) -> None:
     """Cluster embeddings of unknown classes; the number of clusters is not given.
@@ -76,9 +87,9 @@ def cluster(
 
         hilander cluster embeddings.npy
 
-        hilander cluster photos/ --encoder artifacts/encoder --model artifacts/lander/hilander -o clusters.csv
+        hilander cluster photos/ --encoder artifacts/encoder --model artifacts/lander/hilander --report clusters.html
 
-        hilander cluster embeddings.npy --granularity 2 --outliers label
+        hilander cluster embeddings.npy --granularity 2 --outliers label -o clusters.csv
 
         hilander cluster faces.parquet --must-link same.csv --cannot-link different.csv --max-cluster-size 50
 
@@ -86,13 +97,16 @@ def cluster(
     """
     import numpy as np
 
-    from hilander.cli.outputs import check_output
+    from hilander.batch.redaction import redact
+    from hilander.cli.outputs import check_output, check_page
     from hilander.cli.pairs import read_pairs
     from hilander.distributed.ids import read_ids
     from hilander.distributed.source import Source, is_url
     from hilander.label_files import write_clusters
 
     check_output(output, data, must_link, cannot_link)
+    if report is not None:
+        check_page(report, data, must_link, cannot_link)
     clusterer = load_clusterer(model)
     clusterer.set_params(
         granularity=granularity,
@@ -109,12 +123,12 @@ def cluster(
         source = Source.open(data)
         clusterer.set_params(engine=scheduler, run_folder=run_folder)
         X: str | NDArray[np.float32] = data
-        ids, shape = read_ids(source), (source.n_rows, source.width)
+        ids, shape, images = read_ids(source), (source.n_rows, source.width), None
     elif is_url(data):
         raise ValueError(f"to read the URL {data}, name a --run-folder to cluster part by part, or fetch it first")
     else:
         dataset, X = load_embeddings(Path(data), encoder)
-        ids, shape = dataset.ids, X.shape
+        ids, shape, images = dataset.ids, X.shape, dataset.images
         if repeated := len(ids) - len(np.unique(ids)):
             typer.echo(f"note: {repeated:,} ids occur before; clusters can then not be matched by id later", err=True)
     pairs = {"must_link": read_pairs(must_link, ids), "cannot_link": read_pairs(cannot_link, ids)}
@@ -132,9 +146,29 @@ def cluster(
         + (f"; {alone.sum():,} items stand alone (-1)" if outliers == "label" else "")
         + f"; written to {output}"
     )
+    if report is not None:
+        facts = {
+            "Data": redact(data),
+            "Encoder": str(encoder) if encoder else "none, they are embeddings",
+            "Model": str(model) if model else "the general one of the package",
+            "Linkage threshold": f"{clusterer.linkage_threshold_:.6g}",
+        }
+        _write_page(report, clusterer, ids, images, facts)
+        typer.echo(f"page: {report.resolve()}")
     if model is None:
         typer.echo(
             "No model was given, so the general one of the package decided what belongs together. A model learned from "
             "labelled classes of the same kind (other people, other species) draws the boundaries better: "
             "`hilander train labelled.parquet -o my-model`, then `--model my-model`."
         )
+
+
+def _write_page(
+    path: Path, clusterer: HiLander, ids: NDArray[np.str_], images: ImageSource | None, facts: dict[str, str]
+) -> None:
+    import pandas as pd
+
+    from hilander.evaluation import write_clusters_page
+
+    table = pd.DataFrame({"id": ids, "cluster": clusterer.labels_, "probability": clusterer.probabilities_})
+    write_clusters_page(path, table, levels=clusterer.levels_, images=images, facts=facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from hilander.data.listing import names_url
@@ -32,6 +33,25 @@ def check_output_file(path: Path, *inputs: str | Path | None) -> None:
         raise ValueError(f"the output must be a file, but {path} is a folder; name a file in it")
     check_not_read(path, *inputs)
     _check_writable(path.parent)
+
+
+def check_page(path: Path, *inputs: str | Path | None) -> None:
+    """Refuse a page that cannot be written, or not be drawn with what is installed.
+
+    Raises
+    ------
+    ValueError
+        No ``.html``, a folder, or one of the inputs.
+    OSError
+        Nothing can be written there.
+    ImportError
+        Matplotlib or Jinja2 is not installed.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"a page to look at must end in .html, got {path}")
+    check_output_file(path, *inputs)
+    if missing := [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]:
+        raise ImportError(f"a page to look at needs {' and '.join(missing)}: pip install 'hilander[report]'")
 
 
 def check_not_read(path: Path, *inputs: str | Path | None) -> None:

@@ -1,6 +1,7 @@
-"""How good a clustering is: baselines beside it, plots, and a report for people."""
+"""How good a clustering is: baselines beside it, plots, and pages for people."""
 
 from hilander.evaluation.baselines import BASELINES, evaluate_baselines
+from hilander.evaluation.clusters_page import write_clusters_page
 from hilander.evaluation.evaluate import Evaluation, Prediction, evaluate
 from hilander.evaluation.report import write_report
 from hilander.evaluation.result import MethodResult
@@ -15,5 +16,6 @@ __all__ = [
     "evaluate_baselines",
     "format_metrics",
     "format_table",
+    "write_clusters_page",
     "write_report",
 ]

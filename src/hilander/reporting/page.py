@@ -26,7 +26,8 @@ def load_template(package: str, name: str) -> Template:
     name : str
         Its file name. It extends ``page.html.j2``, which brings the style sheet, and fills the blocks ``title`` and
         ``body``, and ``style`` with rules of its own. Values are escaped, an unknown name is an error, and
-        ``{{ a_matplotlib_figure | figure }}`` is the URL of the drawing itself.
+        ``{{ a_matplotlib_figure | figure }}`` is the URL of the drawing itself, ``{{ 1234 | number }}`` is 1,234. What
+        several reports show is included: ``cluster_cards.html.j2`` and ``found_clusters.html.j2``.
 
     Raises
     ------
@@ -44,7 +45,7 @@ def load_template(package: str, name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = _figure_url
+    environment.filters |= {"figure": _figure_url, "number": "{:,}".format}
     return environment.get_template(name)
 
 
