@@ -17,9 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from hilander.clustering import Clustering, cluster_nodes
 from hilander.distributed.claim import claim
+from hilander.distributed.connect import connected
 from hilander.distributed.describe import NeighborhoodParts
 from hilander.distributed.edges import EdgeParts, make_edges
-from hilander.distributed.engine import DaskWorkers, Run, ThisProcess, connected
+from hilander.distributed.engine import DaskWorkers, Run, ThisProcess
 from hilander.distributed.features import cluster_feature_parts, sum_features
 from hilander.distributed.ingest import ROWS_PER_PART, ingest
 from hilander.distributed.link import link_parts
