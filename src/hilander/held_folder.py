@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +14,14 @@ from uuid import uuid4
 logger = logging.getLogger(__name__)
 
 _LOCK = ".lock"
+_DIGITS = "[0-9a-f]" * 32  # of a UUID: no folder that somebody made by hand
 
 
 @contextlib.contextmanager
 def held_folder(place: str | Path, prefix: str) -> Iterator[Path]:
     """Yield a new folder in `place`, which is deleted in the end; so are those that killed processes have left there.
+
+    Of the latter those alone that the same user owns, whose locks nobody else can have put there.
 
     Parameters
     ----------
@@ -28,8 +32,8 @@ def held_folder(place: str | Path, prefix: str) -> Iterator[Path]:
     """
     place = Path(place)
     place.mkdir(parents=True, exist_ok=True)
-    for left in place.glob(f"{prefix}*"):
-        if left.is_dir():
+    for left in place.glob(f"{prefix}{_DIGITS}*"):
+        if left.is_dir() and not left.is_symlink() and left.stat().st_uid == os.geteuid():
             with contextlib.suppress(OSError), _held(left, is_own=False):  # BlockingIOError: in use
                 shutil.rmtree(left)
     folder = place / f"{prefix}{uuid4().hex}"

@@ -62,7 +62,7 @@ def test_a_damaged_image_is_named(models, image_folder, scheduler):
 
 
 def test_no_scheduler_is_a_fault_that_can_pass(models, image_folder, monkeypatch):
-    monkeypatch.setattr("hilander.distributed.engine._SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr("hilander.distributed.connect._SECONDS_TO_CONNECT", 1)
     dataset = read_dataset(image_folder)
     with pytest.raises(OSError, match=r"127\.0\.0\.1:1"):
         encode_on_workers("tcp://127.0.0.1:1", dataset.images, dataset.ids, release_in_service(models))

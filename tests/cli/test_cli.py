@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 import re
 import subprocess
@@ -323,3 +324,45 @@ def test_a_page_of_embeddings_names_the_items(files):
     html = (files / "page.html").read_text(encoding="utf-8")
     assert "data:image/png" not in html
     assert "none, they are embeddings" in html
+
+
+def test_an_output_in_a_home_that_no_shell_has_written_out_is_refused(files):
+    asked = (
+        ("cluster", "others.npy", "--output=~/c.csv"),
+        ("train", "labelled.npz", "--output=~/models/a"),
+        ("import-data", "labelled.npz", "~/x.npz"),
+    )
+    for arguments in asked:
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert "begins with ~, which the shell writes out after a space, not after =" in result.output
+    assert not (files / "~").exists()
+    (files / "~").mkdir()
+    assert run("import-data", "labelled.npz", "~/x.npz").exit_code == 0
+    assert (files / "~" / "x.npz").is_file()
+
+
+def test_messages_of_the_library_are_told_and_of_nothing_else_and_no_longer_than_the_command(files, caplog):
+    caplog.set_level(logging.DEBUG)
+    ours = logging.getLogger("hilander")
+    before = ours.level, list(ours.handlers), list(logging.getLogger().handlers)
+    for options, told in (((), False), (("--verbose",), True), ((), False)):
+        result = run(*options, "cluster", "others.npy", "-o", "c.csv")
+        assert result.exit_code == 0
+        assert ("level 0: " in result.stderr) == told
+        assert (ours.level, ours.handlers, logging.getLogger().handlers) == before
+    logging.getLogger("hilander.hierarchy").warning("after the commands")
+    assert "after the commands" in caplog.text  # and nothing of it went to a stream that is closed
+
+
+def test_verbose_shows_where_an_error_came_from(files):
+    (files / "text.npy").write_text("no numbers")
+    assert "Traceback" in run("--verbose", "cluster", "text.npy").stderr
+    assert "Traceback" not in run("cluster", "text.npy").stderr
+
+
+def test_verbose_tells_the_choices_of_hilander_and_of_nothing_else(files):
+    command = [sys.executable, "-c", "from hilander.cli import app; app()", "--verbose", "cluster", "others.npy"]
+    told = subprocess.run([*command, "-o", "c.csv"], capture_output=True, text=True, check=True).stderr
+    assert "level 0: " in told
+    assert "faiss" not in told  # which says that it finds no faster build of itself

@@ -3,6 +3,7 @@ import signal
 import threading
 import time
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from distributed import Client, LocalCluster
 from hilander import HiLander
 from hilander.distributed import engine, link
 from hilander.distributed.engine import Run
+from hilander.distributed.run_folder import opened_run_folder
 from hilander.distributed.store import Store
 from tests.distributed.conftest import draw_classes
 
@@ -103,7 +105,7 @@ def test_a_killed_worker_costs_nothing_but_time(embeddings, expected, client, tm
     victim = next(iter(client.run(os.getpid).values()))
 
     def kill_midway():
-        while not list(tmp_path.glob("done/*first*/*")):
+        while not list(tmp_path.glob("parts-*/done/*first*/*")):
             time.sleep(0.01)
         os.kill(victim, signal.SIGKILL)
 
@@ -156,7 +158,7 @@ def test_another_run_is_not_carried_on(embeddings, tmp_path):
     HiLander(run_folder=tmp_path).fit(embeddings[:300])
     with pytest.raises(ValueError, match=r"another run, .* differs in input: expected '\w{15}…, .*delete this one"):
         HiLander(run_folder=tmp_path).fit(embeddings[:301])
-    assert len(list(tmp_path.glob("input-*"))) == 1  # of what was refused nothing is written
+    assert len(list(tmp_path.glob("parts-*/input-*"))) == 1  # of what was refused nothing is written
 
 
 def test_wrong_uses_are_told(embeddings):
@@ -228,7 +230,7 @@ def test_a_run_that_ended_at_any_step_of_the_edges_carries_on(embeddings, expect
 
 
 def test_a_second_run_in_the_same_folder_is_refused_while_the_first_goes_on(embeddings, tmp_path):
-    with Store(str(tmp_path)).held(), pytest.raises(ValueError, match="another run works in"):
+    with opened_run_folder(tmp_path), pytest.raises(ValueError, match="another run works in"):
         HiLander(run_folder=tmp_path).fit(embeddings[:50])
     HiLander(run_folder=tmp_path).fit(embeddings[:50])
 
@@ -245,4 +247,4 @@ def test_a_relative_run_folder_is_that_of_the_caller(embeddings, tmp_path, monke
     step = Run.step
     monkeypatch.setattr(Run, "step", lambda self, *arguments: (calls.append(self.store.url), step(self, *arguments))[1])
     HiLander(run_folder="here").fit(embeddings[:50])
-    assert set(calls) == {str(tmp_path / "here")}
+    assert {Path(url).parent for url in calls} == {tmp_path / "here"}

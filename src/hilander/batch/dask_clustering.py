@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hilander.data.images import Images
-from hilander.distributed.engine import connected
+from hilander.distributed.connect import connected
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -19,6 +19,7 @@ from hilander.cli.drift import drift
 from hilander.cli.errors import Application, SentenceGroup
 from hilander.cli.evaluate import evaluate
 from hilander.cli.import_data import import_data
+from hilander.cli.messages import told
 from hilander.cli.report import report
 from hilander.cli.train import train
 from hilander.openmp import wait_briefly
@@ -41,6 +42,7 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every level and every choice.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
@@ -51,7 +53,7 @@ def _options(
     if sys.stderr is None:  # closed by whoever started the command; a progress bar would fail on it
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 – as long as the process
     wait_briefly()  # before a command imports PyTorch
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(message)s")
+    context.with_resource(told(logging.INFO if verbose else logging.WARNING))
 
 
 for command in (demo, train, cluster, assign, evaluate, import_data, report, drift):

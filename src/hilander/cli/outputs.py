@@ -85,8 +85,21 @@ def check_output_folder(folder: Path) -> None:
 def _check_writable(folder: Path) -> None:
     if names_url(folder):  # else a folder of that name would be made here, and nothing would come to the bucket
         raise ValueError(f"the output must lie on this machine, got the URL {folder.parts[0]}//…; copy it there later")
+    if _names_home(folder):  # else a folder ~ would be made here
+        raise ValueError(
+            f"{folder} begins with {folder.parts[0]}, which the shell writes out after a space, not after =; write the "
+            "whole path"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise OSError(f"nothing can be written to {folder} ({error.strerror}); choose another output") from error
+
+
+def _names_home(path: Path) -> bool:
+    """Whether a path begins with ``~`` or ``~name`` for a user's home, and not with a folder of that name."""
+    try:
+        return path.expanduser() != path and not Path(path.parts[0]).exists()
+    except RuntimeError:  # no such user
+        return False

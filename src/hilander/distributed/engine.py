@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,9 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SECONDS_TO_CONNECT = 60
 _SECONDS_BETWEEN_LOOKS = 15.0  # longer than a worker that died takes to come back
-_ADDRESS = re.compile(r"([a-z]+://)?[^/\s]+:\d+|inproc://\S+")  # of distributed
 
 
 class Engine(Protocol):
@@ -95,8 +92,8 @@ def _watched(client: Client) -> Iterator[None]:
                 n_looks = 0 if client.nthreads() else n_looks + 1
                 if n_looks == 2:
                     logger.warning(
-                        "no worker is left at %s; waiting for one. End with Ctrl-C: the same call with the same run "
-                        "folder carries on",
+                        "no worker is left at %s, their logs say why; waiting for one. End with Ctrl-C: the same call "
+                        "with the same run folder carries on",
                         client.scheduler.addr if client.scheduler else "the scheduler",
                     )
 
@@ -106,37 +103,6 @@ def _watched(client: Client) -> Iterator[None]:
         yield
     finally:
         ended.set()
-
-
-@contextmanager
-def connected(scheduler: Client | str) -> Iterator[Client]:
-    """Yield a client that has a worker: the given one, or one for that address, closed at the end.
-
-    Raises
-    ------
-    ValueError
-        Neither a client nor an address.
-    OSError
-        No connection to the scheduler, or no worker within a minute.
-    ImportError
-        Dask is not installed.
-    """
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ImportError("dask is not installed; pip install 'hilander[dask]'") from error
-    if not isinstance(scheduler, Client | str):
-        raise ValueError(
-            f"engine must be a distributed.Client or the address of a scheduler, got {type(scheduler).__name__}"
-        )
-    if isinstance(scheduler, str) and not _ADDRESS.fullmatch(scheduler):
-        raise ValueError(f"the address of a scheduler must be like tcp://10.0.0.5:8786, got {scheduler!r}")
-    with ExitStack() as stack:
-        client = scheduler
-        if isinstance(client, str):
-            client = stack.enter_context(Client(client, timeout=_SECONDS_TO_CONNECT, set_as_default=False))
-        client.wait_for_workers(1, timeout=_SECONDS_TO_CONNECT)
-        yield client
 
 
 def _call(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:

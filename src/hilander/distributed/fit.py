@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from hilander.clustering import Clustering, cluster_nodes
 from hilander.distributed.claim import claim
+from hilander.distributed.connect import connected
 from hilander.distributed.describe import NeighborhoodParts
 from hilander.distributed.edges import EdgeParts, make_edges
-from hilander.distributed.engine import DaskWorkers, Run, ThisProcess, connected
+from hilander.distributed.engine import DaskWorkers, Run, ThisProcess
 from hilander.distributed.features import cluster_feature_parts, sum_features
 from hilander.distributed.ingest import ROWS_PER_PART, ingest
 from hilander.distributed.link import link_parts
+from hilander.distributed.run_folder import opened_run_folder
 from hilander.distributed.search import search
 from hilander.distributed.source import Source, array_digest, from_array
-from hilander.distributed.store import Parts, Store
+from hilander.distributed.store import Parts
 from hilander.distributed.whiten import whitened_parts
 from hilander.embeddings import as_real_matrix
 from hilander.graph.relational_graph import RelationalGraph, forgotten
@@ -88,19 +87,16 @@ def fit_in_parts(
             "`run_folder`"
         )
     with ExitStack() as stack:
-        folder = stack.enter_context(_temporary_folder()) if run_folder is None else str(run_folder)
-        if "://" not in folder:
-            folder = str(Path(folder).absolute())  # workers start in folders of their own
-        stack.enter_context(Store(folder).held())
+        store = stack.enter_context(opened_run_folder(run_folder))
         workers = ThisProcess() if engine is None else DaskWorkers(stack.enter_context(connected(engine)))
-        run = Run(Store(folder), workers, show_progress)
         opened = Source.open(X) if isinstance(X, str | Path) else as_real_matrix(X)
         n, digest = (
             (opened.n_rows, opened.digest) if isinstance(opened, Source) else (len(opened), array_digest(opened))
         )
         joined, parted = check_pairs(must_link, n, name="must_link"), check_pairs(cannot_link, n, name="cannot_link")
-        claim(run, digest, model, settings, random_state, ROWS_PER_PART)  # before an array is written there
-        source = opened if isinstance(opened, Source) else from_array(run.store, opened, digest)
+        claimed = claim(store, digest, model, settings, random_state, ROWS_PER_PART)  # before an array is written there
+        run = Run(claimed, workers, show_progress)
+        source = opened if isinstance(opened, Source) else from_array(claimed, opened, digest)
         clustering = cluster_in_parts(
             run,
             source,
@@ -113,21 +109,6 @@ def fit_in_parts(
             **parameters,
         )
         return clustering, source.width
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[str]:
-    """Yield a folder, which is deleted in the end though workers may still be at parts that nobody waits for any more.
-
-    Under another name nothing is added to it: these parts fail, see `Store.write`.
-    """
-    folder = tempfile.mkdtemp(prefix="hilander-")
-    try:
-        yield folder
-    finally:
-        with suppress(FileNotFoundError):  # others tidy up temporary files too
-            Path(folder).replace(f"{folder}-ended")
-            shutil.rmtree(f"{folder}-ended", ignore_errors=True)
 
 
 def cluster_in_parts(

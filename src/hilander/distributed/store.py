@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
-import logging
 import math
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,10 +20,7 @@ from hilander.atomic_write import DiskFullError, atomic_file, save_array
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-logger = logging.getLogger(__name__)
-
 _MOST_HEADER = 1 << 10  # bytes of a .npy file that hold all of its header
-_BEING_WRITTEN = ".*-????????.npy"  # names of `hilander.atomic_write.atomic_file`
 
 
 @dataclass(frozen=True)
@@ -57,7 +52,10 @@ class Store:
             self._fs.pipe_file(self._place(name), content.getvalue())  # at once, or not at all
             return
         if not Path(self._root).is_dir():
-            raise FileNotFoundError(f"{self._root} is gone, and with it all parts; run folders must stay until the end")
+            raise FileNotFoundError(
+                f"{self._root} is not there on {socket.gethostname()}, and with it no part: all workers must see a run "
+                "folder, and it must stay until the end"
+            )
         try:
             with atomic_file(self._place(name)) as path:
                 save_array(path, array)
@@ -79,9 +77,14 @@ class Store:
         """
         try:
             return self._read(name, start, stop)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{self._place(name)} is missing; workers must see the run folder. Where it was deleted from that, "
+                "delete all of the folder, and start anew"
+            ) from error
         except (ValueError, EOFError) as error:  # a connection that breaks is no damage
             raise ValueError(
-                f"{self._place(name)} is damaged ({error}); delete the folder that it is part of, and start anew"
+                f"{self._place(name)} is damaged ({error}); delete the run folder that it lies in, and start anew"
             ) from error
 
     def _read(self, name: str, start: int, stop: int | None) -> NDArray[Any]:
@@ -103,35 +106,11 @@ class Store:
         with self._open(name) as file:
             return _header(file, name)[0]
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold a folder of this machine, so that no second run works in it; of a URL the caller has to see to that.
-
-        What a killed process has left half-written is deleted.
-
-        Raises
-        ------
-        ValueError
-            Another run holds it, or it is no folder.
-        """
-        if self._fs is not None:
-            yield
-            return
-        root = Path(self._root)
-        if root.exists() and not root.is_dir():
-            raise ValueError(f"the run folder must be a folder, but {root} is a file; name another one")
-        root.mkdir(parents=True, exist_ok=True)
-        with (root / ".lock").open("w") as lock:  # the system lets go of it when the process dies
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ValueError(f"another run works in {root}; wait until it has ended, or name another one") from None
-            except OSError as error:  # some shared file systems have no locks
-                logger.warning("%s cannot be locked (%s): see to it that no second run works there", root, error)
-            else:
-                for half in root.rglob(_BEING_WRITTEN):  # by a process that was killed
-                    half.unlink(missing_ok=True)
-            yield
+    def below(self, folder: str) -> Store:
+        """Return the store in a folder of this one."""
+        if self._fs is None:
+            Path(self._root, folder).mkdir(exist_ok=True)
+        return Store(f"{self.url.rstrip('/')}/{folder}")
 
     def kept(self, name: str, compute: Callable[[], NDArray]) -> NDArray[Any]:
         """Return the array of that name; where there is none, compute and write it first."""
