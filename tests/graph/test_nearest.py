@@ -77,8 +77,10 @@ def test_finds_what_all_pairs_show(with_codes, name, k):
     assert all(len(set(row)) == k for row in neighbors.tolist())
 
 
+@pytest.mark.parametrize("by_codes", [True, False])
 @pytest.mark.parametrize("name", beds)
-def test_neither_blocks_nor_their_order_change_a_bit(with_codes, name):
+def test_neither_blocks_nor_their_order_change_a_bit(monkeypatch, name, by_codes):
+    monkeypatch.setattr(quantization, "pays", lambda width: by_codes)
     embeddings = beds[name]
     whole = search(embeddings, 12, block=len(embeddings))
     for block in (1, 13, 64):

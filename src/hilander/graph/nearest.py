@@ -32,8 +32,9 @@ def insert_nearest(
     Cauchy–Schwarz inequality the rest is at most ``(t_x + t_y) √(1 − (x̂ · ŷ)²) + t_x t_y``, with the tangents t of
     `Quantized`. For the root stands its tangent line where the last neighbour is, which lies nowhere below it.
 
-    Each similarity is then summed up in the same order wherever its pair stands, and among equal ones the lower number
-    comes first; so the result does not depend on what is compared at once.
+    Where they have none, BLAS's products say which pairs could be: these are rounded by how many rows are multiplied at
+    once, on some processors. Each similarity is then summed up in the same order wherever its pair stands, and among
+    equal ones the lower number comes first; so the result does not depend on what is compared at once.
 
     Parameters
     ----------
@@ -50,13 +51,14 @@ def insert_nearest(
     neighbors, similarities : ndarray of shape (r, k), int64 and float32
         By decreasing similarity, filled up with -1 and -inf; changed in place.
     """
+    of_pairs = queries.rows, candidates.rows, numbers, rows
     if not candidates.codes.size:
-        _insert_products(queries.rows[asking] @ candidates.rows.T, asking, numbers, rows, neighbors, similarities)
+        products = queries.rows[asking] @ candidates.rows.T
+        _insert_products(products, asking, _rounding(queries), *of_pairs, neighbors, similarities)
         return
     products = multiply_codes(queries.codes[asking], candidates.codes)
     bounds = queries.scale, queries.error, candidates.scale, candidates.error, _rounding(queries)
     enough = _enough(products, asking, bounds, neighbors)
-    of_pairs = queries.rows, candidates.rows, numbers, rows
     _insert_screened(products, asking, bounds, enough, *of_pairs, neighbors, similarities)
 
 
@@ -87,15 +89,16 @@ def _enough(
 
 
 @njit(cache=True, nogil=True)
-def _insert_products(products, asking, numbers, rows, neighbors, similarities):
-    """Insert by the similarities ``products[q, c]`` of ``rows[asking[q]]`` to ``numbers[c]``."""
+def _insert_products(products, asking, rounding, queries, candidates, numbers, rows, neighbors, similarities):
+    """Insert by similarities that are computed where the products (a, c), rounded somehow, leave room for them."""
     last = neighbors.shape[1] - 1
     for q in range(len(asking)):
         row = asking[q]
         own, filled = rows[row], _count_filled(neighbors, row)
         for c in range(len(numbers)):
-            if products[q, c] >= similarities[row, last] and numbers[c] != own:
-                filled = _insert(products[q, c], numbers[c], row, filled, neighbors, similarities)
+            if products[q, c] + rounding >= similarities[row, last] and numbers[c] != own:
+                similarity = _product(queries, row, candidates, c)
+                filled = _insert(similarity, numbers[c], row, filled, neighbors, similarities)
 
 
 @njit(cache=True, nogil=True)
