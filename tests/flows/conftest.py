@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 
@@ -127,7 +128,18 @@ def first(server):
     result = server.workspace.run("prefect", "deployment", "run", "train/local", "--watch")
     run = server.last_run()
     assert run["state_type"] in ("COMPLETED", "FAILED", "CRASHED"), result.both
-    return run
+    return server.wait_for_end(run)
+
+
+def has_process(run):
+    """Whether a process works on a flow run: Prefect tells it by its environment which one."""
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("PREFECT__FLOW_RUN_ID") == run["id"]:
+                return True
+        except psutil.Error:  # gone, or another user's
+            continue
+    return False
 
 
 class Server:
@@ -172,10 +184,11 @@ class Server:
         ]
 
     def wait_for_end(self, run, seconds=300):
+        """The run with its last state, once its process is gone, which sends the last lines of the log as it ends."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             now = self.answer("GET", f"flow_runs/{run['id']}")
-            if now["state_type"] in ("COMPLETED", "FAILED", "CRASHED"):
+            if now["state_type"] in ("COMPLETED", "FAILED", "CRASHED") and not has_process(run):
                 return now
             time.sleep(0.3)
         raise AssertionError(f"still {now['state_name']} after {seconds} s")
