@@ -20,6 +20,10 @@ def test_the_bare_import_loads_no_torch_either():
     assert modules_after("import hilander").isdisjoint({*HEAVY, "torch", "dgl", "sklearn"})
 
 
+def test_what_starts_the_workers_of_the_service_loads_no_torch():
+    assert modules_after("import hilander.serving.service").isdisjoint({"torch", "dgl", "sklearn", "numba", "faiss"})
+
+
 WITHOUT_DGL = """
 import sys
 sys.modules["dgl"] = None  # as where it is not installed

@@ -65,7 +65,7 @@ def test_secrets_of_the_source_are_written_and_logged_nowhere(
     caplog.set_level(logging.INFO)
     save_embeddings("set.npz", range(60), embeddings_of_classes(60, seed=0))
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietServer, directory=tmp_path)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/set.npz?X-Amz-Signature="
         found = run(url + "hunter22", show_progress=True)
         server.shutdown()

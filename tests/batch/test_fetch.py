@@ -41,7 +41,7 @@ def server(tmp_path):
     (tmp_path / "served" / "faces.npy").write_bytes(b"embeddings")
     handler = partial(Server, directory=tmp_path / "served")
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
         yield f"http://127.0.0.1:{running.server_port}"
         running.shutdown()
 

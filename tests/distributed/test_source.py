@@ -183,7 +183,7 @@ class QuietFiles(SimpleHTTPRequestHandler):
 def test_a_single_file_behind_http_is_read(tmp_path, rows):
     write_parquet(tmp_path / "rows.parquet", rows, 60)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=tmp_path))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         np.testing.assert_array_equal(
             gathered(Source.open(f"http://127.0.0.1:{server.server_port}/rows.parquet")), rows

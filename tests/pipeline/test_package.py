@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,11 +13,13 @@ from hilander.encoder.identity_encoder import IdentityEncoder
 from hilander.estimator import HiLander
 from hilander.pipeline.package import package
 from hilander.releases import put_into_service, release_in_service
+from tests.pipeline.conftest import Workspace
 
 
-@pytest.fixture
-def finished(workspace):
-    """A workspace whose stages have run."""
+@pytest.fixture(scope="module")
+def finished_template(template, tmp_path_factory):
+    """A workspace whose stages have run, made once: `finished` is a copy of it."""
+    workspace = Workspace(Path(shutil.copytree(template, tmp_path_factory.mktemp("finished") / "workspace")))
     artifacts = workspace.folder / "artifacts"
     workspace.run("dvc", "repro", "build_graph")  # reads the data
     HiLander().save(artifacts / "lander/hilander")
@@ -31,7 +35,13 @@ def finished(workspace):
     pd.DataFrame({"id": ids, "cluster": 0, "probability": 1.0, "other": 1}).to_parquet(clusters)
     figures = {"hilander": {"f_pairwise": 0.9, "f_bcubed": 0.8}, "kmeans": {"f_pairwise": 0.1}}
     workspace.write("reports/metrics.json", json.dumps(figures))
-    return workspace
+    return workspace.folder
+
+
+@pytest.fixture
+def finished(finished_template, tmp_path):
+    """Of one test."""
+    return Workspace(Path(shutil.copytree(finished_template, tmp_path / "workspace")))
 
 
 def test_a_release_holds_the_model_its_data_and_where_it_came_from(finished):

@@ -11,6 +11,7 @@ import pytest
 
 from hilander.estimator import HiLander
 from hilander.releases import release_in_service
+from hilander.serving.schemas import KNOBS
 
 NPY = {"Content-Type": "application/x-npy"}
 
@@ -72,7 +73,8 @@ def test_granularity_is_an_option_wherever_the_data_are(client, make, rows, plac
 
 
 def test_the_threshold_can_adapt_to_the_rows(client, make, rows):
-    answer = client.post("/cluster?linkage_threshold=adapted", content=make.npy(rows), headers=NPY)
+    [described] = KNOBS["linkage_threshold"]["oneOf"][1]["enum"]
+    answer = client.post(f"/cluster?linkage_threshold={described}", content=make.npy(rows), headers=NPY)
     assert answer.json()["labels"] == HiLander(linkage_threshold="adapted").fit_predict(rows).tolist()
 
 

@@ -90,7 +90,9 @@ def test_a_bento_takes_relative_paths_from_where_it_is_started_and_writes_nothin
         wait_until_ready(url, server)
         rows = {"embeddings": make.blobs(9).astype(float).tolist()}
         assert httpx.post(f"{url}/cluster", json=rows, timeout=60).status_code == 200
-        assert httpx.post(f"{url}/cluster/submit", json=rows, timeout=60).status_code == 202
+        submitted = httpx.post(f"{url}/cluster/submit", json=rows, timeout=60)
+        assert submitted.status_code == 202
+        httpx.put(url + submitted.json()["links"]["cancel"], timeout=60)  # it would outlive the service
         deadline = time.monotonic() + 30
         while not list((folder / "captured").rglob("*.parquet")):
             assert time.monotonic() < deadline

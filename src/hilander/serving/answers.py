@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hilander.assign import Assignment
-from hilander.estimator import HiLander
 from hilander.releases import Release
+
+if TYPE_CHECKING:
+    from hilander.assign import Assignment
+    from hilander.estimator import HiLander
 
 _DIGITS = 6
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hilander.encoder import Encoder
 from hilander.serving.images_body import LimitedImages
 from hilander.serving.refusals import invalid, without_folders
+
+if TYPE_CHECKING:
+    from hilander.encoder import Encoder
 
 logger = logging.getLogger(__name__)
 

@@ -9,17 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hilander.assign import Assignment
-from hilander.encoder import Encoder
-from hilander.estimator import HiLander
 from hilander.releases import IN_SERVICE, Release, release_in_service
 from hilander.serving.pairs_body import PAIRS
 from hilander.serving.refusals import Refusal, without_folders
+
+if TYPE_CHECKING:
+    from hilander.assign import Assignment
+    from hilander.encoder import Encoder
+    from hilander.estimator import HiLander
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +76,8 @@ class LoadedRelease:
 
     def cluster(self, embeddings: NDArray, options: Mapping[str, Any]) -> HiLander:
         """Return a fitted estimator; requests share the model, and nothing else."""
+        from hilander.estimator import HiLander  # with PyTorch, which a release that is loaded has brought
+
         return fit(HiLander(self.clusterer.model), embeddings, options)
 
     def assign(self, embeddings: NDArray) -> Assignment:

@@ -8,9 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from hilander.estimator_parameters import OUTLIERS
-from hilander.hierarchy.constrained_rows import check_pairs, constrained_rows
-from hilander.linkage_threshold import ADAPTED
 from hilander.serving.configuration import Limits
 from hilander.serving.pairs_body import PAIRS, read_pairs
 from hilander.serving.refusals import invalid
@@ -33,6 +30,10 @@ def check_options(given: Mapping[str, Any], known: Collection[str], limits: Limi
     Refusal
         An unknown option, or a value out of its range.
     """
+    # With PyTorch, which the process that starts the workers does without.
+    from hilander.estimator_parameters import OUTLIERS
+    from hilander.linkage_threshold import ADAPTED
+
     unknown = sorted(set(given) - set(known))
     if unknown:
         allowed = f"known: {', '.join(sorted(known))}" if known else "this path takes none"
@@ -70,6 +71,8 @@ def check_constraints(options: Mapping[str, Any], n_rows: int) -> None:
     Refusal
         A pair names no row, or the constraints contradict each other.
     """
+    from hilander.hierarchy.constrained_rows import check_pairs, constrained_rows
+
     try:
         must_link, cannot_link = (check_pairs(options.get(name), n_rows, name=name) for name in PAIRS)
         constrained_rows(np.arange(n_rows), must_link, cannot_link, options.get("max_cluster_size"))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from hilander.linkage_threshold import ADAPTED
-
 _INTEGERS = {"type": "array", "items": {"type": "integer"}}
 _NUMBERS = {"type": "array", "items": {"type": "number"}}
 _STRINGS = {"type": "array", "items": {"type": "string"}}
@@ -21,7 +19,7 @@ KNOBS: dict[str, dict[str, Any]] = {  # of a clustering, in the JSON, the form o
         "description": "1 is what the model was trained to find; higher gives more and finer clusters.",
     },
     "linkage_threshold": {
-        "oneOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "enum": [ADAPTED]}],
+        "oneOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "string", "enum": ["adapted"]}],
         "description": "Probability from which granularity departs, or the one that suits the rows; the model's own by "
         "default.",
     },
