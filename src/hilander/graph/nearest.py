@@ -53,8 +53,8 @@ def insert_nearest(
     """
     of_pairs = queries.rows, candidates.rows, numbers, rows
     if not candidates.codes.size:
-        products = queries.rows[asking] @ candidates.rows.T
-        _insert_products(products, asking, _rounding(queries), *of_pairs, neighbors, similarities)
+        similar = queries.rows[asking] @ candidates.rows.T
+        _insert_products(similar, asking, _rounding(queries), *of_pairs, neighbors, similarities)
         return
     products = multiply_codes(queries.codes[asking], candidates.codes)
     bounds = queries.scale, queries.error, candidates.scale, candidates.error, _rounding(queries)
