@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from hilander.graph import quantization
 from hilander.graph import spatial_order as module
 from hilander.graph.spatial_order import nearest_pivot, spatial_order
 
@@ -21,8 +22,10 @@ def test_neighbors_in_order_are_nearer_than_chance(monkeypatch, most_cells):
     assert of_one_class.mean() > 0.25  # by chance one in 40
 
 
+@pytest.mark.parametrize("by_codes", [True, False])
 @pytest.mark.parametrize("n_pivots", [2, 15, 256])
-def test_a_rows_nearest_pivot_does_not_depend_on_the_rows_beside_it(n_pivots):
+def test_a_rows_nearest_pivot_does_not_depend_on_the_rows_beside_it(monkeypatch, n_pivots, by_codes):
+    monkeypatch.setattr(quantization, "pays", lambda width: by_codes)
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(3000, 64)).astype(np.float32)
     pivots = embeddings[:n_pivots] + np.float32(1e-7) * embeddings[:1]
@@ -32,3 +35,7 @@ def test_a_rows_nearest_pivot_does_not_depend_on_the_rows_beside_it(n_pivots):
     for n_rows in (1, 3, 70, 1025):
         rows = rng.choice(3000, n_rows, replace=False)
         assert (nearest_pivot(embeddings, rows, pivots) == together[rows]).all()
+        if not by_codes:
+            most = (embeddings[rows].astype(np.float64) @ pivots.T.astype(np.float64)).max(axis=1)
+            found = (embeddings[rows].astype(np.float64) * pivots[together[rows]]).sum(axis=1)
+            np.testing.assert_allclose(found, most, atol=1e-5)

@@ -70,13 +70,36 @@ def test_no_two_threads_have_one_array_and_free_ones_are_taken_again():
     assert sum(int(array[0]) for array in made) == 2000
 
 
-def test_overlapping_calls_leave_blas_as_they_found_it():
-    def blas_threads():
-        return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+def blas_threads():
+    return {pool["filepath"]: pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
+
+def by_two_threads(work):
+    """With BLAS, whatever OMP_NUM_THREADS says: it holds in every thread of one's own."""
+    faiss.omp_set_num_threads(2)
+    by_threads(work, 2, 1, multiplies=True)
+
+
+def test_blas_has_one_thread_meanwhile_also_where_another_thread_has_set_it_before():
+    with threadpool_limits(2, user_api="blas"):  # threadpoolctl would let this thread alone set it from now on
+        before, seen = blas_threads(), []
+
+        def look(rows):
+            seen.append(set(blas_threads().values()))
+
+        for _ in range(2):
+            caller = threading.Thread(target=by_two_threads, args=(look,))
+            caller.start()
+            caller.join()
+            assert blas_threads() == before
+        by_two_threads(look)
+        assert blas_threads() == before
+    assert seen == [{1}] * 6
+
+
+def test_overlapping_calls_leave_blas_as_they_found_it():
     with threadpool_limits(2, user_api="blas"):
         before = blas_threads()
-        faiss.omp_set_num_threads(2)
         first_is_in, first_may_go = threading.Event(), threading.Event()
 
         def enter_first(rows):
@@ -89,9 +112,9 @@ def test_overlapping_calls_leave_blas_as_they_found_it():
             assert set(blas_threads().values()) == {1}
 
         with ThreadPoolExecutor(1) as caller:
-            first = caller.submit(by_threads, enter_first, 2, 1, multiplies=True)
+            first = caller.submit(by_two_threads, enter_first)
             assert first_is_in.wait(20)
-            by_threads(leave_last, 2, 1, multiplies=True)
+            by_two_threads(leave_last)
         assert blas_threads() == before
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hilander.graph.quantization import Quantized, multiply_codes
+from hilander.graph.quantization import Quantized, approximate_products, multiply_codes
 
 _ROUNDING = 2.0**-14, 2.0**-22  # and per column: several times what single precision may add to a similarity
 _NEAREST = np.float32(0.9995)  # similarity at which a tangent line is taken
@@ -62,8 +62,35 @@ def insert_nearest(
     _insert_screened(products, asking, bounds, enough, *of_pairs, neighbors, similarities)
 
 
+def nearest_of_few(queries: Quantized, candidates: Quantized) -> NDArray[np.int64]:
+    """Return the number (q,) of each query's nearest candidate, whichever queries are asked for beside it.
+
+    By codes, where the rows have some, to about a thousandth of similarity.
+    """
+    products = approximate_products(queries, candidates)
+    if candidates.codes.size:
+        return products.argmax(axis=1)
+    found = np.empty(len(products), np.int64)
+    _find_nearest(products, 2 * _rounding(queries), queries.rows, candidates.rows, found)
+    return found
+
+
 def _rounding(rows: Quantized) -> np.float32:
     return np.float32(_ROUNDING[0] + _ROUNDING[1] * rows.rows.shape[1])
+
+
+@njit(cache=True, nogil=True)
+def _find_nearest(products, rounding, queries, candidates, found):
+    """Fill in the nearest candidate of each query, of equal ones the first, from products (q, c) rounded somehow."""
+    for q in range(len(products)):
+        nearest, highest = int(np.argmax(products[q])), np.float32(-np.inf)
+        least = products[q, nearest] - rounding
+        for c in range(products.shape[1]):
+            if products[q, c] >= least:
+                similarity = _product(queries, q, candidates, c)
+                if similarity > highest:
+                    nearest, highest = c, similarity
+        found[q] = nearest
 
 
 def _enough(

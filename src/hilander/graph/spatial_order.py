@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 
 from hilander.graph.kmeans import spherical_kmeans
-from hilander.graph.quantization import approximate_products, quantize
+from hilander.graph.nearest import nearest_of_few
+from hilander.graph.quantization import quantize
 from hilander.graph.threads import by_threads
 from hilander.paged_arrays import let_go
 
@@ -20,7 +21,6 @@ _MOST_UNDIVIDED = 4 * _ROWS_PER_CELL  # rows of a cell
 _SAMPLED_PER_CELL = 40
 _TRAINING_ROUNDS = 3
 _ROWS_PER_CHUNK = 1 << 14
-_FEWEST_ROWS = 1 << 10  # below, BLAS may take another kernel for a product, with other bits
 
 Take = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 Nearest = Callable[[NDArray[np.int16], Sequence[NDArray[np.float32]]], NDArray[np.int16]]
@@ -104,10 +104,7 @@ def nearest_pivot(
     nearest, quantized = np.empty(len(rows), np.int16), quantize(pivots)
 
     def find(block: slice) -> None:
-        chunk = rows[block]
-        filled = np.resize(chunk, max(len(chunk), _FEWEST_ROWS))
-        similarity = approximate_products(quantize(embeddings[filled]), quantized)
-        nearest[block] = similarity.argmax(axis=1)[: len(chunk)]
+        nearest[block] = nearest_of_few(quantize(embeddings[rows[block]]), quantized)
         let_go(embeddings)
 
     by_threads(find, len(rows), _ROWS_PER_CHUNK, multiplies=True)

@@ -16,9 +16,10 @@ from functools import cache
 from typing import Any
 
 import faiss
+import threadpoolctl
 import torch
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
 
@@ -86,11 +87,14 @@ def _outlive_fork() -> None:
 
 
 class _OneBlasThread:
-    """BLAS on one thread for as long as anyone holds it: the limit is the process's, and calls may overlap."""
+    """BLAS on one thread for as long as anyone holds it: the limit is the process's, and calls may overlap.
+
+    Of a BLAS on OpenMP it is each thread's own, see `use_one_core`, and what one thread sets no other can take back.
+    """
 
     def __init__(self) -> None:
         self._lock, self._n_holders = threading.Lock(), 0
-        self._limits: threadpool_limits | None = None
+        self._limits: Any = None  # what threadpoolctl restores the former ones with
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -98,18 +102,36 @@ class _OneBlasThread:
         with self._lock:
             self._n_holders += 1
             if self._limits is None:
-                self._limits = threadpool_limits(1, user_api="blas")
+                _let_any_thread_set_blas()
+                self._limits = _shared_blas().limit(limits=1)
         try:
             yield
         finally:
             with self._lock:
                 self._n_holders -= 1
                 if self._n_holders == 0 and self._limits is not None:
+                    _let_any_thread_set_blas()
                     self._limits.restore_original_limits()
                     self._limits = None
 
 
 _one_blas_thread = _OneBlasThread()
+
+
+def _shared_blas() -> ThreadpoolController:
+    found = ThreadpoolController().select(user_api="blas")
+    return found.select(filepath=[each.filepath for each in found.lib_controllers if each.threading_layer != "openmp"])
+
+
+def _let_any_thread_set_blas() -> None:
+    """Let the calling thread set the limit of OpenBLAS, and no other one keep the right to.
+
+    From threadpoolctl 3.8 on the first thread that sets it has that right alone, and others are ignored without a word:
+    a limit would not hold in a second thread, or stay for good where the last to leave is not the first that came.
+    """
+    clear = getattr(threadpoolctl.OpenBLASController, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
 
 
 class Spares:
