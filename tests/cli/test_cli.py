@@ -66,6 +66,7 @@ def test_clustering_works_at_the_first_try_and_says_what_a_model_would_add(files
 def test_train_cluster_assign(files):
     trained = run("train", "labelled.npz", "-o", "model")
     assert trained.exit_code == 0, trained.output
+    assert "--check tells" in trained.output  # of twenty classes
     assert (files / "model" / "README.md").exists()
     clustered = run("cluster", "others.npy", "--model", "model", "-o", "clusters.csv")
     assert clustered.exit_code == 0, clustered.output
@@ -78,6 +79,20 @@ def test_train_cluster_assign(files):
     expected = pd.read_csv("clusters.csv")["cluster"][::7].to_numpy()
     agreed = pd.read_csv("a.csv")["cluster"].to_numpy() == expected
     assert agreed.mean() > 0.9  # the same points again, in other units
+
+
+def test_a_check_tells_what_to_expect_of_the_model_beside_the_general_one(files):
+    result = run("train", "labelled.npz", "-o", "model", "--check")
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.output.split())
+    found = re.search(
+        r"learned from 10 classes, 10 others are clustered with F_P (\S+), F_B (\S+), by the general model with "
+        r"F_P ([.\d]+), F_B ([.\d]+)",
+        told,
+    )
+    trained, general = (sum(map(float, found.groups()[part])) for part in (slice(0, 2), slice(2, 4)))
+    assert ("the better one here" in told) == (general > trained)
+    assert "--check tells" not in told
 
 
 @needs_dgl

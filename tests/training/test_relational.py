@@ -157,6 +157,20 @@ def test_learns_from_sets_of_several_widths_by_turns():
     assert not torch.equal(together.items.feature_mean, alone.items.feature_mean)
 
 
+def test_no_part_is_learned_from_more_often_than_is_asked_for():
+    sets = [LabelledSet(*blobs(10, 12, seed=seed)) for seed in range(2)]  # of one part on either pass
+    params = replace(BRIEF, n_item_steps=40, n_cluster_steps=20)
+
+    def steps(sets, max_passes):
+        history = fit_relational(sets, replace(params, max_passes=max_passes))[1]
+        return [sum(step["network"] == network for step in history) for network in (0, 1)]
+
+    assert steps(sets[:1], 5) == [10, 5]
+    assert steps(sets, 5) == [20, 10]
+    assert steps(sets[:1], 20) == [40, 20]
+    assert steps(sets[:1], 1000) == [40, 20]
+
+
 def test_drawn_sets_beside_the_labelled_one_are_learned_from_but_do_not_choose_the_threshold():
     labelled = blobs(20, 8, seed=0)
     alone, beside, again = (train_lander(*labelled, params=replace(BRIEF, n_drawn=n_drawn)) for n_drawn in (0, 2, 2))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hilander.cli.inputs import DataArgument, EncoderOption, SeedOption, load_embeddings
+
+if TYPE_CHECKING:
+    from hilander.evaluation import HeldOutScores
+
+_FEW_CLASSES = 200  # up to here the general model has been the better one on some data
 
 
 def train(
@@ -20,6 +25,13 @@ def train(
     variant: Annotated[str, typer.Option(help="hilander, or published: the paper's own network.")] = "hilander",
     encoder: EncoderOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="First learn from half of the classes, and score that model and the general one on the other half.",
+        ),
+    ] = False,
     seed: SeedOption = 0,
 ) -> None:
     """Learn from labelled classes how to cluster others.
@@ -27,6 +39,8 @@ def train(
     Examples:
 
         hilander train stars.npz -o models/faces
+
+        hilander train stars.npz -o models/faces --check
 
         hilander train embeddings.npy --labels labels.csv --variant published
     """
@@ -50,10 +64,34 @@ def train(
     if (unlabelled := missing_labels(classes)).any():
         embeddings, classes = embeddings[~unlabelled], classes[~unlabelled]
         typer.echo(f"{unlabelled.sum():,} items without a label are left out")
-    model = train_lander(embeddings, classes, variant=variant, device=device, random_state=seed, show_progress=True)
+    training: dict[str, Any] = {
+        "variant": variant, "device": device, "random_state": seed, "show_progress": True,
+    }  # fmt: skip
+    if check:
+        from hilander.evaluation import score_on_held_out_classes
+
+        typer.echo(_told(score_on_held_out_classes(embeddings, classes, **training)))
+    model = train_lander(embeddings, classes, **training)
     model.save(output)
     typer.echo(
         f"trained {variant} on {len(embeddings):,} items of {len(set(classes)):,} classes; "
         f"linkage threshold {model.settings.linkage_threshold:g}; written to {output}/"
     )
+    if not check and len(set(classes)) < _FEW_CLASSES:
+        typer.echo(
+            "These are few classes to learn from: --check tells whether the general model of the package, which "
+            "clusters without --model, is the better one"
+        )
     typer.echo(f"Now cluster classes never seen: `hilander cluster others.npy --model {output}`")
+
+
+def _told(scores: HeldOutScores) -> str:
+    trained, general = (
+        f"F_P {each['f_pairwise']:.3f}, F_B {each['f_bcubed']:.3f}" for each in (scores.trained, scores.general)
+    )
+    better = sum(scores.general[name] - scores.trained[name] for name in ("f_pairwise", "f_bcubed")) > 0
+    advice = "; it is the better one here: cluster without --model, or label more classes" if better else ""
+    return (
+        f"learned from {scores.n_learned:,} classes, {scores.n_held_out:,} others are clustered with {trained}, by the "
+        f"general model with {general}{advice}"
+    )

@@ -45,7 +45,10 @@ class RelationalParams:
     hidden, n_rounds : int
         Size of each network.
     n_item_steps, n_cluster_steps : int
-        Optimiser steps of the networks that link items and clusters, one connected part of a graph each.
+        Optimiser steps, at most, of the networks that link items and clusters, one connected part of a graph each.
+    max_passes : int
+        Learn from no part of the items' graphs more often than this, on average: a small labelled set is soon known by
+        heart, and its networks take fewer steps, both by the same share.
     n_starter_steps : int
         Steps of a throw-away network whose linkage makes the second training graph of items, and of another one that
         makes the clusters of clusters.
@@ -79,6 +82,7 @@ class RelationalParams:
     n_rounds: Count = 2
     n_item_steps: Count = 600
     n_cluster_steps: Count = 240
+    max_passes: Count = 25
     n_starter_steps: Count = 100
     n_context_steps: Count = 3000
     n_thinned: CountOrNone = 0

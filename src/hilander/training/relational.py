@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import count, cycle
@@ -100,7 +101,8 @@ def fit_relational(
                 linked, n_steps=params.n_context_steps, random_state=random_state, show_progress=show_progress
             )
             of_clusters = [corrected(context, each) for each in of_clusters]
-        cluster_network, cluster_history = _train_clusters(cluster_sets, of_clusters, run)
+        n_steps = math.ceil(params.n_cluster_steps * len(history) / params.n_item_steps)  # cut as those for items are
+        cluster_network, cluster_history = _train_clusters(cluster_sets, of_clusters, run, n_steps)
     model = RelationalModel(
         settings=SETTINGS,
         provenance={"training": asdict(run.params)},
@@ -141,6 +143,10 @@ class _Lessons:
         self._features.append(level.graph.features[:: self._every].copy())
         self._levels.append(connected_batches(level, params.n_cores, params.core_size, self._rng, self._run.device))
 
+    def n_parts(self) -> int:
+        """Number of parts of all levels."""
+        return sum(len(level) for level in self._levels)
+
     def features(self) -> Tensor:
         """Features of the levels, to standardise by."""
         return torch.from_numpy(np.concatenate(self._features))
@@ -166,11 +172,11 @@ def _train_items(sets: Sequence[LabelledSet], run: _Run) -> tuple[RelationalLand
         graph = first_graph(each.embeddings, *each.nearest)
         second = next_graph(each.embeddings, *each.nearest, graph, predict(starter, graph).linkage)
         lessons.add(_of_items(second, each))
-    return _train(lessons, run, run.params.n_item_steps)
+    return _train(lessons, run, min(run.params.n_item_steps, run.params.max_passes * lessons.n_parts()))
 
 
 def _train_clusters(
-    sets: Sequence[LabelledSet], linked: Sequence[LinkedSet], run: _Run
+    sets: Sequence[LabelledSet], linked: Sequence[LinkedSet], run: _Run, n_steps: int
 ) -> tuple[RelationalLander, list[dict[str, float]]]:
     """Train on the clusters of all levels; those above the first are made by a starter, which is thrown away."""
     params = run.params
@@ -199,7 +205,7 @@ def _train_clusters(
                 break
             level = level_of(i, merged[level.members])
             lessons.add(level)
-    return _train(lessons, run, params.n_cluster_steps)
+    return _train(lessons, run, n_steps)
 
 
 def _of_items(graph: RelationalGraph, labelled: LabelledSet) -> LabelledGraph:
