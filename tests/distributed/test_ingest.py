@@ -7,6 +7,7 @@ from hilander.distributed import ingest as module
 from hilander.distributed import source as source_module
 from hilander.distributed.engine import Run, ThisProcess
 from hilander.distributed.ingest import ingest
+from hilander.distributed.run_folder import opened_run_folder
 from hilander.distributed.source import Source, from_array
 from hilander.distributed.store import Store
 from hilander.embeddings import check_embeddings
@@ -63,9 +64,8 @@ def test_rows_that_differ_in_their_last_number_alone(run):
     expect_the_same(ingest(run, from_array(run.store, embeddings)), embeddings)
     alike = np.zeros((900, 70), np.float32)  # of one norm
     alike[np.arange(900), np.random.default_rng(0).integers(2, 70, size=900)] = 1
-    other = Run(Store(f"{run.store.url}/alike"), ThisProcess())
-    with other.store.held():
-        expect_the_same(ingest(other, from_array(other.store, alike)), alike)
+    with opened_run_folder(f"{run.store.url}/alike") as store:
+        expect_the_same(ingest(Run(store, ThisProcess()), from_array(store, alike)), alike)
 
 
 @pytest.mark.parametrize("most_cells", [256, 4])

@@ -3,7 +3,7 @@ import pytest
 
 from hilander import HiLander, train_lander
 from hilander.config import RelationalParams
-from hilander.evaluation import score_on_held_out_classes
+from hilander.evaluation.held_out import score_on_held_out_classes
 from hilander.metrics import score
 
 BRIEF = RelationalParams(n_item_steps=8, n_cluster_steps=4, n_starter_steps=4)

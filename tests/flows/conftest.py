@@ -161,7 +161,11 @@ class Server:
     def answer(self, method, path, **request):
         import httpx
 
-        answer = httpx.request(method, f"http://127.0.0.1:{self.port}/api/{path}", timeout=60, **request)
+        for _ in range(10):
+            answer = httpx.request(method, f"http://127.0.0.1:{self.port}/api/{path}", timeout=60, **request)
+            if answer.status_code != 503:  # which Prefect's own client asks again after: the database is at work
+                break
+            time.sleep(1)
         answer.raise_for_status()
         return answer.json()
 

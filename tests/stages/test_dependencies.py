@@ -8,13 +8,14 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-# How files are written, settings read and threads waited for changes no result, and no stage works in parts.
+# How files are written and held, settings read and threads waited for changes no result; no stage works in parts.
 IRRELEVANT = (
     "allowed_values",
     "atomic_write",
     "compilation",
     "config",
     "distributed",
+    "held_folder",
     "model_folder",
     "openmp",
     "paged_arrays",

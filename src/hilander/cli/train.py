@@ -10,7 +10,7 @@ import typer
 from hilander.cli.inputs import DataArgument, EncoderOption, SeedOption, load_embeddings
 
 if TYPE_CHECKING:
-    from hilander.evaluation import HeldOutScores
+    from hilander.evaluation.held_out import HeldOutScores
 
 _FEW_CLASSES = 200  # up to here the general model has been the better one on some data
 
@@ -68,7 +68,7 @@ def train(
         "variant": variant, "device": device, "random_state": seed, "show_progress": True,
     }  # fmt: skip
     if check:
-        from hilander.evaluation import score_on_held_out_classes
+        from hilander.evaluation.held_out import score_on_held_out_classes
 
         typer.echo(_told(score_on_held_out_classes(embeddings, classes, **training)))
     model = train_lander(embeddings, classes, **training)
