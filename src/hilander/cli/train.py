@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hilander.evaluation.held_out import HeldOutScores
 
 _FEW_CLASSES = 200  # up to here the general model has been the better one on some data
+_TELLING = 0.01  # difference of F; another seed or another half makes as much
 
 
 def train(
@@ -89,8 +90,12 @@ def _told(scores: HeldOutScores) -> str:
     trained, general = (
         f"F_P {each['f_pairwise']:.3f}, F_B {each['f_bcubed']:.3f}" for each in (scores.trained, scores.general)
     )
-    better = sum(scores.general[name] - scores.trained[name] for name in ("f_pairwise", "f_bcubed")) > 0
-    advice = "; it is the better one here: cluster without --model, or label more classes" if better else ""
+    ahead = sum(scores.general[name] - scores.trained[name] for name in ("f_pairwise", "f_bcubed")) / 2
+    advice = ""
+    if ahead > _TELLING:
+        advice = "; it is the better one here: cluster without --model, or label more classes"
+    elif ahead > -_TELLING:
+        advice = "; the two are about as good, and more classes would help the first"
     return (
         f"learned from {scores.n_learned:,} classes, {scores.n_held_out:,} others are clustered with {trained}, by the "
         f"general model with {general}{advice}"
