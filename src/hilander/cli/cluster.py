@@ -158,8 +158,8 @@ def cluster(
     if model is None:
         typer.echo(
             "No model was given, so the general one of the package decided what belongs together. A model learned from "
-            "labelled classes of the same kind (other people, other species) draws the boundaries better: "
-            "`hilander train labelled.parquet -o my-model`, then `--model my-model`."
+            "some hundreds of labelled classes of the same kind (other people, other species) draws the boundaries "
+            "better: `hilander train labelled.parquet -o my-model --check`, then `--model my-model`."
         )
 
 

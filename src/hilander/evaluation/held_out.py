@@ -48,12 +48,16 @@ def score_on_held_out_classes(
 ) -> HeldOutScores:
     """Learn from half of the classes, and cluster the other half by that model and by the general one.
 
-    A model of all classes has learned from twice as many, so it will rather be better than this one.
+    A model of all classes has learned from twice as many, so it will rather be better than this one. Where the encoder
+    of the embeddings has learned from these very classes, both halves are tighter than classes that are new to it as
+    well: then the scores are too high.
 
     Parameters
     ----------
     embeddings : array-like of shape (n, d)
+        Finite, non-zero rows, n >= 2.
     labels : array-like of shape (n,)
+        Integers or strings.
     variant, params, random_state, device, show_progress
         As in `hilander.train_lander`.
 
