@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -41,6 +41,7 @@ PARAMS: dict[str, RelationalParams | PublishedParams] = {
 }
 
 Figures = dict[str, float]
+Key = tuple[str, str, int]  # bed, method, seed
 
 
 @dataclass(frozen=True)
@@ -53,33 +54,65 @@ class _Outcome:
 
 
 def measure(bed: Bed) -> dict[str, Figures]:
-    """Ours (mean and standard deviation over seeds), the published variant, every baseline and the ceiling.
+    """All methods on one bed, one after the other."""
+    return rows_of(bed, measured_parts([bed], (*SEEDS, "ceiling", *BASELINES), None))
 
-    A published model takes embeddings of one width alone, so where the tested ones are of another, it has no row.
-    """
-    learned, tuned, tested = (items(name) for name in (bed.learned_on, bed.tuned_on, bed.tested_on))
-    widths = {part.embeddings.shape[1] for part in (*learned.parts, *tested.parts)}
+
+def seeds_of(bed: Bed, variant: str) -> tuple[int, ...]:
+    """Those that are trained: one of the general model that ships, and of models that also learn from drawn sets."""
+    return SEEDS[variant][:1] if bed.adapts else SEEDS[variant]
+
+
+def rows_of(bed: Bed, found: Mapping[Key, Figures]) -> dict[str, Figures]:
+    """Put the rows of a bed together: ours as mean and standard deviation over seeds, baselines, the ceiling."""
     rows = {}
-    for variant, seeds in SEEDS.items():
-        if variant == "published" and len(widths) > 1:
-            continue
-        if bed.adapts:
-            seeds = seeds[:1]  # the one model that ships, and those that learn from drawn sets too, which takes long
-        runs = []
-        for seed in seeds:
-            key = _key(bed.name, variant, _choices(bed, variant), learned, tuned, tested)
-            runs.append(_kept(f"figures/{key}.{seed}", lambda v=variant, s=seed: _learned(bed, v, s)))
-            logger.info("%s %s %d: F_P %.3f, F_B %.3f", bed.name, variant, seed,
-                        runs[-1]["f_pairwise"], runs[-1]["f_bcubed"])  # fmt: skip
-        rows[variant] = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
-        if len(seeds) > 1:
-            rows[variant] |= {f"{name}_std": float(np.std([run[name] for run in runs], ddof=1)) for name in runs[0]}
-    for name in BASELINES:
-        key = _key(bed.name, name, BASELINES[name].grid, tuned, tested)
-        rows[name] = _kept(f"figures/{key}", lambda name=name: _baseline(bed, name))
-        logger.info("%s %s: F_P %.3f, F_B %.3f", bed.name, name, rows[name]["f_pairwise"], rows[name]["f_bcubed"])
-    rows["ceiling"] = _kept(f"figures/{_key(bed.tested_on, 'ceiling', (), tested)}", lambda: _ceiling(tested))
+    for method in (*SEEDS, *BASELINES, "ceiling"):
+        runs = [found[bed.name, method, seed] for seed in _seeds(bed, method) if (bed.name, method, seed) in found]
+        if runs:
+            rows[method] = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
+        if len(runs) > 1:
+            rows[method] |= {f"{name}_std": float(np.std([run[name] for run in runs], ddof=1)) for name in runs[0]}
     return rows
+
+
+def measured_parts(beds: Iterable[Bed], methods: Iterable[str], seed: int | None) -> dict[Key, Figures]:
+    """Figures of some methods on some beds, of all seeds or a single one.
+
+    A published model takes embeddings of one width alone: where the tested ones are of another, it has no figures.
+    """
+    found = {}
+    for bed in beds:
+        for method in methods:
+            for one in _seeds(bed, method) if seed is None else (seed,):
+                if method == "published" and not _of_one_width(bed):
+                    continue
+                figures = found[bed.name, method, one] = _part(bed, method, one)
+                logger.info("%s %s: F_P %.3f, F_B %.3f", bed.name, f"{method} {one}" if method in SEEDS else method,
+                            figures["f_pairwise"], figures["f_bcubed"])  # fmt: skip
+    return found
+
+
+def _seeds(bed: Bed, method: str) -> tuple[int, ...]:
+    return seeds_of(bed, method) if method in SEEDS else (0,)
+
+
+def _of_one_width(bed: Bed) -> bool:
+    parts = (*items(bed.learned_on).parts, *items(bed.tested_on).parts)
+    return len({part.embeddings.shape[1] for part in parts}) == 1
+
+
+def _part(bed: Bed, method: str, seed: int) -> Figures:
+    """What an earlier run has found, or find it."""
+    tested = items(bed.tested_on)
+    if method == "ceiling":
+        return _kept(f"figures/{_key(bed.tested_on, method, (), tested)}", lambda: _ceiling(tested))
+    tuned = items(bed.tuned_on)
+    if method in SEEDS:
+        key = _key(bed.name, method, _choices(bed, method), items(bed.learned_on), tuned, tested)
+        return _kept(f"figures/{key}.{seed}", lambda: _learned(bed, method, seed))
+    return _kept(
+        f"figures/{_key(bed.name, method, BASELINES[method].grid, tuned, tested)}", lambda: _baseline(bed, method)
+    )
 
 
 def _learned(bed: Bed, variant: str, seed: int) -> Figures:
@@ -99,10 +132,10 @@ def _learned(bed: Bed, variant: str, seed: int) -> Figures:
 def _choices(bed: Bed, variant: str) -> Any:
     """What else the figures of ours depend on, beside the items."""
     if variant != "hilander" or not bed.adapts:
-        return _params(bed, variant)
+        return params_of(bed, variant)
     weights = GENERAL_MODEL_FOLDER / "model.safetensors" if bed.learned_on == "general" else None
     weights_sha = weights and hashlib.sha256(weights.read_bytes()).hexdigest()
-    return _params(bed, variant), ADAPTED, _whitening(bed, variant), weights_sha
+    return params_of(bed, variant), ADAPTED, _whitening(bed, variant), weights_sha
 
 
 def _whitening(bed: Bed, variant: str) -> float:
@@ -110,7 +143,8 @@ def _whitening(bed: Bed, variant: str) -> float:
     return WHITENING if bed.adapts and variant == "hilander" else 0.0
 
 
-def _params(bed: Bed, variant: str) -> RelationalParams | PublishedParams:
+def params_of(bed: Bed, variant: str) -> RelationalParams | PublishedParams:
+    """Parameters of a variant that is trained for this bed."""
     params = PARAMS[variant]
     return replace(params, **bed.training) if isinstance(params, RelationalParams) else params
 
@@ -119,14 +153,12 @@ def trained(bed: Bed, variant: str, seed: int) -> tuple[ClusteringModel, float]:
     """Train once for all beds that learn from the same items; the general model is the one that ships."""
     if bed.learned_on == "general":
         return general_model(), 0.0
-    learned, params = items(bed.learned_on), _params(bed, variant)
+    learned, params = items(bed.learned_on), params_of(bed, variant)
     folder = WORK / "models" / f"{_key(bed.learned_on, variant, params, learned)}.{seed}"
     if not (folder / "config.json").exists():
         (part,) = learned.parts
         started = time.perf_counter()
-        model = train_lander(
-            part.embeddings, part.labels, variant=variant, params=params, random_state=seed, show_progress=True
-        )
+        model = train_lander(part.embeddings, part.labels, variant=variant, params=params, random_state=seed)
         model.provenance["seconds"] = time.perf_counter() - started
         model.save(folder)
     model = load_model(folder)
@@ -143,7 +175,7 @@ def _threshold(model: ClusteringModel, bed: Bed, variant: str, seed: int) -> flo
     if bed.tuned_on == bed.learned_on:
         return model.settings.linkage_threshold
     learned, tuned = items(bed.learned_on), items(bed.tuned_on)
-    key = _key(bed.tuned_on, variant, _params(bed, variant), learned, tuned)
+    key = _key(bed.tuned_on, variant, params_of(bed, variant), learned, tuned)
 
     def choose() -> list[dict[str, float]]:
         tables = [choose_threshold(model, part.embeddings, part.labels).table for part in tuned.parts]
@@ -159,7 +191,7 @@ def _baseline(bed: Bed, name: str) -> Figures:
         tuned = items(bed.tuned_on)
 
         def choose() -> list[dict[str, float]]:
-            tables = [tune(baseline, part.points, part.labels, show_progress=True)[1] for part in tuned.parts]
+            tables = [tune(baseline, part.points, part.labels)[1] for part in tuned.parts]
             return _mean_table(tables, *baseline.grid[0])
 
         table = _kept(f"tuning/{_key(bed.tuned_on, name, baseline.grid, tuned)}", choose)
