@@ -108,12 +108,21 @@ def test_parameters_of_one_run_are_an_experiment(server, workspace, first, tmp_p
         for revision in experiment["revs"]
     ]
     assert steps == [13]
-    bring = re.search(r"`(dvc exp apply run-\w+ && dvc repro)`", run.both)[1]  # the copy that held the report is gone
+    [metrics] = [
+        revision["data"]["metrics"]["reports/metrics.json"]["data"]
+        for entry in shown
+        for experiment in entry["experiments"] or ()
+        for revision in experiment["revs"]
+    ]
+    assert 0 <= metrics["hilander"]["f_pairwise"] <= 1
+    bring = re.search(r"`(dvc exp apply run-\w+)`", run.both)[1]  # the copy that held the report is gone
     clone = tmp_path / "clone"  # the others use the workspace
     shutil.copytree(workspace.folder, clone, symlinks=True)
     subprocess.run(bring, shell=True, cwd=clone, env=workspace.environment(), check=True, capture_output=True)
     steps = [(folder / "reports/lander_training.csv").read_text().count("\n") for folder in (workspace.folder, clone)]
     assert steps[0] < steps[1]
+    assert json.loads((clone / "reports/metrics.json").read_text()) == metrics
+    assert (clone / "reports/report.html").is_file()
 
 
 def test_a_stage_that_users_add_is_run_in_its_place(server, workspace, first):

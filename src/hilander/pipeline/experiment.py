@@ -61,7 +61,7 @@ def open_experiment(workspace: Path, name: str, overrides: Mapping[str, Any]) ->
         if (workspace / "dvc.lock").is_file():  # perhaps not committed yet
             shutil.copy(workspace / "dvc.lock", incoming)
         run_dvc(incoming, ["checkout", "--allow-missing"], lambda line: None, what="copying the workspace")
-        if (workspace / "reports").is_dir():  # not in the cache
+        if (workspace / "reports").is_dir():  # holds what is not in the cache, as the validation's pages
             shutil.copytree(workspace / "reports", incoming / "reports", dirs_exist_ok=True)
         incoming.replace(copy)
     with atomic_file(copy / "params.yaml") as temporary:
@@ -106,8 +106,8 @@ def _holds_any(tracked: Path, read: Collection[Path]) -> bool:
 def finish_experiment(workspace: Path, copy: Path, say: Callable[[str], None]) -> None:
     """Save the run as a DVC experiment of `workspace` and remove the copy.
 
-    ``dvc exp show`` lists it, ``dvc exp apply NAME`` brings its parameters and cached outputs into the
-    workspace, and ``dvc repro`` after that the others, reports above all.
+    ``dvc exp show`` lists it with its metrics, ``dvc exp apply NAME`` brings its parameters and cached outputs into
+    the workspace, and ``dvc repro`` after that the others, if there are any.
     """
     name = copy.name
     run_dvc(copy, ["exp", "save", "--force", "--name", name], say)
