@@ -15,6 +15,7 @@ from hilander.graph.threads import by_threads, use_one_core
 from hilander.graph.triangles import sum_over_triangles
 from hilander.nn.edge_kernels import add_states, add_update, normalize_inputs, read_channels, standardize
 from hilander.nn.edge_states import EdgeStates
+from hilander.nn.linear import linear
 from hilander.nn.relational_lander import LARGEST_INPUT, MessageRound, RelationalLander
 from hilander.nn.scatter import sum_at_ends
 from hilander.paged_arrays import let_go
@@ -207,12 +208,11 @@ class _Perceptron:
         if norm is not None:  # both are linear, so they are one
             bias = bias + weight @ norm.bias.detach()
             weight = weight * norm.weight.detach()
-        self._first, self._bias, self._last = weight.T, bias, last.weight.detach().T
+        self._first, self._bias, self._last = weight.contiguous(), bias, last.weight.detach().contiguous()
         self.last_bias = last.bias.detach().numpy()
 
     def __call__(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        hidden = torch.addmm(self._bias, torch.from_numpy(inputs), self._first).relu_()
-        return torch.mm(hidden, self._last).numpy()
+        return linear(linear(inputs, self._first, self._bias, relu=True), self._last)
 
 
 def _readout(layer: nn.Module) -> tuple[NDArray[np.float32], np.float32]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hilander.graph.in_edges import InEdges
 from hilander.graph.threads import by_threads
 from hilander.nn.convolution import MeanConvolution
+from hilander.nn.linear import linear
 
 if TYPE_CHECKING:
     from hilander.nn.lander import Lander
@@ -35,15 +36,14 @@ def project_nodes(lander: Lander, edges: InEdges, features: Tensor) -> tuple[NDA
         if isinstance(last, MeanConvolution)
         else last(edges, features).numpy().__getitem__
     )
-    weight = torch.cat([lander.source.weight, lander.destination.weight]).T.numpy()
-    bias = torch.cat([lander.source.bias, lander.destination.bias]).numpy()
+    weight = torch.cat([lander.source.weight, lander.destination.weight])
+    bias = torch.cat([lander.source.bias, lander.destination.bias])
     half = len(bias) // 2
     source, destination = (np.empty((edges.n_destinations, half), np.float32) for _ in range(2))
 
     def project(block: slice) -> None:
-        projected = hidden(block) @ weight
-        np.add(projected[:, :half], bias[:half], out=source[block])
-        np.add(projected[:, half:], bias[half:], out=destination[block])
+        projected = linear(hidden(block), weight, bias)
+        source[block], destination[block] = projected[:, :half], projected[:, half:]
 
     by_threads(project, len(source), _NODES_PER_BLOCK, multiplies=True)
     return source, destination
@@ -54,15 +54,13 @@ def _hidden_means(
 ) -> Callable[[slice], NDArray[np.float32]]:
     """Return what makes the output of a mean convolution for a block of nodes."""
     folded, weights = convolution.folded(features)
-    values, weight, bias = folded.numpy(), weights.T.numpy(), convolution.linear.bias.numpy()
+    values, weight, bias = folded.numpy(), weights.detach().contiguous(), convolution.linear.bias.detach()
     of_edges = edges.indptr.numpy(), edges.sources.numpy(), edges.weight.numpy()
 
     def hidden(block: slice) -> NDArray[np.float32]:
-        inputs = np.empty((block.stop - block.start, len(weight)), np.float32)
+        inputs = np.empty((block.stop - block.start, weight.shape[1]), np.float32)
         _gather(values, *of_edges, block.start, inputs)
-        found = inputs @ weight
-        found += bias
-        return np.maximum(found, 0, out=found)
+        return linear(inputs, weight, bias, relu=True)
 
     return hidden
 
@@ -89,23 +87,23 @@ def link_edges(
     edge_features : Tensor of shape (m, n_edge_features), float32, optional
     show_progress : bool
     """
-    first_slope, linear, second_slope, last = (cast(nn.Linear, layer) for layer in lander.classifier)
+    first_slope, middle, second_slope, last = (cast(nn.Linear, layer) for layer in lander.classifier)
     # All of them here: inference mode, without which weights cannot be read as arrays, is this thread's alone.
-    weight, bias = linear.weight.numpy().T, linear.bias.numpy()
+    weight, bias = middle.weight.detach(), middle.bias.numpy()
     difference = (last.weight[1] - last.weight[0]).numpy()
     offset = (last.bias[1] - last.bias[0]).numpy()
     slopes = first_slope.weight.numpy(), second_slope.weight.numpy()
     sources, destinations = edges.sources.numpy(), edges.destinations.numpy()
     added = None
     if lander.edge is not None and edge_features is not None:
-        added = edge_features.numpy(), lander.edge.weight.numpy().T
+        added = edge_features.numpy(), lander.edge.weight.detach()
     linkage = np.empty(len(sources), np.float32)
 
     def link(block: slice) -> None:
         joint = np.empty((block.stop - block.start, len(weight)), np.float32)
-        further = joint[:0] if added is None else added[0][block] @ added[1]
+        further = joint[:0] if added is None else linear(added[0][block], added[1])
         _join(sources[block], destinations[block], source, destination, further, slopes[0], joint)
-        _read_out(joint @ weight, bias, slopes[1], difference, offset, linkage[block])
+        _read_out(linear(joint, weight), bias, slopes[1], difference, offset, linkage[block])
 
     by_threads(
         link, len(linkage), _EDGES_PER_BLOCK, multiplies=True, desc="linkage", unit="edge", show_progress=show_progress

@@ -1,0 +1,38 @@
+"""Linear layers at inference: by oneDNN, or by torch where that is missing."""
+
+import numpy as np
+import pytest
+import torch
+
+from hilander.nn import linear as module
+from hilander.nn.linear import linear
+
+
+@pytest.fixture(params=["oneDNN", "torch"])
+def way(request, monkeypatch):
+    if request.param == "torch":
+        monkeypatch.setattr(module, "_BY_ONEDNN", False)
+    elif not module._BY_ONEDNN:
+        pytest.skip("torch was built without oneDNN")
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 3), (1, 1, 1), (7, 65, 64), (2048, 92, 48), (513, 256, 256)], ids=str)
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_it_is_the_sum_over_the_inputs(way, shape, relu, with_bias):
+    n, n_in, n_out = shape
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(n, n_in)).astype(np.float32)
+    weight, bias = torch.randn(n_out, n_in), torch.randn(n_out)
+    expected = inputs.astype(np.float64) @ weight.numpy().astype(np.float64).T + (bias.numpy() if with_bias else 0)
+    found = linear(inputs, weight, bias if with_bias else None, relu=relu)
+    assert found.shape == (n, n_out)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.maximum(expected, 0) if relu else expected, rtol=1e-5, atol=1e-4)
+
+
+def test_inputs_stay_as_they_are(way):
+    inputs = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    before = inputs.copy()
+    linear(inputs, torch.randn(4, 4), relu=True)
+    np.testing.assert_array_equal(inputs, before)
