@@ -7,6 +7,7 @@ import torch
 from hilander.assign import Assigner
 from hilander.embeddings import check_embeddings
 from hilander.graph.knn import nearest_neighbors, search_neighbors
+from hilander.graph.quantization import quantize
 from hilander.graph.relational_graph import EDGE_FEATURES
 from hilander.models import attachment
 from hilander.models.clustering_model import ClusteringSettings
@@ -61,7 +62,7 @@ def test_a_relational_model_links_nearly_as_in_the_graph_of_all_points():
 
     differences = []
     for row, new in enumerate(check_embeddings(fitted[::50] + np.float32(0.01))):
-        of_new = search_neighbors(new[None], fitted, 40)
+        of_new = search_neighbors(new[None], quantize(fitted), 40)
         lists = [np.concatenate(both) for both in zip(of_fitted, of_new, strict=True)]
         whole = link_items(model.landers.items, np.concatenate([fitted, new[None]]), *lists)
         ours = dict(zip(links.fitted[links.new == row], links.linkage[links.new == row], strict=True))

@@ -8,7 +8,8 @@ import faiss
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from hilander.graph.build import build_graph, dgl
 from hilander.models.published import PublishedModel
@@ -42,14 +43,22 @@ def forward(lander: Lander, blocks: list[dgl.DGLGraph], features: Tensor) -> tup
         block.dstdata["hidden"] = features[: block.num_dst_nodes()]
 
         def classify(edges: dgl.udf.EdgeBatch) -> dict[str, Tensor]:
-            joint = lander.source(edges.src["hidden"]) + lander.destination(edges.dst["hidden"])
-            return {"probabilities": torch.softmax(lander.classifier(joint), dim=1)}
+            joint = _linear(lander.source, edges.src["hidden"]) + _linear(lander.destination, edges.dst["hidden"])
+            first_slope, middle, second_slope, last = lander.classifier
+            logits = last(second_slope(_linear(middle, first_slope(joint))))
+            return {"probabilities": torch.softmax(logits, dim=1)}
 
         block.apply_edges(classify)
         unlinked, linkage = block.edata["probabilities"].unbind(1)
         block.edata["signed"] = block.edata["affinity"] * (linkage - unlinked)
         block.update_all(fn.copy_e("signed", "message"), fn.mean("message", "density"))
         return linkage, block.dstdata["density"]
+
+
+def _linear(layer: nn.Module, inputs: Tensor) -> Tensor:
+    """By torch's own product, whatever the layer takes for it."""
+    weight, bias = layer.parameters()
+    return functional.linear(inputs, weight, bias)
 
 
 def predict_full(lander: Lander, graph: dgl.DGLGraph, features: Tensor) -> tuple[Tensor, Tensor]:

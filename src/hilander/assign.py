@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.graph.knn import search_neighbors
+from hilander.graph.quantization import quantize
 from hilander.models.attachment import AttachedLinks, Attachment
 from hilander.models.clustering_model import ClusteringModel
 from hilander.whitening import Whitening
@@ -98,6 +99,6 @@ class Assigner:
     def _link(self, embeddings: NDArray[np.float32]) -> AttachedLinks:
         if len(self.embeddings) >= self.model.fewest_items:
             return self._attachment.link(embeddings)
-        neighbors, similarities = search_neighbors(embeddings, self.embeddings, len(self.embeddings))
+        neighbors, similarities = search_neighbors(embeddings, quantize(self.embeddings), len(self.embeddings))
         points = np.repeat(np.arange(len(embeddings)), neighbors.shape[1])
         return AttachedLinks(points, neighbors.ravel(), np.clip(similarities.ravel(), 0, 1))

@@ -9,6 +9,7 @@ from hilander.embeddings import check_embeddings
 from hilander.graph.attached_edges import FittedNeighborhoods, attached_triangles
 from hilander.graph.knn import nearest_neighbors, search_neighbors
 from hilander.graph.pairs import undirected_edges
+from hilander.graph.quantization import quantize
 from hilander.graph.relations import relational_features
 
 
@@ -21,7 +22,7 @@ def points():
 def test_the_features_are_those_of_a_graph_of_the_fitted_points_and_one_new_one(points):
     fitted, new = points
     neighborhoods = FittedNeighborhoods(fitted, *nearest_neighbors(fitted, 40))
-    found = search_neighbors(new, fitted, 40)
+    found = search_neighbors(new, quantize(fitted), 40)
     edges = np.stack([np.repeat(np.arange(4), 20), np.sort(found[0][:, :20], axis=1).ravel()], axis=1)
     described = neighborhoods.describe(new, *found, edges)
 
@@ -39,7 +40,7 @@ def test_the_features_are_those_of_a_graph_of_the_fitted_points_and_one_new_one(
 def test_triangles_have_one_new_point_and_an_edge_between_fitted_ones(points):
     fitted, new = points
     fitted_edges = undirected_edges(nearest_neighbors(fitted, 8)[0])
-    ends = search_neighbors(new, fitted, 15)[0]
+    ends = search_neighbors(new, quantize(fitted), 15)[0]
     edges = np.stack([np.repeat(np.arange(4), 15), np.sort(ends, axis=1).ravel()], axis=1)
     starts = np.searchsorted(fitted_edges[:, 0], np.arange(len(fitted) + 1))
 

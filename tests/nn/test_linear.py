@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hilander.nn import linear as module
-from hilander.nn.linear import linear
+from hilander.nn.linear import Linear, linear
 
 
 @pytest.fixture(params=["oneDNN", "torch"])
@@ -36,3 +36,34 @@ def test_inputs_stay_as_they_are(way):
     before = inputs.copy()
     linear(inputs, torch.randn(4, 4), relu=True)
     np.testing.assert_array_equal(inputs, before)
+
+
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_gradients_are_those_of_torch(way, with_bias):
+    torch.manual_seed(0)
+    ours, theirs = Linear(7, 5, bias=with_bias), torch.nn.Linear(7, 5, bias=with_bias)
+    ours.load_state_dict(theirs.state_dict())
+    inputs, weights = torch.randn(23, 7), torch.randn(23, 5)
+    found = []
+    for layer in (ours, theirs):
+        own = inputs.clone().requires_grad_()
+        (layer(own) * weights).sum().backward()
+        found.append([own.grad, *(parameter.grad for parameter in layer.parameters())])
+    for mine, other in zip(*found, strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+def test_it_takes_views_and_frozen_layers(way):
+    layer = Linear(6, 4).requires_grad_(False)
+    inputs = torch.randn(6, 11, requires_grad=True)
+    layer(inputs.T[::2]).sum().backward()
+    expected = torch.zeros(6, 11)
+    expected[:, ::2] = layer.weight.sum(dim=0)[:, None]
+    torch.testing.assert_close(inputs.grad, expected)
+
+
+def test_other_numbers_than_single_precision_are_left_to_torch(way):
+    layer = Linear(6, 4).double()
+    inputs = torch.randn(3, 6, dtype=torch.float64)
+    torch.testing.assert_close(layer(inputs), torch.nn.functional.linear(inputs, layer.weight, layer.bias))
+    assert Linear(6, 4)(torch.zeros(0, 6)).shape == (0, 4)

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.graph.nearest import insert_nearest
-from hilander.graph.quantization import quantize
-from hilander.graph.threads import by_threads
+from hilander.graph.quantization import Quantized, quantize
+from hilander.graph.threads import by_threads, number_of_threads
 from hilander.paged_arrays import let_go
 
 ROWS_PER_BLOCK = 512
 CANDIDATES_PER_BLOCK = 2048  # with the rows of a block a product of 4 MB
+_NOT_AMONG_THEM = -1  # the number of a row that is no candidate itself
 
 
 def compare_with_all(
@@ -44,6 +45,37 @@ def compare_with_all(
         let_go(embeddings)
 
     by_threads(answer, len(rows), ROWS_PER_BLOCK, multiplies=True, desc="neighbors", show_progress=show_progress)
+    return neighbors, np.clip(similarities, -1.0, 1.0, out=similarities)
+
+
+def compare_others(
+    queries: NDArray[np.float32], candidates: Quantized, k: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the k nearest candidates of rows that are none of them, k <= n, as `compare_with_all` does.
+
+    Parameters
+    ----------
+    queries : ndarray of shape (r, d), float32
+        L2-normalised, as the candidates are.
+    candidates : Quantized
+        Of n rows.
+    k : int
+    """
+    neighbors = np.full((len(queries), k), -1, np.int64)
+    similarities = np.full((len(queries), k), -np.inf, np.float32)
+    numbers = np.arange(len(candidates.rows))
+
+    def answer(block: slice) -> None:
+        asking, quantized = np.arange(block.stop - block.start), quantize(queries[block])
+        own = np.full(len(asking), _NOT_AMONG_THEM)
+        step = max(CANDIDATES_PER_BLOCK, ROWS_PER_BLOCK * CANDIDATES_PER_BLOCK // len(asking))
+        for start in range(0, len(numbers), step):
+            part = slice(start, start + step)
+            of_part = candidates.part(part)
+            insert_nearest(quantized, asking, of_part, numbers[part], own, neighbors[block], similarities[block])
+
+    rows_per_block = min(ROWS_PER_BLOCK, -(-len(queries) // number_of_threads()))
+    by_threads(answer, len(queries), max(rows_per_block, 1), multiplies=True)
     return neighbors, np.clip(similarities, -1.0, 1.0, out=similarities)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from hilander.graph.exact_search import compare_with_all
+from hilander.graph.exact_search import compare_others, compare_with_all
 from hilander.graph.inverted_lists import build_lists, join_lists
+from hilander.graph.quantization import Quantized
 from hilander.paged_arrays import let_go
 
 METHODS = ("auto", "exact", "ivf")
@@ -81,31 +81,28 @@ def nearest_neighbors(
 
 
 def search_neighbors(
-    queries: NDArray[np.float32], embeddings: NDArray[np.float32], n_neighbors: int
+    queries: NDArray[np.float32], fitted: Quantized, n_neighbors: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the rows of `embeddings` nearest to each query, by exact search.
+    """Return the rows nearest to each query, by exact search; each query gets the same, whatever is asked beside it.
 
     Parameters
     ----------
     queries : ndarray of shape (n_queries, d), float32
-        L2-normalised; not rows of `embeddings`, or their own row is found first.
-    embeddings : ndarray of shape (n, d), float32
-        L2-normalised.
+        L2-normalised; not among the rows, or their own row is found first.
+    fitted : Quantized
+        Of n L2-normalised rows, by `hilander.graph.quantization.quantize`.
     n_neighbors : int
         k; clipped to n.
 
     Returns
     -------
     neighbors : ndarray of shape (n_queries, k), int64
+        By decreasing similarity, among equal ones the lower first.
     similarities : ndarray of shape (n_queries, k), float32
+        Within [-1, 1].
     """
-    similarities, neighbors = faiss.knn(
-        np.ascontiguousarray(queries, np.float32),
-        np.ascontiguousarray(embeddings, np.float32),
-        min(n_neighbors, len(embeddings)),
-        metric=faiss.METRIC_INNER_PRODUCT,
-    )
-    return neighbors, np.clip(similarities, -1.0, 1.0)
+    queries = np.ascontiguousarray(queries, np.float32)
+    return compare_others(queries, fitted, min(n_neighbors, len(fitted.rows)))
 
 
 def number_of_lists(n: int) -> int:

@@ -34,6 +34,10 @@ class Quantized(NamedTuple):
     scale: NDArray[np.float32]
     error: NDArray[np.float32]
 
+    def part(self, rows: slice) -> Quantized:
+        """Some of the rows with their codes, as views."""
+        return Quantized(self.rows[rows], self.codes[rows], self.scale[rows], self.error[rows])
+
 
 @cache
 def _multiplies_bytes() -> bool:

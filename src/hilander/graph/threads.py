@@ -23,6 +23,11 @@ from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
 
+def number_of_threads() -> int:
+    """Return how many threads OpenMP would take: ``OMP_NUM_THREADS``, else all cores."""
+    return int(faiss.omp_get_max_threads())
+
+
 def by_threads(
     work: Callable[[slice], object],
     n_rows: int,
@@ -34,7 +39,7 @@ def by_threads(
     unit: str = "row",
     show_progress: bool = False,
 ) -> None:
-    """Do the work on every block, in as many threads as OpenMP would take (``OMP_NUM_THREADS``, else all cores).
+    """Do the work on every block, in as many threads as there are, see `number_of_threads`.
 
     Parameters
     ----------
@@ -51,7 +56,7 @@ def by_threads(
     """
     _outlive_fork()
     blocks = [slice(start, min(start + rows_per_block, n_rows)) for start in range(0, n_rows, rows_per_block)]
-    n_threads = min(faiss.omp_get_max_threads(), len(blocks))
+    n_threads = min(number_of_threads(), len(blocks))
     with tqdm(total=n_rows, desc=desc, unit=unit, unit_scale=True, disable=not show_progress) as bar:
         if n_threads <= 1:
             for rows in blocks:

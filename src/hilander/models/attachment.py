@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.graph.knn import nearest_neighbors, search_neighbors
+from hilander.graph.quantization import Quantized, quantize
 from hilander.hierarchy.levels import LevelGraph
 from hilander.hierarchy.next_level import first_level
 
@@ -78,9 +79,13 @@ class NeighborhoodGraph(Attachment):
         """Searched when the first point comes, since many clusterings are never added to."""
         return nearest_neighbors(self.embeddings, self.n_neighbors)
 
+    @cached_property
+    def _quantized(self) -> Quantized:
+        return quantize(self.embeddings)
+
     def link(self, embeddings: NDArray[np.float32]) -> AttachedLinks:
         """Link new points, (n_new, d) float32, rows of norm 1, to fitted ones."""
-        neighbors, similarities = search_neighbors(embeddings, self.embeddings, self.n_neighbors + 1)
+        neighbors, similarities = search_neighbors(embeddings, self._quantized, self.n_neighbors + 1)
         around, fitted_neighbors, fitted_similarities = self._graph_around(neighbors)
         n_around, k = len(around), self.n_neighbors
         links = self.model.link(

@@ -14,6 +14,7 @@ from hilander.graph.attached_edges import FittedNeighborhoods, attached_triangle
 from hilander.graph.cluster_features import LEAST_LINKAGE, cluster_feature_steps, moved
 from hilander.graph.knn import nearest_neighbors, search_neighbors
 from hilander.graph.pairs import N_CANDIDATES
+from hilander.graph.quantization import Quantized, quantize
 from hilander.graph.relational_graph import (
     N_RELATIONS,
     RelationalGraph,
@@ -50,6 +51,8 @@ class _Fitted(NamedTuple):
 
     items: FittedNeighborhoods
     clusters: FittedNeighborhoods
+    quantized: Quantized  # embeddings
+    quantized_features: Quantized  # cluster features
     moved_once: NDArray[np.float32]  # embeddings on their way to the cluster features
     first: _Pass
     second: _Pass
@@ -87,12 +90,12 @@ class RelationalAttachment(Attachment):
         clusters = FittedNeighborhoods(features, *nearest_neighbors(features, N_CONTEXT))
         both = graph_of_both(items.neighborhoods, clusters.neighborhoods, first.edges, linkage)
         second = _Pass.over(self.network, both)
-        return _Fitted(items, clusters, moved_once, first, second)
+        return _Fitted(items, clusters, quantize(self.embeddings), quantize(features), moved_once, first, second)
 
     def link(self, embeddings: NDArray[np.float32]) -> AttachedLinks:
         """Link new points, (n_new, d) float32, rows of norm 1, to fitted ones."""
         fitted, n, n_new = self._fitted, len(self.embeddings), len(embeddings)
-        neighbors, similarities = search_neighbors(embeddings, self.embeddings, self.n_neighbors)
+        neighbors, similarities = search_neighbors(embeddings, fitted.quantized, self.n_neighbors)
         edges = _edges(neighbors[:, :N_CANDIDATES], n)
         identity = fitted.items.describe(embeddings, neighbors, similarities, edges)
         linkage = self._linkage(fitted.first, edges, _described(identity, identity), n_new)
@@ -100,7 +103,7 @@ class RelationalAttachment(Attachment):
         likely = linkage > LEAST_LINKAGE
         mates = sp.csr_array((linkage[likely], tuple(edges[likely].T)), shape=(n_new, n))
         features = moved(moved(embeddings, mates @ self.embeddings), mates @ fitted.moved_once)
-        found = search_neighbors(features, fitted.clusters.features, fitted.clusters.neighbors.shape[1])
+        found = search_neighbors(features, fitted.quantized_features, fitted.clusters.neighbors.shape[1])
 
         before, edges = (
             edges,

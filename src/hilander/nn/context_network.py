@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from hilander.graph.linkage_context import LINKAGE_CONTEXT, LinkageContext
 from hilander.graph.threads import by_threads, use_one_core
+from hilander.nn.linear import Linear
 from hilander.nn.standardized_inputs import StandardizedInputs
 from hilander.paged_arrays import let_go
 
@@ -36,7 +37,7 @@ class ContextNetwork(StandardizedInputs):
         last = nn.Linear(width, 1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
-        self.layers = nn.Sequential(nn.Linear(n_features, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), last)
+        self.layers = nn.Sequential(Linear(n_features, width), nn.ReLU(), Linear(width, width), nn.ReLU(), last)
 
     def forward(self, context: Tensor, noise: Tensor | float = 0.0) -> Tensor:
         """Return the corrected logits.

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hilander.graph.in_edges import InEdges
+from hilander.nn.linear import apply_linear
 
 
 def weighted_neighbor_sum(edges: InEdges, features: Tensor) -> Tensor:
@@ -48,7 +49,7 @@ class MeanConvolution(nn.Module):
         features, weight = self.folded(features)
         own = features[: edges.n_destinations]
         inputs = torch.cat([own, weighted_neighbor_sum(edges, features)], dim=1)
-        return self.dropout(torch.relu(functional.linear(inputs, weight, self.linear.bias)))
+        return self.dropout(torch.relu(apply_linear(inputs, weight, self.linear.bias)))
 
     def folded(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return features and weights, only half as wide where both halves ``[f_i ; c_i]`` are the same.

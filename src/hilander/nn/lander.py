@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from hilander.graph.in_edges import InEdges
 from hilander.nn.convolution import CONVOLUTIONS, AttentionConvolution, MeanConvolution
 from hilander.nn.lander_inference import link_edges, project_nodes
+from hilander.nn.linear import Linear
 from hilander.nn.prelu import prelu, prelu_of_ends
 
 _EDGES_PER_CHUNK = 1 << 17  # bounds the hidden features of edges at inference on a GPU
@@ -64,10 +65,10 @@ class Lander(nn.Module):
             else MeanConvolution(before, after, dropout)
             for before, after in itertools.pairwise(widths)
         )
-        self.source = nn.Linear(widths[-1], half)
-        self.destination = nn.Linear(widths[-1], half)
-        self.edge = nn.Linear(n_edge_features, half, bias=False) if n_edge_features else None
-        self.classifier = nn.Sequential(nn.PReLU(half), nn.Linear(half, half), nn.PReLU(half), nn.Linear(half, 2))
+        self.source = Linear(widths[-1], half)
+        self.destination = Linear(widths[-1], half)
+        self.edge = Linear(n_edge_features, half, bias=False) if n_edge_features else None
+        self.classifier = nn.Sequential(nn.PReLU(half), Linear(half, half), nn.PReLU(half), nn.Linear(half, 2))
 
     def forward(
         self, blocks: Sequence[InEdges], features: Tensor, edge_features: Tensor | None = None

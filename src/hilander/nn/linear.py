@@ -1,11 +1,14 @@
-"""Linear layers at inference on the CPU, by oneDNN."""
+"""Linear layers on the CPU by oneDNN."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 # Torch leaves products in single precision to MKL, and numpy to OpenBLAS. On AMD processors with AVX-512 both multiply
@@ -14,18 +17,42 @@ from torch.nn import functional
 _BY_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
+class Linear(nn.Linear):
+    """`torch.nn.Linear`, with the same parameters and, to rounding, the same results and gradients.
+
+    **Shapes:** (n, in_features) → (n, out_features), float32.
+    """
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return ``inputs weightᵀ + bias``."""
+        return apply_linear(inputs, self.weight, self.bias)
+
+
+def apply_linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return ``inputs weightᵀ + bias`` as `torch.nn.functional.linear` does, with gradients.
+
+    Parameters
+    ----------
+    inputs : Tensor of shape (n, in_features), float32
+    weight : Tensor of shape (out_features, in_features), float32
+    bias : Tensor of shape (out_features,), float32, optional
+    """
+    if _BY_ONEDNN and len(inputs) and inputs.device.type == "cpu" and inputs.dtype == weight.dtype == torch.float32:
+        product: Tensor = _Product.apply(inputs, weight, bias)
+        return product
+    return functional.linear(inputs, weight, bias)
+
+
 def linear(
     inputs: NDArray[np.float32], weight: Tensor, bias: Tensor | None = None, *, relu: bool = False
 ) -> NDArray[np.float32]:
-    """Return ``inputs weightᵀ + bias``, or what is positive of it.
-
-    To be called in inference mode, or with tensors that need no gradient.
+    """Return ``inputs weightᵀ + bias``, or what is positive of it, without gradients.
 
     Parameters
     ----------
     inputs : ndarray of shape (n, in_features), float32
     weight : Tensor of shape (out_features, in_features), float32
-        Contiguous.
+        Contiguous, without gradient.
     bias : Tensor of shape (out_features,), float32, optional
     relu : bool
 
@@ -34,8 +61,30 @@ def linear(
     ndarray of shape (n, out_features), float32
     """
     if _BY_ONEDNN and len(inputs):
-        activation = "relu" if relu else "none"
-        found = torch.ops.mkldnn._linear_pointwise(torch.from_numpy(inputs), weight, bias, activation, [], "")
-        return found.numpy()
+        return _multiply(torch.from_numpy(inputs), weight, bias, "relu" if relu else "none").numpy()
     found = functional.linear(torch.from_numpy(inputs), weight, bias)
     return (found.relu_() if relu else found).numpy()
+
+
+def _multiply(inputs: Tensor, weight: Tensor, bias: Tensor | None, activation: str = "none") -> Tensor:
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(inputs, weight, bias, activation, [], "")
+    return product
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(inputs, weight)
+        return _multiply(inputs.contiguous(), weight.contiguous(), bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        inputs, weight = ctx.saved_tensors
+        needs_inputs, needs_weight, needs_bias = ctx.needs_input_grad
+        return (
+            _multiply(gradient.contiguous(), weight.t().contiguous(), None) if needs_inputs else None,
+            # Both factors would have to be transposed in memory for oneDNN, which takes as long as it would save.
+            gradient.t() @ inputs if needs_weight else None,
+            gradient.sum(dim=0) if needs_bias else None,
+        )

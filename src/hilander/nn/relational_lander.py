@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from hilander.nn.linear import Linear
 from hilander.nn.scatter import sum_at_ends, sum_of_triangle_products, take_at_ends
 from hilander.nn.standardized_inputs import StandardizedInputs
 
@@ -59,9 +60,7 @@ class RelationalLander(StandardizedInputs):
             "width": width,
             "dropout": dropout,
         }
-        self.encode = nn.Sequential(
-            nn.Linear(n_features, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, hidden)
-        )
+        self.encode = nn.Sequential(Linear(n_features, width), nn.ReLU(), nn.Dropout(dropout), Linear(width, hidden))
         self.rounds = nn.ModuleList(MessageRound(hidden, n_channels, width, dropout) for _ in range(n_rounds))
         self.readouts = nn.ModuleList(nn.Linear(hidden, 1) for _ in range(n_rounds + 1))
 
@@ -134,11 +133,11 @@ class MessageRound(nn.Module):
 
     def __init__(self, hidden: int, n_channels: int, width: int, dropout: float):
         super().__init__()
-        self.to_channels = nn.Linear(hidden, n_channels)
-        self.to_node = nn.Linear(2 * hidden + 2, hidden)
+        self.to_channels = Linear(hidden, n_channels)
+        self.to_node = Linear(2 * hidden + 2, hidden)
         n_inputs = 3 * hidden + 4 * (n_channels + 1)
         self.update = nn.Sequential(
-            nn.LayerNorm(n_inputs), nn.Linear(n_inputs, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, hidden)
+            nn.LayerNorm(n_inputs), Linear(n_inputs, width), nn.ReLU(), nn.Dropout(dropout), Linear(width, hidden)
         )
 
     def forward(self, states: Tensor, linkage: Tensor, edges: Tensor, triangles: Tensor, degrees: Tensor) -> Tensor:
