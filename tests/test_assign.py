@@ -85,6 +85,22 @@ def test_a_point_is_assigned_among_others_as_alone(make_model):
     np.testing.assert_allclose(together.probabilities, [each.probabilities[0] for each in alone], atol=1e-5)
 
 
+@pytest.mark.parametrize("make_model", [SimilarityModel, published, relational])
+def test_blocks_of_any_size_assign_alike(make_model, monkeypatch, capfd):
+    fitted, labels = blobs(40, 25)
+    new = blobs(40, 3, seed=1)[0]
+    assigner = Assigner(fitted, labels, make_model(), n_neighbors=10, threshold=0.5)
+    together = assigner.assign(new)
+    assert capfd.readouterr().err == ""
+
+    monkeypatch.setattr(type(assigner._attachment), "rows_per_block", 7)
+    parted = assigner.assign(new, show_progress=True)
+
+    np.testing.assert_array_equal(parted.labels, together.labels)
+    np.testing.assert_allclose(parted.probabilities, together.probabilities, atol=1e-5)
+    assert "120/120" in capfd.readouterr().err
+
+
 def test_a_part_of_the_graph_is_linked_for_few_points_and_the_whole_for_many():
     fitted, labels = blobs(40, 25)
     sizes = []

@@ -7,10 +7,11 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from hilander.graph.knn import search_neighbors
 from hilander.graph.quantization import quantize
-from hilander.models.attachment import AttachedLinks, Attachment
+from hilander.models.attachment import ROWS_PER_BLOCK, AttachedLinks, Attachment
 from hilander.models.clustering_model import ClusteringModel
 from hilander.whitening import Whitening
 
@@ -72,8 +73,35 @@ class Assigner:
     def _attachment(self) -> Attachment:
         return self.model.attach(self.embeddings, self.n_neighbors)
 
-    def assign(self, embeddings: NDArray[np.float32]) -> Assignment:
-        """Assign new points, (n_new, d) float32, L2-normalised."""
+    def assign(self, embeddings: NDArray[np.float32], *, show_progress: bool = False) -> Assignment:
+        """Assign new points, block by block, so that memory stays bounded.
+
+        Parameters
+        ----------
+        embeddings : ndarray of shape (n_new, d), float32
+            L2-normalised.
+        show_progress : bool
+        """
+        n_new = len(embeddings)
+        labels, probabilities = np.empty(n_new, np.int64), np.empty(n_new, np.float32)
+        step = self._rows_per_block
+        with tqdm(total=n_new, desc="assign", unit="row", unit_scale=True, disable=not show_progress) as bar:
+            for start in range(0, n_new, step):
+                block = slice(start, min(start + step, n_new))
+                found = self._assign_block(embeddings[block])
+                labels[block], probabilities[block] = found.labels, found.probabilities
+                bar.update(block.stop - block.start)
+        return Assignment(labels, probabilities)
+
+    @property
+    def _rows_per_block(self) -> int:
+        return self._attachment.rows_per_block if self._has_model else ROWS_PER_BLOCK
+
+    @property
+    def _has_model(self) -> bool:
+        return len(self.embeddings) >= self.model.fewest_items
+
+    def _assign_block(self, embeddings: NDArray[np.float32]) -> Assignment:
         if self.whitening is not None:
             embeddings = self.whitening(embeddings)
         point, fitted, linkage = self._link(embeddings)
@@ -97,7 +125,7 @@ class Assigner:
         return Assignment(labels, probabilities.astype(np.float32))
 
     def _link(self, embeddings: NDArray[np.float32]) -> AttachedLinks:
-        if len(self.embeddings) >= self.model.fewest_items:
+        if self._has_model:
             return self._attachment.link(embeddings)
         neighbors, similarities = search_neighbors(embeddings, quantize(self.embeddings), len(self.embeddings))
         points = np.repeat(np.arange(len(embeddings)), neighbors.shape[1])

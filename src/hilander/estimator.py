@@ -85,7 +85,7 @@ class HiLander(ClusterMixin, BaseEstimator):
         Seed of the approximate search for the neighbours of more than 15,000 items, 0 to 2³² − 1. The same seed gives
         the same labels.
     show_progress : bool
-        Draw progress bars while fitting.
+        Draw progress bars while fitting and assigning.
     engine : distributed.Client or str, optional
         Workers that fit in parts, with the labels of one machine: a Dask client, or the address of a scheduler such as
         ``tcp://10.0.0.5:8786``. Only for models of the variant "hilander", as the general one is.
@@ -304,7 +304,7 @@ class HiLander(ClusterMixin, BaseEstimator):
             )
         embeddings = check_embeddings(X)
         validate_data(self, X, reset=False, skip_check_array=True)
-        return self._assigner.assign(embeddings)
+        return self._assigner.assign(embeddings, show_progress=self.show_progress)
 
     def save(self, folder: str | Path) -> Path:
         """Write the model as a model folder, with the settings that are set here in place of its own.

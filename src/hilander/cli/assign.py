@@ -47,7 +47,7 @@ def assign(
 
     check_output(output, data, to, clusters)
     clusterer = load_clusterer(model)
-    clusterer.set_params(linkage_threshold=parse_threshold(threshold), whitening=whitening)
+    clusterer.set_params(linkage_threshold=parse_threshold(threshold), whitening=whitening, show_progress=True)
     old, old_embeddings = load_embeddings(to, encoder)
     labels = align(Labels(old.ids, old.ids), read_labels(clusters))
     new, embeddings = load_embeddings(data, encoder)

@@ -17,6 +17,7 @@ from hilander.hierarchy.next_level import first_level
 if TYPE_CHECKING:
     from hilander.models.clustering_model import ClusteringModel
 
+ROWS_PER_BLOCK = 2048
 _MOST = 0.5  # share of the fitted points beyond which a part of the graph costs as much as the whole
 
 
@@ -51,6 +52,11 @@ class Attachment(ABC):
     def __init__(self, embeddings: NDArray[np.float32], n_neighbors: int) -> None:
         self.embeddings, self.n_neighbors = embeddings, n_neighbors
 
+    @property
+    def rows_per_block(self) -> int:
+        """New points that are best linked at once: more of them take more memory, and leave the processor's cache."""
+        return ROWS_PER_BLOCK
+
     @abstractmethod
     def link(self, embeddings: NDArray[np.float32]) -> AttachedLinks:
         """Link new points, (n_new, d) float32, rows of norm 1, to fitted ones."""
@@ -73,6 +79,11 @@ class NeighborhoodGraph(Attachment):
     def __init__(self, model: ClusteringModel, embeddings: NDArray[np.float32], n_neighbors: int) -> None:
         super().__init__(embeddings, n_neighbors)
         self.model = model
+
+    @property
+    def rows_per_block(self) -> int:
+        """As many new points as fitted ones, whose graph each block may have to link as a whole."""
+        return max(ROWS_PER_BLOCK, len(self.embeddings))
 
     @cached_property
     def _fitted(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
