@@ -1,17 +1,20 @@
 """A release holds what was put in, is changed as a whole or not at all, and shows when it was altered."""
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from hilander.atomic_write import DiskFullError
 from hilander.embeddings import check_embeddings
 from hilander.encoder.identity_encoder import IdentityEncoder
 from hilander.estimator import HiLander
@@ -246,6 +249,25 @@ def test_a_publication_that_fails_leaves_all_as_it_was(parts, models, tmp_path):
             publish(parts, models, seed=1, **changes)
         assert contents(models) == before
         assert sorted(path.name for path in models.iterdir()) == ["in_service", "put_last.txt", "versions"]
+
+
+def test_a_move_that_the_disk_has_no_room_to_note_leaves_nothing_behind(models):
+    before, release = sorted(path.name for path in models.iterdir()), release_in_service(models)
+    with no_room(), pytest.raises(DiskFullError, match=r"put_last\.txt could not be written"):
+        put_into_service(models, release.version)
+    assert sorted(path.name for path in models.iterdir()) == before
+    assert release_in_service(models) == release
+
+
+@contextmanager
+def no_room():
+    """No file may hold a byte, as if the disk were full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_moved_folder_of_releases_goes_on_working(models, tmp_path):

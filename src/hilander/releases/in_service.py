@@ -114,7 +114,10 @@ def move_into_service(models: Path, version: str) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(Path(VERSIONS) / version)
     before = [(models / IN_SERVICE).resolve().name]
-    _write(models / PUT_LAST, [*before, version])  # either may be in service where this process ends in between
-    link.replace(models / IN_SERVICE)
+    try:
+        _write(models / PUT_LAST, [*before, version])  # either may be in service where this process ends in between
+        link.replace(models / IN_SERVICE)
+    finally:
+        link.unlink(missing_ok=True)  # where it did not take its place
     with contextlib.suppress(OSError):  # the version is in service
         _write(models / PUT_LAST, [version])
