@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,17 @@ def test_publishing_again_replaces_a_release_that_was_damaged(parts, models):
     damaged = release_in_service(models)
     (damaged.folder / "lander/config.json").write_text("{}")
     assert publish(parts, models, seed=1) == release_in_service(models)
+
+
+def test_of_several_publications_at_once_none_is_taken_for_a_hand(parts, models):
+    def work(first):
+        return [publish(parts, models, seed=first + i).version for i in range(8)]
+
+    with ThreadPoolExecutor(3) as threads:
+        versions = [version for found in threads.map(work, (10, 20, 30)) for version in found]
+    assert len(set(versions)) == 24
+    assert release_in_service(models).version in versions
+    assert sorted(path.name for path in models.iterdir()) == ["in_service", "put_last.txt", "versions"]
 
 
 def test_a_publication_that_fails_leaves_all_as_it_was(parts, models, tmp_path):
