@@ -10,6 +10,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,12 +48,13 @@ def pull_data(workspace: Path) -> list[str]:
 @task  # DVC knows what is out of date: nothing is cached here; a stage that fails would fail again: no retry
 def run_stage(workspace: Path, name: str, hours: float, outdated: bool) -> State[None]:
     """Run a stage of ``dvc.yaml``; its lines are this task's log. ``Unchanged`` where there was nothing to do."""
+    log = get_run_logger()
     if not outdated:
-        get_run_logger().info("Stage '%s' didn't change, skipping", name)
+        log.info("Stage '%s' didn't change, skipping", name)
         return Completed(name="Unchanged")
     from hilander.pipeline.dvc_stages import run_stage
 
-    ran = run_stage(workspace, name, get_run_logger().info, _Progress(name), time_limit=hours * 3600)
+    ran = run_stage(workspace, name, log.info, _Progress(name, log.warning), time_limit=hours * 3600)
     return Completed(name="Completed" if ran else "Unchanged")
 
 
@@ -206,23 +208,36 @@ def train(
 
 
 class _Progress:
-    """Progress of a stage as an artifact, made when there is some, updated every few seconds."""
+    """Progress of a stage as an artifact, made when there is some, updated every few seconds.
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    Where the server does not answer, that is said once, and the stage goes on: hours of it hang on no picture.
+    """
+
+    def __init__(self, name: str, say: Callable[[str], None]) -> None:
+        self.name, self.say = name, say
         self.artifact: Any = None
-        self.updated = 0.0
+        self.shown = -math.inf
+        self.is_failing = False
 
     def __call__(self, percent: float) -> None:
-        now = time.monotonic()
+        is_last = percent >= 100 and self.artifact is not None and not self.is_failing
+        if time.monotonic() - self.shown < PROGRESS_EVERY and not is_last:
+            return
+        try:
+            self._show(percent)
+            self.is_failing = False
+        except Exception as error:  # whatever a server, or what stands before it, answers
+            if not self.is_failing:
+                self.say(f"the progress of stage '{self.name}' cannot be shown for now: {error}")
+            self.is_failing = True
+        self.shown = time.monotonic()
+
+    def _show(self, percent: float) -> None:
         if self.artifact is None:
             key = f"progress-{self.name.replace('_', '-')}"
             self.artifact = create_progress_artifact(percent, key=key, description=f"Step of stage {self.name}")
-        elif percent < 100 and now - self.updated < PROGRESS_EVERY:
-            return
         else:
             update_progress_artifact(self.artifact, percent)
-        self.updated = now
 
 
 def _shown(value: Any) -> Any:

@@ -1,4 +1,5 @@
 import os
+import re
 import resource
 from contextlib import contextmanager
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hilander import atomic_write
 from hilander.atomic_write import DiskFullError, atomic_file, atomic_folder, save_array
 from hilander.distributed.store import Store
 from hilander.estimator import HiLander
@@ -93,20 +95,42 @@ def test_the_old_folder_is_put_back_where_the_new_one_cannot_take_its_place(tmp_
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_files_and_all_in_a_folder_can_be_read_by_others_as_the_umask_says(tmp_path):
+@pytest.fixture(params=["told", "asked for"])
+def umask(request, monkeypatch):
+    """022: as Linux tells it, where `os.umask` would set another one for all threads; and as it is where none does."""
     before = os.umask(0o022)
-    try:
-        with atomic_folder(tmp_path / "model") as temporary:
-            (temporary / "inner").mkdir(mode=0o700)
-            for name in ("weights", "inner/weights"):
-                (temporary / name).touch(mode=0o600)
-        with atomic_file(tmp_path / "file") as temporary:
-            temporary.write_text("new")
-    finally:
-        os.umask(before)
+    with monkeypatch.context() as patched:
+        if request.param == "told" and "Umask:" in Path("/proc/self/status").read_text():
+            patched.delattr(os, "umask")
+        else:
+            patched.setattr(atomic_write, "_UMASK", re.compile(b"never told"))
+        yield
+    os.umask(before)
+
+
+def test_files_and_all_in_a_folder_can_be_read_by_others_as_the_umask_says(tmp_path, umask):
+    with atomic_folder(tmp_path / "model") as temporary:
+        (temporary / "inner").mkdir(mode=0o700)
+        for name in ("weights", "inner/weights"):
+            (temporary / name).touch(mode=0o600)
+    with atomic_file(tmp_path / "file") as temporary:
+        temporary.write_text("new")
     modes = {path.relative_to(tmp_path).as_posix(): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
     folders, files = ("model", "model/inner"), ("model/weights", "model/inner/weights", "file")
     assert modes == dict.fromkeys(folders, 0o755) | dict.fromkeys(files, 0o644)
+
+
+def test_a_link_is_replaced_and_what_it_leads_to_is_left_alone(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "config.json").write_text("old")
+    for target in ("elsewhere", "nowhere"):
+        (tmp_path / target[0]).symlink_to(target)
+        with atomic_folder(tmp_path / target[0]) as temporary:
+            (temporary / "config.json").write_text("new")
+        assert not (tmp_path / target[0]).is_symlink()
+        assert (tmp_path / target[0] / "config.json").read_text() == "new"
+    assert (tmp_path / "elsewhere" / "config.json").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e", "elsewhere", "n"]
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".csv", ".parquet"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_UMASK = re.compile(rb"^Umask:\s*([0-7]+)", re.MULTILINE)  # in Linux's /proc/self/status
+_asking = threading.Lock()
 _LETTERS = 50  # of a name that a temporary one begins with: at 4 bytes each, what follows still fits into 255
 
 
@@ -52,7 +56,7 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; on success it replaces `path`, on any error it is removed.
 
     A folder cannot be renamed over another one in a single step, so for an instant there is none at `path`; where the
-    new one then fails to take its place, the old one is put back.
+    new one then fails to take its place, the old one is put back. A link at `path` is replaced, wherever it leads.
 
     Raises
     ------
@@ -66,13 +70,13 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
         with _saying_that_it_is_full(path):
             yield temporary
         _open_to_others(temporary)
-        if path.exists():
+        if os.path.lexists(path):
             retired = Path(tempfile.mkdtemp(prefix=f".{path.name[:_LETTERS]}-old-", dir=path.parent))
             try:
                 path.replace(retired / path.name)
                 temporary.replace(path)
             except BaseException:
-                if not path.exists():
+                if not os.path.lexists(path):
                     (retired / path.name).replace(path)
                 shutil.rmtree(retired, ignore_errors=True)
                 raise
@@ -122,6 +126,18 @@ def _open_to_others(folder: Path) -> None:
 
 
 def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
+    """The process's umask, looked up where the kernel tells it.
+
+    `os.umask` tells it only by setting another one, for all threads: what they write meanwhile would be open to
+    everybody, and two that ask at once may leave it so.
+    """
+    try:
+        found = _UMASK.search(Path("/proc/self/status").read_bytes())
+    except OSError:
+        found = None
+    if found is not None:
+        return int(found[1], 8)
+    with _asking:  # of one thread at a time, where there is no other way
+        mask = os.umask(0o077)
+        os.umask(mask)
     return mask

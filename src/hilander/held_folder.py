@@ -7,6 +7,7 @@ import fcntl
 import logging
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -33,9 +34,11 @@ def held_folder(place: str | Path, prefix: str) -> Iterator[Path]:
     place = Path(place)
     place.mkdir(parents=True, exist_ok=True)
     for left in place.glob(f"{prefix}{_DIGITS}*"):
-        if left.is_dir() and not left.is_symlink() and left.stat().st_uid == os.geteuid():
-            with contextlib.suppress(OSError), _held(left, is_own=False):  # BlockingIOError: in use
-                shutil.rmtree(left)
+        with contextlib.suppress(OSError):  # BlockingIOError: in use; FileNotFoundError: its process has just ended
+            about = left.lstat()
+            if stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid():
+                with _held(left, is_own=False):
+                    shutil.rmtree(left)
     folder = place / f"{prefix}{uuid4().hex}"
     with _held(folder, is_own=True):
         folder.mkdir()

@@ -6,13 +6,47 @@ import dataclasses
 import difflib
 import types
 import typing
+from pathlib import Path
 from typing import Any, TypeVar
+
+import yaml
 
 T = TypeVar("T")
 
 
 class ConfigError(ValueError):
     """A key that hilander does not know, or a value of another kind than it expects."""
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file in which no key stands twice; an empty one is an empty mapping.
+
+    Raises
+    ------
+    ConfigError
+        It is no YAML in UTF-8, or a key comes twice in one block.
+    """
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a safe one
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    return {} if raw is None else raw
+
+
+class _Loader(yaml.SafeLoader):
+    """Of a key that comes twice, others take the last, and what the first block said is lost without a word."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    raise yaml.composer.ComposerError(
+                        None, None, f"the key {key.value!r} comes twice in one block; join the two", key.start_mark
+                    )
+                seen.add((key.tag, key.value))
+        return node
 
 
 def from_mapping(block: type[T], raw: object, where: str) -> T:

@@ -36,6 +36,18 @@ def test_a_loaded_model_equals_the_saved_one(tmp_path):
     assert not loaded.network().training
 
 
+def test_files_may_be_links_as_those_of_a_cache_are(tmp_path):
+    """DVC leaves such where cache.type is symlink, and hubs of models do."""
+    saved = published_model()
+    folder = saved.save(tmp_path / "model")
+    (tmp_path / "cache").mkdir()
+    for number, file in enumerate(list(folder.iterdir())):
+        file.rename(tmp_path / "cache" / str(number))
+        file.symlink_to(tmp_path / "cache" / str(number))
+    weights = load_model(folder, device="cpu").network().state_dict()
+    assert all(torch.equal(weights[name], tensor) for name, tensor in saved.network().state_dict().items())
+
+
 def test_a_model_without_weights_is_kept_too(tmp_path):
     SimilarityModel(settings=ClusteringSettings(linkage_threshold=0.6)).save(tmp_path / "model")
     assert load_model(tmp_path / "model").settings.linkage_threshold == 0.6
@@ -69,6 +81,8 @@ def test_altered_weights_are_refused(tmp_path):
     [
         ({"format": "other"}, "must be of format 'hilander-model/1'"),
         ({"files": {"../secret": "0"}}, "outside the folder"),
+        ({"files": {"inner/../../secret": "0"}}, "outside the folder"),
+        ({"files": {"/etc/hostname": "0"}}, "outside the folder"),
         ({"files": ["model.safetensors"]}, "list its files by name"),
         ({"files": {}}, "names no model.safetensors"),
         ({"provenance": 5}, "provenance or n_features is of another kind"),

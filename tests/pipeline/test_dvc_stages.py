@@ -132,8 +132,9 @@ def test_what_a_stage_leaves_in_the_background_holds_nothing_up(workspace):
     workspace.wait_until_empty()
 
 
-def test_stages_run_with_this_python_whatever_the_path(workspace, monkeypatch):
-    monkeypatch.setenv("PATH", os.defpath)
+@pytest.mark.parametrize("path", [os.defpath, None], ids=["short", "unset"])
+def test_stages_run_with_this_python_whatever_the_path(workspace, monkeypatch, path):
+    monkeypatch.delenv("PATH") if path is None else monkeypatch.setenv("PATH", path)
     workspace.add_stage("which", "python -c 'import sys; print(sys.prefix)' && cat")  # and nobody is there to type
     lines = []
     run_stage(workspace.folder, "which", lines.append)

@@ -71,6 +71,26 @@ def test_an_experiment_carries_on_is_saved_and_applied_and_leaves_the_workspace_
     assert "Stage 'evaluate' is cached - skipping run" in told
 
 
+@pytest.mark.parametrize("cache_type", ["copy", "hardlink", "symlink"])
+def test_reports_come_along_and_nothing_is_written_through_a_link_into_the_cache(workspace, cache_type):
+    home = workspace.folder
+    workspace.write("dvc.yaml", workspace.read("dvc.yaml").replace(": {cache: false}", ""))
+    workspace.run("dvc", "config", "cache.type", cache_type)
+    workspace.run("dvc", "repro", "-q")
+    workspace.run("git", "add", "-A")
+    workspace.run("git", "commit", "-qm", "reports in the cache")
+    (home / "reports/metrics.json").unlink()
+    workspace.write("reports/metrics.json", "altered by hand\n")
+    workspace.write("reports/page.html", "in no cache\n")
+    (home / "reports/gone").symlink_to(home / "nowhere")
+    before = {path: path.read_bytes() for path in (home / ".dvc/cache").rglob("*") if path.is_file()}
+    copy = open_experiment(home, "run-1", {"encoder.epochs": 5})
+    assert {path: path.read_bytes() for path in (home / ".dvc/cache").rglob("*") if path.is_file()} == before
+    assert (copy / "reports/metrics.json").read_text().startswith("model 3\n")  # as dvc.lock says
+    assert (copy / "reports/page.html").read_text() == "in no cache\n"
+    assert not run_stage(copy, "build_graph", quiet)
+
+
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [

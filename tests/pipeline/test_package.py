@@ -66,6 +66,11 @@ def test_a_release_names_the_data_that_were_read_and_not_those_on_record(finishe
     assert provenance["data"] == hashlib.md5(b"changed\n").hexdigest()
 
 
+def test_a_workspace_without_git_has_a_release_that_names_no_commit(finished, monkeypatch):
+    monkeypatch.setenv("PATH", str(finished.folder))  # where no git is
+    assert package(finished.folder, finished.folder / "models").provenance["commit"] is None
+
+
 def test_the_same_stages_do_not_bring_back_what_was_taken_out_of_service(finished):
     models, encoder = finished.folder / "models", finished.folder / "artifacts/encoder"
     first = package(finished.folder, models)

@@ -32,6 +32,14 @@ def test_a_number_out_of_its_range_is_refused_with_its_key_and_range(tmp_path, k
     assert str(refused.value) == f"{path}: {key} must be {said}"
 
 
+def test_a_block_that_stands_twice_is_refused(tmp_path):
+    """The first one was lost without a word, as where tokens were added below."""
+    path = tmp_path / "serving.yaml"
+    path.write_text("security: {open_on_loopback: true}\nmodels: models\nsecurity: {tokens: []}\n")
+    with pytest.raises(ConfigError, match="the key 'security' comes twice in one block"):
+        load_configuration(path)
+
+
 def test_every_number_of_the_configuration_has_a_range(tmp_path):
     path = tmp_path / "serving.yaml"
     blocks = {"": ServingConfig(), **{name: getattr(ServingConfig(), name) for name in ("limits", "tasks", "capture")}}

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from hilander.allowed_values import check_values
 from hilander.config.data import DataParams, GraphParams, ValidateParams
 from hilander.config.encoder import EncodeParams, EncoderParams
 from hilander.config.evaluation import EvaluateParams, GateParams, MonitorParams
 from hilander.config.lander import LanderParams
-from hilander.typed_mapping import ConfigError, from_mapping
+from hilander.typed_mapping import ConfigError, from_mapping, read_yaml
 
 
 @dataclass(frozen=True)
@@ -38,17 +36,13 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     FileNotFoundError
         No such file.
     ConfigError
-        The file is not YAML, a key is unknown, a value has another type than its default or is out of its range, or
-        a name is unknown.
+        The file is not YAML in UTF-8, a key is unknown or comes twice, a value has another type than its default or is
+        out of its range, or a name is unknown.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"expected parameters in {path}, found no such file; run in the folder that holds it")
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    params = from_mapping(Params, {} if raw is None else raw, where=str(path))
+    params = from_mapping(Params, read_yaml(path), where=str(path))
     check_params(params, str(path))
     return params
 

@@ -190,7 +190,7 @@ def run_dvc(
 
 def _environment() -> dict[str, str]:
     """The stages' `python` must be this one, whatever shell or worker started us."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     off = {"DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1", "GX_ANALYTICS_ENABLED": "false", "PYTHONUNBUFFERED": "1"}
     return os.environ | off | {"PATH": path}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -62,7 +63,13 @@ def open_experiment(workspace: Path, name: str, overrides: Mapping[str, Any]) ->
             shutil.copy(workspace / "dvc.lock", incoming)
         run_dvc(incoming, ["checkout", "--allow-missing"], lambda line: None, what="copying the workspace")
         if (workspace / "reports").is_dir():  # holds what is not in the cache, as the validation's pages
-            shutil.copytree(workspace / "reports", incoming / "reports", dirs_exist_ok=True)
+            shutil.copytree(
+                workspace / "reports",
+                incoming / "reports",
+                copy_function=_copy_where_missing,
+                ignore_dangling_symlinks=True,
+                dirs_exist_ok=True,
+            )
         incoming.replace(copy)
     with atomic_file(copy / "params.yaml") as temporary:
         temporary.write_text(params, encoding="utf-8")
@@ -97,6 +104,12 @@ def check_data_recorded(workspace: Path, copy: Path, unrecorded: Collection[str]
         "an experiment runs in a copy of the workspace, which holds data that DVC or Git has recorded, but the data "
         f"{found}; record them first: dvc add {differing[0].removesuffix('.dvc') if differing else data}"
     )
+
+
+def _copy_where_missing(source: str, target: str) -> None:
+    """Leave what DVC has checked out: it may be a link into the cache, through which the cache would be written to."""
+    if not os.path.lexists(target):
+        shutil.copy2(source, target)
 
 
 def _holds_any(tracked: Path, read: Collection[Path]) -> bool:

@@ -78,7 +78,11 @@ def _found(path: Path) -> Path:
 
 
 def _commit(workspace: Path) -> str | None:
-    answer = subprocess.run(["git", "rev-parse", "HEAD"], cwd=workspace, capture_output=True, text=True, check=False)
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        answer = subprocess.run(command, cwd=workspace, capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # DVC does without Git, in a workspace of `dvc init --no-scm`
+        return None
     return answer.stdout.strip() or None
 
 

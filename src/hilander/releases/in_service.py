@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from hilander.atomic_write import atomic_file
@@ -45,12 +47,25 @@ def put_into_service(models: str | Path, version: str) -> None:
     if version not in known:
         raise FileNotFoundError(f"no version {version!r} in {models}; known: {', '.join(known) or 'none'}")
     Release.load(models / VERSIONS / version)  # else its readers would find out, with none in service
-    _check_link(models, version)
-    note_where_it_points(models)
-    link = models / IN_SERVICE
-    replaced = [link.resolve().name] if link.is_symlink() and not _is_damaged(link) else []
-    _withdraw(models, replaced, version)  # before the link: what stays out is said, what comes in not
-    move_into_service(models, version)
+    with one_at_a_time(models):
+        _check_link(models, version)
+        note_where_it_points(models)
+        link = models / IN_SERVICE
+        replaced = [link.resolve().name] if link.is_symlink() and not _is_damaged(link) else []
+        _withdraw(models, replaced, version)  # before the link: what stays out is said, what comes in not
+        move_into_service(models, version)
+
+
+@contextlib.contextmanager
+def one_at_a_time(models: Path) -> Iterator[None]:
+    """Let nobody else change what is in service meanwhile: what another run moves would be taken for a hand's."""
+    folder = os.open(models, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some shared file systems have no locks
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)  # and lets go
 
 
 def withdrawn(models: Path) -> list[str]:
@@ -114,7 +129,10 @@ def move_into_service(models: Path, version: str) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(Path(VERSIONS) / version)
     before = [(models / IN_SERVICE).resolve().name]
-    _write(models / PUT_LAST, [*before, version])  # either may be in service where this process ends in between
-    link.replace(models / IN_SERVICE)
+    try:
+        _write(models / PUT_LAST, [*before, version])  # either may be in service where this process ends in between
+        link.replace(models / IN_SERVICE)
+    finally:
+        link.unlink(missing_ok=True)  # where it did not take its place
     with contextlib.suppress(OSError):  # the version is in service
         _write(models / PUT_LAST, [version])

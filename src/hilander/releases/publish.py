@@ -18,6 +18,7 @@ from hilander.releases.in_service import (
     WITHDRAWN,
     move_into_service,
     note_where_it_points,
+    one_at_a_time,
     release_in_service,
     withdrawn,
 )
@@ -70,23 +71,25 @@ def publish_release(
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         digests = {path.relative_to(folder).as_posix(): digest_of(path) for path in files}
         content = hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:8]
-        note_where_it_points(models)
-        with contextlib.suppress(FileNotFoundError, ReleaseError):  # none yet, or damaged: this one takes its place
-            now = release_in_service(models)
-            if now.files == digests:
-                return now
-            if out := [version for version in withdrawn(models) if version.rpartition("-")[2] == content]:
-                say(
-                    f"this model is version {out[-1]}, which was taken out of service: {now.version} stays, until "
-                    f"another model comes, or {out[-1]} is put into service by name or struck from {models / WITHDRAWN}"
-                )
-                return now
-        version = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{content}"
-        manifest = {"format": FORMAT, "version": version, "metrics": dict(metrics), "provenance": dict(provenance)}
-        text = json.dumps(manifest | {"files": digests}, indent=2)
-        (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
-        (models / VERSIONS).mkdir(exist_ok=True)
-        if not (models / VERSIONS / version).exists():  # the same files within a second
-            folder.replace(models / VERSIONS / version)
-    move_into_service(models, version)
-    return release_in_service(models)
+        with one_at_a_time(models):
+            note_where_it_points(models)
+            with contextlib.suppress(FileNotFoundError, ReleaseError):  # none yet, or damaged: this one takes its place
+                now = release_in_service(models)
+                if now.files == digests:
+                    return now
+                if out := [version for version in withdrawn(models) if version.rpartition("-")[2] == content]:
+                    say(
+                        f"this model is version {out[-1]}, which was taken out of service: {now.version} stays, until "
+                        f"another model comes, or {out[-1]} is put into service by name or struck from "
+                        f"{models / WITHDRAWN}"
+                    )
+                    return now
+            version = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{content}"
+            manifest = {"format": FORMAT, "version": version, "metrics": dict(metrics), "provenance": dict(provenance)}
+            text = json.dumps(manifest | {"files": digests}, indent=2)
+            (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+            (models / VERSIONS).mkdir(exist_ok=True)
+            if not (models / VERSIONS / version).exists():  # the same files within a second
+                folder.replace(models / VERSIONS / version)
+            move_into_service(models, version)
+            return release_in_service(models)

@@ -6,10 +6,8 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import yaml
-
 from hilander.allowed_values import Count, CountOrNone, Days, Seconds, WholeSeconds, check_values
-from hilander.typed_mapping import ConfigError, from_mapping
+from hilander.typed_mapping import ConfigError, from_mapping, read_yaml
 
 CONFIGURATION_VARIABLE = "HILANDER_SERVING_CONFIG"
 MODELS_VARIABLE = "HILANDER_MODELS"
@@ -116,16 +114,13 @@ def load_configuration(path: str | Path | None = None) -> ServingConfig:
     FileNotFoundError
         The file that was named does not exist.
     ConfigError
-        The file is not YAML, or holds a key or value that the service does not know, or a number out of its range.
+        The file is not YAML, or holds a key twice, a key or value that the service does not know, or a number out of
+        its range.
     """
     named = path is not None or bool(os.environ.get(CONFIGURATION_VARIABLE))
     path = Path(path) if path is not None else configuration_path()
     if path.is_file():
-        try:
-            raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is not valid YAML: {error}") from error
-        configuration = from_mapping(ServingConfig, raw, where=str(path))
+        configuration = from_mapping(ServingConfig, read_yaml(path), where=str(path))
     elif named:
         raise FileNotFoundError(
             f"expected the service's configuration in {path.absolute()}, found no such file; "

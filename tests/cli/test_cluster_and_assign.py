@@ -1,0 +1,75 @@
+"""`hilander cluster`: what it writes, says and draws; and `hilander assign`, which reads that."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+
+from hilander import HiLander
+from hilander.encoder.torch_encoder import TorchEncoder
+from tests.cli.conftest import blobs, run
+
+
+def test_clustering_works_at_the_first_try_and_says_what_a_model_would_add(files):
+    result = run("cluster", "others.npy")
+    assert result.exit_code == 0, result.output
+    assert "hilander train" in result.output
+    table = pd.read_parquet("clusters.parquet")
+    assert list(table.columns) == ["id", "cluster", "probability"]
+    assert table["cluster"].tolist() == HiLander().fit_predict(np.load("others.npy")).tolist()
+    scored = run("evaluate", "clusters.parquet", "true.npy", "--json")
+    assert json.loads(scored.output)["f_bcubed"] > 0.9
+    assigned = run("assign", "others.npy", "--to", "others.npy", "--clusters", "clusters.parquet")
+    assert assigned.exit_code == 0, assigned.output
+
+
+def test_ids_that_repeat_are_noted(files):
+    embeddings, _ = blobs()
+    pd.DataFrame({"embedding": list(embeddings), "id": ["a", *map(str, range(239))]}).to_parquet("same.parquet")
+    assert "ids occur before" not in run("cluster", "same.parquet").output
+    pd.DataFrame({"embedding": list(embeddings), "id": "a"}).to_parquet("same.parquet")
+    assert "239 ids occur before" in run("cluster", "same.parquet").output
+
+
+def test_images_are_encoded_clustered_and_shown_on_a_page(files, draw_characters, loads_nothing):
+    (files / "photos").mkdir()
+    for character, copy, image in draw_characters(8, 6, side=16, margin=2, shake=1):
+        image.save(files / "photos" / f"{character}_{copy}.png")
+    TorchEncoder("conv", image_size=16, width=8, embedding_size=16, device="cpu").save(files / "encoder")
+    result = run("cluster", "photos", "--encoder", "encoder", "--report", "page.html")
+    assert result.exit_code == 0, result.output
+    table = pd.read_parquet("clusters.parquet")
+    assert len(table) == 48
+    assert f"page: {files / 'page.html'}" in result.output.replace("\n", "")
+    html = (files / "page.html").read_text(encoding="utf-8")
+    assert loads_nothing(html)
+    assert f"<b>{table['cluster'].nunique()}</b>clusters" in html
+    assert "data:image/png;base64," in html
+    assert "the general one of the package" in html
+
+
+def test_a_page_of_embeddings_names_the_items(files):
+    result = run("cluster", "others.npy", "--outliers", "label", "--report", "page.html")
+    assert result.exit_code == 0, result.output
+    html = (files / "page.html").read_text(encoding="utf-8")
+    assert "data:image/png" not in html
+    assert "none, they are embeddings" in html
+
+
+def test_assigning_by_the_threshold_that_was_printed_is_as_after_a_fit(files):
+    printed = run("cluster", "others.npy", "-o", "clusters.csv").output
+    threshold = re.search(r"at linkage threshold ([\d.]+)", printed)[1]
+    later = np.load("others.npy") + 0.3 * np.random.default_rng(5).normal(size=(240, 16))
+    np.save("later.npy", later)
+    arguments = ("later.npy", "--to", "others.npy", "--clusters", "clusters.csv", "--threshold", threshold)
+    assert run("assign", *arguments, "-o", "assigned.csv").exit_code == 0
+    expected = HiLander().fit(np.load("others.npy")).predict(later)
+    assert pd.read_csv("assigned.csv")["cluster"].tolist() == expected.tolist()
+
+
+def test_assigning_takes_the_same_thresholds_as_clustering(files):
+    run("cluster", "others.npy", "-o", "clusters.csv")
+    arguments = ("others.npy", "--to", "others.npy", "--clusters", "clusters.csv", "-o", "assigned.csv", "--threshold")
+    assert run("assign", *arguments, "adapted").exit_code == 0
+    assert "must be a number within [0, 1] or 'adapted', got 'high'" in run("assign", *arguments, "high").output
