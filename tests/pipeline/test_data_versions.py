@@ -67,6 +67,48 @@ def test_pointers_in_folders_count_too(workspace, monkeypatch):
     assert workspace.read("sets/faces") == "changed\n"
 
 
+def test_a_file_that_was_deleted_from_a_folder_stays_deleted(workspace):
+    """As one that the validation names, or the built-in data where the user's own lie beside them."""
+    for name in ("broken.png", "sharp.png"):
+        workspace.write(f"photos/{name}", name)
+    workspace.run("dvc", "add", "-q", "photos")
+    (workspace.folder / "photos/broken.png").unlink()
+    said = []
+    assert pull_missing(workspace.folder, said.append) == ["photos.dvc"]
+    assert not (workspace.folder / "photos/broken.png").exists()
+    assert [sentence.partition(":")[0] for sentence in said] == ["the data differ from photos.dvc and are not recorded"]
+    (workspace.folder / "photos/sharp.png").unlink()  # nothing is left that could be anybody's choice
+    assert pull_missing(workspace.folder, said.append) == []
+    assert workspace.read("photos/sharp.png") == "sharp.png"
+
+
+def test_a_recorded_version_is_brought_up_to_a_pointer_that_names_a_fuller_one(workspace):
+    workspace.write("photos/first.png", "first")
+    workspace.run("dvc", "add", "-q", "photos")
+    workspace.write("photos/second.png", "second")
+    workspace.run("dvc", "add", "-q", "photos")
+    (workspace.folder / "photos/second.png").unlink()  # as before another's pointer came by Git
+    assert pull_missing(workspace.folder, lambda line: None) == []
+    assert workspace.read("photos/second.png") == "second"
+
+
+def test_a_transfer_that_was_cut_short_is_finished(workspace):
+    for name in ("first.png", "second.png"):
+        workspace.write(f"photos/{name}", name)
+    workspace.run("dvc", "add", "-q", "photos")
+    shutil.rmtree(workspace.folder / "photos")
+
+    def interrupt(line):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pull_missing(workspace.folder, interrupt)
+    workspace.write("photos/first.png", "first.png")
+    (workspace.folder / "photos/second.png").unlink(missing_ok=True)  # had not come yet
+    assert pull_missing(workspace.folder, lambda line: None) == []
+    assert workspace.read("photos/second.png") == "second.png"
+
+
 def test_data_that_are_nowhere_are_an_error_that_will_not_pass(workspace):
     shutil.rmtree(workspace.folder / ".dvc/cache")
     (workspace.folder / "data").unlink()

@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import re
 import stat
 import struct
 import zipfile
@@ -255,6 +256,12 @@ def test_all_zips_of_a_form_together_are_bounded(client, zips, words):
     answer = client.post("/encode", files=files)
     assert answer.status_code == 413
     assert words in answer.json()["error"]
+
+
+def test_the_refusal_of_another_media_type_names_all_that_are_read(client):
+    error = client.post("/cluster", content=b"1,2,3", headers={"Content-Type": "text/csv"}).json()["error"]
+    named = re.findall(r"[\w.-]+/[\w.-]+", error.partition("; got")[0])
+    assert {JSON, NPY, "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"} <= set(named)
 
 
 def test_a_truncated_image_is_named(client, make):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hilander.pipeline.dvc_stages import StageFailed, run_dvc
+from hilander.pipeline.leftovers import STATE
 from hilander.pipeline.redaction import Redactor
 
 # What DVC says where trying again would not help.
@@ -35,8 +36,8 @@ class _NotRecorded(RuntimeError):
 def pull_missing(workspace: Path, say: Callable[[str], None]) -> list[str]:
     """Bring tracked data up to their pointers (``data.dvc``), fetching what is not in the cache.
 
-    Those in folders count too. Data that were changed and not recorded are never overwritten: the run goes on with
-    them, and says so.
+    Those in folders count too. Data that were changed and not recorded are never overwritten, and what was deleted
+    from a folder does not come back: the run goes on with them, and says so.
 
     Returns
     -------
@@ -52,13 +53,20 @@ def pull_missing(workspace: Path, say: Callable[[str], None]) -> list[str]:
     """
     if not (workspace / ".dvc").is_dir():
         return []
+    under_way = workspace / STATE / "bringing-data"  # names a pointer whose data may lie here in part
+    cut_short = under_way.read_text(encoding="utf-8") if under_way.is_file() else None
     unrecorded = []
-    for pointer, changes in sorted(_state_of_pointers(workspace).items()):
+    for pointer, (changes, recorded) in sorted(_state_of_pointers(workspace).items()):
         # A change may also be a word, such as "changed checksum" where a pointer was edited by hand.
         outputs = [change.get("changed outs", {}) for change in changes if isinstance(change, dict)]
         here = {state for output in outputs for state in output.values()} <= {"modified", "new"}
         try:
+            if not recorded and pointer != cut_short:
+                raise _NotRecorded
+            under_way.parent.mkdir(parents=True, exist_ok=True)
+            under_way.write_text(pointer, encoding="utf-8")
             _transfer(workspace, ["checkout" if here else "pull", pointer], say)
+            under_way.unlink()
         except _NotRecorded:
             unrecorded.append(pointer)
             say(
@@ -84,19 +92,36 @@ def push_outputs(workspace: Path, say: Callable[[str], None]) -> None:
     _transfer(workspace, ["push"], say)
 
 
-def _state_of_pointers(workspace: Path) -> dict[str, list[Any]]:
-    """What `dvc status` says of each pointer whose data differ; in this process, which spares the start of one."""
+def _state_of_pointers(workspace: Path) -> dict[str, tuple[list[Any], bool]]:
+    """What `dvc status` says of each pointer whose data differ, and whether what lies here is a version on record.
+
+    In this process, which spares the start of one.
+    """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     try:
         with Repo(str(workspace)) as repo:
-            pointers = [stage.path for stage in repo.index.stages if stage.path.endswith(".dvc")]
-            state = repo.status(targets=pointers) if pointers else {}
-            # DVC names them by their path from where we are.
-            return {os.path.relpath(os.path.realpath(name), repo.root_dir): state[name] for name in state}
+            stages = {os.path.realpath(stage.path): stage for stage in repo.index.stages if stage.path.endswith(".dvc")}
+            state = repo.status(targets=[stage.path for stage in stages.values()]) if stages else {}
+            paths = {name: os.path.realpath(name) for name in state}  # DVC names them by their path from where we are
+            return {
+                os.path.relpath(path, repo.root_dir): (state[name], all(map(_is_recorded, stages[path].outs)))
+                for name, path in paths.items()
+            }
     except DvcException as error:
         raise StageFailed(Redactor(workspace)(f"reading the state of the data failed: {error}")) from error
+
+
+def _is_recorded(output: Any) -> bool:
+    """Whether what lies there is what the pointer names, another version that DVC has in its cache, or nothing.
+
+    DVC itself looks at single files, each of which is on record where one was deleted from a folder.
+    """
+    if not output.use_cache or not output.exists or (output.isdir() and output.is_empty):
+        return True
+    found = output.get_hash()
+    return bool(found == output.hash_info or output.cache.exists(found.value))
 
 
 def _transfer(workspace: Path, arguments: list[str], say: Callable[[str], None]) -> None:

@@ -29,7 +29,10 @@ BINARY_TYPES = frozenset(
     }
 )
 FORM_TYPE = "multipart/form-data"
-_KNOWN_TYPES = "application/json, application/x-npy, application/vnd.apache.parquet, multipart/form-data"
+_KNOWN_TYPES = (
+    "application/json, application/x-npy, application/vnd.apache.parquet, application/vnd.apache.arrow.stream, "
+    f"{FORM_TYPE}"
+)
 
 
 def read_embeddings(
