@@ -69,6 +69,17 @@ def test_another_config_is_refused(folder, content):
         load_encoder(folder)
 
 
+@pytest.mark.parametrize("settings", [{"image_size": 32}, {"width": 5}, {"network": "vit"}, {"depth": 3}], ids=str)
+def test_settings_that_do_not_fit_the_weights_are_refused(folder, settings):
+    config = json.loads((folder / "config.json").read_text())
+    config["settings"] |= settings
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        ModelFolderError, match=r"does not fit together: .*(mismatch|unknown network|unexpected keyword)"
+    ):
+        load_encoder(folder)
+
+
 def test_an_unknown_kind_is_refused(folder):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"name": "pickle"}))

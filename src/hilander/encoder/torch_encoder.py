@@ -18,6 +18,7 @@ from hilander.encoder.base import Encoder
 from hilander.encoder.images import prepare_images
 from hilander.encoder.networks import ConvNet, ResNet
 from hilander.encoder.views import views
+from hilander.model_folder import ModelFolderError
 from hilander.nn.device import resolve_device
 
 NETWORKS: dict[str, type[ConvNet] | type[ResNet]] = {"resnet": ResNet, "conv": ConvNet}
@@ -73,9 +74,12 @@ class TorchEncoder(Encoder):
 
     @classmethod
     def load(cls, folder: Path, config: dict[str, Any], device: str) -> TorchEncoder:
-        """Read the encoder that `save` wrote; `config` has been checked."""
-        encoder = cls(**config["settings"], embedding_size=config["embedding_size"], device=device)
-        encoder.network.load_state_dict(load_file(folder / "model.safetensors"))
+        """Read the encoder that `save` wrote; of `config` the form has been checked, not what the settings say."""
+        try:
+            encoder = cls(**config["settings"], embedding_size=config["embedding_size"], device=device)
+            encoder.network.load_state_dict(load_file(folder / "model.safetensors"))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ModelFolderError(f"encoder folder {folder} does not fit together: {error}") from error
         return encoder
 
     def encode_prepared(self, images: Tensor, batch_size: int = 256) -> NDArray[np.float32]:
