@@ -156,3 +156,19 @@ def test_one_item_is_a_cluster(run, save_embeddings):
     found = run(save_embeddings("set.npz", ["only"], np.eye(1, 16)))
     assert found.clusters()["cluster"].tolist() == [0]
     assert json.loads((found.folder / "run.json").read_text())["levels"] == []
+
+
+def test_other_items_by_the_same_ids_are_told(tmp_path, models, save_embeddings, embeddings_of_classes, caplog):
+    ids = [f"{number:04}.jpg" for number in range(60)]
+    first = cluster_batch(
+        save_embeddings("a.npz", ids, embeddings_of_classes(60, 1)), models=models, runs=tmp_path / "r"
+    )
+    again = {"models": models, "runs": tmp_path / "r", "earlier_run": first.run_id}
+    same = cluster_batch(tmp_path / "a.npz", **again)
+    assert same.facts["changes"]["items_altered"] == 0
+    assert "other embeddings" not in caplog.text
+    others = save_embeddings("b.npz", ids, embeddings_of_classes(60, 2, classes_seed=5))
+    other = cluster_batch(others, **again)
+    assert other.facts["changes"]["items_altered"] == 60
+    assert "60 of the 60 items" in caplog.text
+    assert "other items by" in other.report.read_text(encoding="utf-8")

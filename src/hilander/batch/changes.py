@@ -30,6 +30,8 @@ class Changes:
     splits, merges : list of dict
         Those that moved the most items, at most 20: ``cluster``, and ``parts``, a list of [cluster, items] by
         decreasing items.
+    items_altered : int or None
+        Shared items that have another embedding now; None where the embeddings cannot be compared.
     """
 
     items_shared: int
@@ -43,10 +45,14 @@ class Changes:
     clusters_merged: int
     splits: list[dict]
     merges: list[dict]
+    items_altered: int | None = None
 
 
 def compare_runs(
-    clusters: NDArray[np.int64], earlier_clusters: NDArray[np.int64], shared: NDArray[np.int64]
+    clusters: NDArray[np.int64],
+    earlier_clusters: NDArray[np.int64],
+    shared: NDArray[np.int64],
+    items_altered: int | None = None,
 ) -> Changes:
     """Compare two runs.
 
@@ -58,6 +64,8 @@ def compare_runs(
         The same of the earlier run.
     shared : ndarray of shape (n,), int64
         Row of each item in the earlier run, or -1.
+    items_altered : int, optional
+        What `Changes` says of them.
     """
     now, before = clusters[shared >= 0], earlier_clusters[shared[shared >= 0]]
     known, known_before = np.unique(clusters), np.unique(earlier_clusters)
@@ -76,6 +84,7 @@ def compare_runs(
         clusters_merged=n_merged,
         splits=splits,
         merges=merges,
+        items_altered=items_altered,
     )
 
 

@@ -31,6 +31,7 @@ from hilander.releases import Release
 logger = logging.getLogger(__name__)
 
 _SAME = 0.999  # cosine above which two embeddings are of the same item, stored and normalised anew
+_ROWS_AT_ONCE = 65_536
 
 
 def identify(release: Release, working: str | Path, earlier: RunFolder | None = None, *, device: str = "auto") -> Path:
@@ -79,7 +80,8 @@ def identify(release: Release, working: str | Path, earlier: RunFolder | None = 
                 return clusterer.assign(embeddings[rows]).labels
 
         identity = keep_ids(ids, labels, before, earlier.next_id, shared, ask)
-        changes = asdict(compare_runs(identity.clusters, before, shared))
+        altered = None if ask is None else _altered(embeddings, earlier, shared)
+        changes = asdict(compare_runs(identity.clusters, before, shared, items_altered=altered))
     with atomic_folder(Path(working) / IDENTIFIED) as folder:
         table.assign(cluster=identity.clusters).to_parquet(folder / ITEMS, index=False)
         write_facts(
@@ -108,9 +110,36 @@ def _shared(
     before, rows = earlier.embeddings(), np.flatnonzero(shared >= 0)
     if before.shape[1] != embeddings.shape[1]:
         return np.full_like(shared, -1)
-    cosine = np.einsum("ij,ij->i", embeddings[rows], before[shared[rows]])
-    shared[rows[cosine < _SAME]] = -1
+    shared[rows[_cosine(embeddings, rows, before, shared[rows]) < _SAME]] = -1
     return shared
+
+
+def _altered(embeddings: NDArray[np.float32], earlier: RunFolder, shared: NDArray[np.int64]) -> int:
+    """How many shared items have another embedding than then; most of them, and they may be other items altogether."""
+    rows = np.flatnonzero(shared >= 0)
+    n_altered = int((_cosine(embeddings, rows, earlier.embeddings(), shared[rows]) < _SAME).sum())
+    if 2 * n_altered > len(rows):
+        logger.warning(
+            "%d of the %d items that %s has by the same ids had other embeddings there. If these are other items, as "
+            "of folders that each begin at 0001.jpg, their clusters kept ids that mean nothing: give every item an id "
+            "of its own, or name no earlier run",
+            n_altered, len(rows), earlier.run_id,
+        )  # fmt: skip
+    return n_altered
+
+
+def _cosine(
+    embeddings: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    before: NDArray[np.float32],
+    rows_before: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Cosine of pairs of rows, a part at a time: both files are mapped, and may be larger than memory."""
+    cosine = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        part = slice(start, start + _ROWS_AT_ONCE)
+        cosine[part] = np.einsum("ij,ij->i", embeddings[rows[part]], before[rows_before[part]])
+    return cosine
 
 
 def _comparable(embeddings: NDArray[np.float32], encoder: str | None, earlier: RunFolder, *, n_shared: int) -> bool:

@@ -33,6 +33,28 @@ def test_known_items_coming_back_are_no_drift(monitor, make_classes):
     assert not monitor.judge(make_classes(120, 0)[0]).drifted
 
 
+@pytest.mark.parametrize("every", [4, 12])  # of 12 items of a class
+def test_few_items_of_each_class_are_no_drift(make_classes, every):
+    monitor = DriftMonitor(*make_classes(250, 0), settings=SETTINGS)
+    alarms = [monitor.judge(make_classes(400, seed)[0][::every]) for seed in range(100, 106)]
+    assert sum(verdict.drifted for verdict in alarms) <= 1
+    assert all("as few items of each class" in verdict.reasons[0] for verdict in alarms if not verdict.drifted)
+    assert all(verdict.sparse for verdict in alarms if not verdict.drifted)
+
+
+def test_random_rows_of_the_reference_are_no_drift(make_classes):
+    embeddings, labels = make_classes(250, 0)
+    monitor, random = DriftMonitor(embeddings, labels, settings=SETTINGS), np.random.default_rng(0)
+    alarms = [monitor.judge(embeddings[random.permutation(3000)[:n]]).drifted for n in (100, 300, 1000) for _ in "abc"]
+    assert sum(alarms) <= 1
+
+
+def test_a_shift_is_found_in_a_window_of_few_items_of_each_class(make_classes):
+    window = make_classes(400, 7)[0][::12]
+    window[:, 0] += 2
+    assert DriftMonitor(*make_classes(250, 0), settings=SETTINGS).judge(window).drifted
+
+
 def test_repeats_count_once(monitor, make_classes):
     window, _ = make_classes(40, 9)
     once, often = monitor.judge(window), monitor.judge(np.tile(window, (3, 1)))

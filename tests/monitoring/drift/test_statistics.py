@@ -7,7 +7,8 @@ from sklearn.metrics import pairwise_distances
 
 from hilander.models.similarity import SETTINGS, SimilarityModel
 from hilander.monitoring.drift.model_view import model_scalars
-from hilander.monitoring.drift.sampling import draw_split, rows_to_compare, sample_window, split_rows
+from hilander.monitoring.drift.sampling import rows_to_compare, sample_window, split_rows
+from hilander.monitoring.drift.sparseness import draw_split
 from hilander.monitoring.drift.statistics import Frame, domain_auc, mean_discrepancy, row_scalars, scalar_statistics
 
 

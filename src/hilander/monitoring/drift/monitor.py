@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from hilander.embeddings import check_embeddings, check_labels
 from hilander.monitoring.drift.calibration import Calibration, quantiles
-from hilander.monitoring.drift.sampling import MIN_ROWS, draw_split, rows_to_compare, sample_window, split_rows
+from hilander.monitoring.drift.sampling import MIN_ROWS, rows_to_compare, sample_window, split_rows
+from hilander.monitoring.drift.sparseness import draw_split, may_be_sparse, sparse_levels
 from hilander.monitoring.drift.statistics import (
     Frame,
     domain_auc,
@@ -149,7 +150,7 @@ class DriftMonitor:
         self._frame = Frame.of(checked[for_axes], norms[for_axes], random)
         self._embeddings, self._norms = checked[compared], norms[compared]
         self._labels = None if classes is None else np.unique(classes[compared], return_inverse=True)[1]
-        self._calibrations: dict[int, Calibration] = {}  # by rows compared
+        self._calibrations: dict[tuple[int, int], Calibration] = {}  # by rows compared and level of thinning
 
     @classmethod
     def of_release(
@@ -208,9 +209,29 @@ class DriftMonitor:
             raise TooFewRows(
                 f"a window must have at least {MIN_ROWS} distinct rows to be judged; got {len(first)}. Wait for more"
             )
-        calibration = self._calibration(n, show_progress)
+        comparison = self._compare(window, norms, first, n, 0, show_progress)
+        beyond = {statistic.name for statistic in comparison.verdict.statistics if statistic.drifted}
+        if self._labels is None or not may_be_sparse(beyond, comparison.scalars, comparison.healthy):
+            return comparison
+        for level, n_rows in sparse_levels(len(first), self._labels, self.settings.max_rows):
+            sparse = self._compare(window, norms, first, n_rows, level, show_progress)
+            if not sparse.verdict.drifted:
+                return sparse
+        return comparison
+
+    def _compare(
+        self,
+        window: NDArray[np.float32],
+        norms: NDArray[np.float64],
+        first: NDArray[np.int64],
+        n: int,
+        level: int,
+        show_progress: bool,
+    ) -> Comparison:
+        """Compare `n` of the window's distinct rows with healthy windows, thinned as the level says."""
+        calibration = self._calibration(n, level, show_progress)
         random = np.random.default_rng(self.settings.seed)
-        healthy = pd.DataFrame(calibration.healthy)
+        healthy, is_sparse = pd.DataFrame(calibration.healthy), level != 0
         sets, tables = [], []
         for _ in range(self.settings.n_samples):
             rows = first[sample_window(window[first], n, random, whole_classes=self._labels is not None)]
@@ -218,7 +239,7 @@ class DriftMonitor:
             sets.append(self._set_statistics(window[rows], reference))
             tables.append(self._scalars(window[rows], norms[rows], reference))
         scalars = pd.concat(tables, ignore_index=True)
-        values = pd.DataFrame(sets).mean().to_dict() | scalar_statistics(scalars, healthy)
+        values = pd.DataFrame(sets).mean().to_dict() | scalar_statistics(scalars, healthy, sparse=is_sparse)
         p_values, p = calibration.p_values(values)
         excess, thresholds = calibration.excess(values), calibration.thresholds
         statistics = [
@@ -228,41 +249,42 @@ class DriftMonitor:
         verdict = Verdict(
             drifted=any(statistic.drifted for statistic in statistics),
             p=p,
-            reasons=reasons_of(statistics, scalars, healthy),
+            reasons=reasons_of(statistics, scalars, healthy, sparse=is_sparse),
             statistics=statistics,
             false_alarm_rate=self.settings.false_alarm_rate,
             n_window=len(window),
             n_distinct=len(first),
             n_compared=n,
             n_reference=self._n_reference,
+            sparse=is_sparse,
         )
         return Comparison(verdict, calibration, scalars, healthy, window[rows] @ axes, reference @ axes)
 
-    def _calibration(self, n: int, show_progress: bool) -> Calibration:
-        """Calibrate for windows of `n` rows, or take what is known."""
-        if n in self._calibrations:
-            return self._calibrations[n]
-        path = None if self._folder is None else self._folder / f"drift-{self._digest(n)}.json"
+    def _calibration(self, n: int, level: int, show_progress: bool) -> Calibration:
+        """Calibrate for windows of `n` rows, thinned as the level says, or take what is known."""
+        if (n, level) in self._calibrations:
+            return self._calibrations[n, level]
+        path = None if self._folder is None else self._folder / f"drift-{self._digest(n, level)}.json"
         calibration = None if path is None else Calibration.load(path)
         if calibration is None:
-            calibration = self._calibrate(n, show_progress)
+            calibration = self._calibrate(n, level, show_progress)
             if path is not None:
                 try:
                     calibration.save(path)
                 except OSError as error:  # releases may lie where nothing can be written
                     logger.warning("the calibration is not kept, and will be computed again: %s", error)
-        self._calibrations[n] = calibration
+        self._calibrations[n, level] = calibration
         return calibration
 
-    def _calibrate(self, n: int, show_progress: bool) -> Calibration:
+    def _calibrate(self, n: int, level: int, show_progress: bool) -> Calibration:
         random = np.random.default_rng(self.settings.seed)
         sets, scalars = [], []
         for _ in tqdm(range(self.settings.n_draws), "calibrating on the reference", disable=not show_progress):
-            held, rest = draw_split(self._embeddings, self._labels, n, random)
+            held, rest = draw_split(self._embeddings, self._labels, n, random, level)
             sets.append(self._set_statistics(self._embeddings[held], self._embeddings[rest]))
             scalars.append(self._scalars(self._embeddings[held], self._norms[held], self._embeddings[rest]))
         healthy = quantiles(pd.concat(scalars))
-        draws = pd.DataFrame([scalar_statistics(table, healthy) for table in scalars])
+        draws = pd.DataFrame([scalar_statistics(table, healthy, sparse=level != 0) for table in scalars])
         # A draw is part of what `healthy` was pooled from, a window is not: its deviation is larger by this factor.
         share = n / len(self._embeddings)
         draws = draws.mean() + (draws - draws.mean()) * np.sqrt((1 + share) / (1 - share))
@@ -285,9 +307,9 @@ class DriftMonitor:
 
         return scalars.join(model_scalars(window[: self.settings.model_rows], self.model))
 
-    def _digest(self, n: int) -> str:
+    def _digest(self, n: int, level: int) -> str:
         settings = None if self.model is None else asdict(self.model.settings)
-        digest = hashlib.sha256(json.dumps([n, asdict(self.settings), settings]).encode())
+        digest = hashlib.sha256(json.dumps([n if level == 0 else [n, level], asdict(self.settings), settings]).encode())
         for array in (self._embeddings, self._norms, self._labels):
             digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
         if self.model is not None and (network := self.model.network()) is not None:

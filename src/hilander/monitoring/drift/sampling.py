@@ -33,34 +33,6 @@ def split_rows(
     return np.flatnonzero(rank < limit), np.flatnonzero(rank >= limit)
 
 
-def draw_split(
-    embeddings: NDArray[np.float32], labels: NDArray[np.int64] | None, n_rows: int, random: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw a healthy window out of the reference, and what it is compared with.
-
-    Parameters
-    ----------
-    embeddings : ndarray of shape (n, d), float32
-        The reference, L2-normalised.
-    labels : ndarray of shape (n,), int64, or None
-        With labels the two hold disjoint classes, none of more than n / 7 rows; without, any rows.
-    n_rows : int
-        At most a third of n.
-    random : Generator
-
-    Returns
-    -------
-    held, rest : ndarray of shape (n_rows,), int64
-        Row numbers.
-    """
-    if labels is None:
-        order = random.permutation(len(embeddings))
-        return order[:n_rows], order[n_rows : 2 * n_rows]
-    pool, rest = split_rows(len(embeddings), labels, 0.5, random)
-    held = pool[sample_window(embeddings[pool], n_rows, random, whole_classes=True)]
-    return held, random.permutation(rest)[:n_rows]
-
-
 def sample_window(
     embeddings: NDArray[np.float32], n_rows: int, random: np.random.Generator, *, whole_classes: bool
 ) -> NDArray[np.int64]:

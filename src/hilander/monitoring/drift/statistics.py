@@ -13,6 +13,18 @@ from scipy.stats import wasserstein_distance
 N_COMPONENTS = 4
 DISTANCES = ("distance_to_nearest", "distance_within")  # scalars of which only an excess counts
 TAIL = 0.95  # quantile of these
+# Statistics that tell how densely the items of a window lie, besides what they look like.
+DENSITY = frozenset(
+    {
+        "distance_within",
+        "distance_within_mean",
+        "distance_within_tail",
+        "linkage",
+        "density",
+        "cluster_size",
+        "singleton",
+    }
+)
 _N_FREQUENCIES = 256
 _N_FOR_FRAME = 5_000  # rows that the axes are computed from
 
@@ -126,7 +138,7 @@ def row_scalars(
     return pd.DataFrame(columns, dtype=np.float64)
 
 
-def scalar_statistics(scalars: pd.DataFrame, healthy: pd.DataFrame) -> dict[str, float]:
+def scalar_statistics(scalars: pd.DataFrame, healthy: pd.DataFrame, *, sparse: bool = False) -> dict[str, float]:
     """Compare scalars with their healthy distribution, each to one number that grows with drift.
 
     Items farther than usual from the reference, or from each other, are drift; nearer ones are not, since known
@@ -137,6 +149,9 @@ def scalar_statistics(scalars: pd.DataFrame, healthy: pd.DataFrame) -> dict[str,
     ----------
     scalars, healthy : DataFrame
         Same columns; NaN where a row was not looked at.
+    sparse : bool
+        The healthy windows were thinned. Items nearer to each other than theirs count too then: else a dense window
+        with a few lonely items would pass for a thin one.
     """
     found = {}
     for name in healthy.columns:
@@ -144,6 +159,6 @@ def scalar_statistics(scalars: pd.DataFrame, healthy: pd.DataFrame) -> dict[str,
         if name in DISTANCES:
             found[f"{name}_mean"] = float(values.mean())
             found[f"{name}_tail"] = float(values.quantile(TAIL))
-        else:
+        if name not in DISTANCES or (sparse and name == "distance_within"):
             found[name] = float(wasserstein_distance(usual, values) / max(usual.std(ddof=0), 1e-3))
     return found

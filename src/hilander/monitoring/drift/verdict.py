@@ -18,6 +18,7 @@ TITLES = {
     "distance_to_nearest_tail": "Distance to the nearest reference item, farthest 5 %",
     "distance_within_mean": "Distance to the nearest item of the window, mean",
     "distance_within_tail": "Distance to the nearest item of the window, farthest 5 %",
+    "distance_within": "Distance to the nearest item of the window, distribution",
     "component_1": "Principal component 1",
     "component_2": "Principal component 2",
     "component_3": "Principal component 3",
@@ -92,6 +93,8 @@ class Verdict:
         Of `drifted`, that it was calibrated to.
     n_window, n_distinct, n_compared, n_reference : int
         Rows that came, those that differ, those compared with as many of the reference's.
+    sparse : bool
+        The window was compared with healthy windows of few items of each class, which it looks like.
     """
 
     drifted: bool
@@ -103,6 +106,7 @@ class Verdict:
     n_distinct: int
     n_compared: int
     n_reference: int
+    sparse: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
@@ -135,13 +139,16 @@ class Verdict:
         return named
 
 
-def reasons_of(statistics: Sequence[Statistic], scalars: pd.DataFrame, healthy: pd.DataFrame) -> list[str]:
+def reasons_of(
+    statistics: Sequence[Statistic], scalars: pd.DataFrame, healthy: pd.DataFrame, *, sparse: bool = False
+) -> list[str]:
     """Say in a sentence each why a window has drifted, the farthest out first; or that it has not."""
     beyond = sorted((s for s in statistics if s.drifted), key=lambda s: -s.excess)
     if not beyond:
         nearest = max(statistics, key=lambda s: s.excess)
         return [
-            f"Nothing drifted: every statistic is within what healthy windows show; the nearest to its limit is "
+            f"Nothing drifted: every statistic is within what healthy windows "
+            f"{'of as few items of each class ' if sparse else ''}show; the nearest to its limit is "
             f"“{nearest.title}” ({nearest.value:.3f}, limit {nearest.threshold:.3f})."
         ]
     return [_sentence(statistic, scalars, healthy) for statistic in beyond]
