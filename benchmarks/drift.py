@@ -187,8 +187,8 @@ windows of 5,000. `glyphs`: embeddings of the test split; three fifths of its cl
 three fifths of the other classes and nothing else, some 1,700 rows, of which samples of about 1,000 are compared; five
 such splits, with the model's own view. 200 windows that did not drift, 40 of each that did. `omniglot_10_percent`: one
 row in ten is an image of Omniglot. `thin_100`: so many rows drawn at random from all classes outside the reference,
-hardly two of a class; 40 windows as they are, which did not drift, and 40 that are turned. Report: both HTML files for a window of 50,000 beside a reference of 50,000, with
-the calibration and with one read back.
+hardly two of a class; 40 windows as they are, which did not drift, and 40 that are turned. Report: both HTML files for
+a window of 50,000 beside a reference of 50,000, with the calibration and with one read back.
 
 | figure | value |
 |---|---|
