@@ -94,7 +94,7 @@ _PAGE = """\
 # Speed and memory
 
 CPU seconds of one thread, as ratios: CPU time depends less than wall time on what else the machine does. Parts ran one
-by one on a machine that was not idle; the settings of the neighbour search were found on draws of this same generator.
+by one with nothing beside them; the settings of the neighbour search were found on draws of this same generator.
 Rows are drawn on the unit sphere in 256 dimensions: long-tailed classes of about 40 in families of about 1,500, with a
 nuisance that all classes share and 1 % outliers (`benchmarks/speed/draw.py`). The naive pipeline stands for the
 published implementation: faiss's flat search (beside ours, timed on 4,096 queries and scaled; end to end, run in full),
@@ -117,8 +117,10 @@ parts) they are lower: the search 20.5 times faiss flat at 100k and k = 10, with
 and 7.2 times the naive ones; end to end at 100k 3.6 times, 24.6 s beside 89.6 s. There the naive pipeline gains from
 faster products in single precision, while compiled kernels, which LLVM gives vectors of 256 bits there and of 512 on
 AMD's Zen 5, lose: with `NUMBA_CPU_FEATURES` set to the processor's own and `-prefer-256-bit`, ours takes 11 % less.
-On a virtual AMD EPYC (Zen 5) with nothing beside it (2026-11-30, commit f1cc3db): end to end at 100k 74.1 s
-beside 9.3 and 10.8 s, so 6.9 to 7.9 times; the forward pass 6.8 and 7.6 times.
+
+A million rows take 139 s of one thread, 16 times what 100,000 take: an exponent of 1.20. Each megabyte that a process has
+not touched before costs 2 ms on the virtual machine of the table, which gets its memory from the host only then: about
+one second of the 8.7 at 100k. On machines that keep their memory both pipelines lose that, and the ratio grows.
 
 ## Where the time goes
 
