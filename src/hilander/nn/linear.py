@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
-
-# Torch leaves products in single precision to MKL, and numpy to OpenBLAS. On AMD processors with AVX-512 both multiply
-# by AVX2 alone, at less than half the speed of oneDNN, which makes code for what the processor has: 105, 122 and 250
-# GFLOPS on one core of Zen 5 (2026-11-30). Torch has this operator for its compiler to put in a linear layer's place.
-_BY_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 class Linear(nn.Linear):
@@ -37,7 +33,7 @@ def apply_linear(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> 
     weight : Tensor of shape (out_features, in_features), float32
     bias : Tensor of shape (out_features,), float32, optional
     """
-    if _BY_ONEDNN and len(inputs) and inputs.device.type == "cpu" and inputs.dtype == weight.dtype == torch.float32:
+    if len(inputs) and inputs.device.type == "cpu" and inputs.dtype == weight.dtype == torch.float32 and _has_onednn():
         product: Tensor = _Product.apply(inputs, weight, bias)
         return product
     return functional.linear(inputs, weight, bias)
@@ -60,10 +56,26 @@ def linear(
     -------
     ndarray of shape (n, out_features), float32
     """
-    if _BY_ONEDNN and len(inputs):
+    if len(inputs) and _has_onednn():
         return _multiply(torch.from_numpy(inputs), weight, bias, "relu" if relu else "none").numpy()
     found = functional.linear(torch.from_numpy(inputs), weight, bias)
     return (found.relu_() if relu else found).numpy()
+
+
+@cache
+def _has_onednn() -> bool:
+    """Whether oneDNN multiplies in single precision here, which is tried once.
+
+    Torch leaves such products to MKL, and numpy to OpenBLAS. On AMD processors with AVX-512 both multiply by AVX2
+    alone, at less than half the speed of oneDNN, which makes code for what the processor has: 105, 122 and 250 GFLOPS
+    on one core of Zen 5 (2026-11-30). Torch has the operator for its compiler, to put it in a linear layer's place.
+    """
+    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    try:
+        return bool(_multiply(torch.ones(1, 1), torch.ones(1, 1), None) == 1)
+    except RuntimeError:  # torch knows the operator, but was built without it
+        return False
 
 
 def _multiply(inputs: Tensor, weight: Tensor, bias: Tensor | None, activation: str = "none") -> Tensor:
