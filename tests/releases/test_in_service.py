@@ -51,12 +51,14 @@ def test_a_release_that_was_taken_back_by_moving_the_link_stays_out_as_well(part
     assert publish(parts, models, seed=1).files == second.files
 
 
-def test_a_release_put_back_by_moving_the_link_counts_as_any_other(parts, models):
+@pytest.mark.parametrize("put_back", [move_by_hand, put_into_service])
+def test_a_release_put_back_counts_as_any_other(parts, models, put_back):
     first, second = release_in_service(models), publish(parts, models, seed=1)
     put_into_service(models, first.version)
-    move_by_hand(models, second.version)
+    put_back(models, second.version)
     publish(parts, models, seed=2)
     assert publish(parts, models, seed=1).files == second.files
+    # The first is now the one taken out.
     assert publish(parts, models, say=lambda sentence: None).files == second.files
 
 
@@ -69,15 +71,6 @@ def test_a_publication_killed_about_the_move_is_taken_for_no_hand(parts, models,
     (models / "put_last.txt").write_text(f"{first.version}\n{killed.version}\n")
     assert publish(parts, models, seed=1).files == killed.files
     assert publish(parts, models).files == first.files
-
-
-def test_a_release_put_back_by_name_counts_as_any_other(parts, models):
-    first, second = release_in_service(models), publish(parts, models, seed=1)
-    put_into_service(models, first.version)
-    put_into_service(models, second.version)
-    publish(parts, models, seed=2)
-    assert publish(parts, models, seed=1).files == second.files
-    assert publish(parts, models, say=lambda sentence: None).files == second.files  # which now is the one taken out
 
 
 def test_a_damaged_version_is_not_put_back_into_service(parts, models):

@@ -70,17 +70,10 @@ def test_what_a_killed_publication_left_is_removed_by_the_next_but_not_of_one_th
     assert sorted(path.name for path in models.iterdir()) == ["in_service", "put_last.txt", "versions"]
 
 
-def test_a_damaged_release_that_was_replaced_may_be_made_again(parts, models):
+@pytest.mark.parametrize("replace", [put_into_service, move_by_hand])
+def test_a_damaged_release_that_was_replaced_may_be_made_again(parts, models, replace):
     first, second = release_in_service(models), publish(parts, models, seed=1)
     (second.folder / "lander/config.json").write_text("{}")
-    put_into_service(models, first.version)
-    time.sleep(1)  # else its name is that of the damaged one
-    assert publish(parts, models, seed=1).files == second.files
-
-
-def test_who_moves_the_link_from_a_damaged_release_may_have_it_made_again(parts, models):
-    first, second = release_in_service(models), publish(parts, models, seed=1)
-    (second.folder / "lander/config.json").write_text("{}")
-    move_by_hand(models, first.version)
+    replace(models, first.version)
     time.sleep(1)  # else its name is that of the damaged one
     assert publish(parts, models, seed=1).files == second.files
