@@ -91,6 +91,21 @@ def test_the_state_of_other_data_or_parameters_is_not_picked_up(drawings, tmp_pa
     assert same_weights(restarted, resumed)
 
 
+def test_a_training_begins_with_the_weights_of_an_encoder(drawings, tmp_path):
+    params = dataclasses.replace(SHORT, epochs=1, learning_rate=1e-6)
+    start, _ = train_encoder(*drawings, dataclasses.replace(SHORT, epochs=3))
+    before = {name: value.clone() for name, value in start.network.state_dict().items()}
+    further, _ = train_encoder(*drawings, params, start_from=start, checkpoint_folder=tmp_path)
+    assert all(
+        torch.allclose(weights, before[name], atol=1e-4) for name, weights in further.network.named_parameters()
+    )
+    assert all(torch.equal(value, before[name]) for name, value in start.network.state_dict().items())
+    # Its state is not that of a training that begins elsewhere.
+    anew, _ = train_encoder(*drawings, params, checkpoint_folder=tmp_path)
+    assert same_weights(anew, train_encoder(*drawings, params)[0])
+    assert same_weights(further, train_encoder(*drawings, params, start_from=start)[0])
+
+
 def test_a_checkpoint_that_holds_something_else_is_not_picked_up(drawings, tmp_path):
     params = dataclasses.replace(SHORT, epochs=1)
     (tmp_path / "network_0").mkdir()

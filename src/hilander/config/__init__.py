@@ -5,6 +5,7 @@ from hilander.config.encoder import EncodeParams, EncoderParams, NetworkParams
 from hilander.config.evaluation import EvaluateParams, GateParams, MonitorParams
 from hilander.config.lander import LanderParams, PublishedParams, RelationalParams
 from hilander.config.params import Params, check_params, load_params
+from hilander.config.self_training import SelfTrainingParams
 
 __all__ = [
     "DataParams",
@@ -19,6 +20,7 @@ __all__ = [
     "Params",
     "PublishedParams",
     "RelationalParams",
+    "SelfTrainingParams",
     "ValidateParams",
     "check_params",
     "load_params",

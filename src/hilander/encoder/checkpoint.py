@@ -55,11 +55,14 @@ class Checkpoint:
         return content["state"]
 
 
-def fingerprint(params: EncoderParams, images: Tensor, labels: Tensor) -> str:
-    """Return a digest of all that decides the result: parameters (but for the device), images and labels, in order."""
+def fingerprint(params: EncoderParams, images: Tensor, labels: Tensor, *weights: Tensor) -> str:
+    """Return a digest of all that decides the result.
+
+    That is parameters (but for the device), images and labels, in order, and the weights to begin with, if any.
+    """
     settings = dataclasses.asdict(params)
     del settings["device"]
     digest = hashlib.sha256(json.dumps([settings, torch.__version__, list(images.shape)]).encode())
-    for array in (images, labels):
-        digest.update(array.contiguous().numpy().data)
+    for array in (images, labels, *weights):
+        digest.update(array.cpu().contiguous().numpy().data)
     return digest.hexdigest()

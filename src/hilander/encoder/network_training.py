@@ -25,6 +25,7 @@ def train_network(
     labels: ArrayLike,
     params: EncoderParams,
     *,
+    start_from: TorchEncoder | None = None,
     checkpoint_folder: str | Path | None = None,
     show_progress: bool = False,
 ) -> tuple[TorchEncoder, list[EpochRecord]]:
@@ -39,9 +40,11 @@ def train_network(
             f"{len(np.unique(classes[held_out]))} held out. Add labelled classes, or lower encoder.held_out_share"
         )
     prepared = prepare_images(images, params.image_size, params.color == "rgb", show_progress)
-    checkpoint = Checkpoint(checkpoint_folder, fingerprint(params, prepared, torch.from_numpy(classes)))
+    weights = () if start_from is None else start_from.network.state_dict().values()
+    checkpoint = Checkpoint(checkpoint_folder, fingerprint(params, prepared, torch.from_numpy(classes), *weights))
     with torch.random.fork_rng():  # the caller's random numbers are not touched
-        run = TrainingRun(prepared[~held_out], np.unique(classes[~held_out], return_inverse=True)[1], params)
+        learned_from = np.unique(classes[~held_out], return_inverse=True)[1]
+        run = TrainingRun(prepared[~held_out], learned_from, params, start_from)
         run.restore(checkpoint.read())
         n_seen = len(run.history) * run.images_per_epoch
         total = params.epochs * run.images_per_epoch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from numpy.typing import ArrayLike
@@ -23,6 +24,7 @@ def train_encoder(
     labels: ArrayLike,
     params: EncoderParams,
     *,
+    start_from: Encoder | None = None,
     checkpoint_folder: str | Path | None = None,
     show_progress: bool = False,
 ) -> tuple[Encoder, list[EpochRecord]]:
@@ -39,6 +41,9 @@ def train_encoder(
     params : EncoderParams
         ``name`` is ``resnet`` or ``conv``; ``ensemble`` asks for several networks, ``whitening`` for within-class
         whitening, which is learned from all of `images`.
+    start_from : Encoder, optional
+        One that was trained with the same networks: its weights are what the training begins with, so that fewer epochs
+        at a lower rate are enough. It is left as it is.
     checkpoint_folder : str or Path, optional
         State is kept here after every epoch, and picked up by the next call with the same data and parameters.
     show_progress : bool
@@ -57,18 +62,24 @@ def train_encoder(
     ------
     ValueError
         A parameter out of its range, labels of another length or missing, fewer than two classes left to train on, an
-        unknown network, loss or precision, or a training that diverges.
+        unknown network, loss or precision, networks to start from that are not those of `params`, or a training that
+        diverges.
     ImportError
         The extra ``encoder`` is not installed.
     """
     check_encoder_params(params)
+    starts: Sequence[TorchEncoder | None] = [None] * len(params.networks())
+    if start_from is not None:
+        starts, params = networks_to_start_from(start_from, params)
     if params.color == "auto":
         params = dataclasses.replace(params, color="rgb" if show_colors(images) else "grey")
     networks: list[TorchEncoder] = []
     history: list[EpochRecord] = []
-    for i, own in enumerate(params.networks()):
+    for i, (own, start) in enumerate(zip(params.networks(), starts, strict=True)):
         folder = None if checkpoint_folder is None else Path(checkpoint_folder) / f"network_{i}"
-        network, records = train_network(images, labels, own, checkpoint_folder=folder, show_progress=show_progress)
+        network, records = train_network(
+            images, labels, own, start_from=start, checkpoint_folder=folder, show_progress=show_progress
+        )
         networks.append(network)
         history += [dataclasses.replace(record, epoch=len(history) + j) for j, record in enumerate(records, start=1)]
     if params.whitening is None:
@@ -78,3 +89,37 @@ def train_encoder(
         for network in networks
     ]
     return EnsembleEncoder(networks, whitenings), history
+
+
+def networks_to_start_from(encoder: Encoder, params: EncoderParams) -> tuple[list[TorchEncoder], EncoderParams]:
+    """Return the networks of an encoder that `train_encoder` made, and `params` with the colours that it reads.
+
+    Raises
+    ------
+    ValueError
+        The encoder was not trained here, or `params` describe other networks.
+    """
+    members = encoder.members if isinstance(encoder, EnsembleEncoder) else (encoder,)
+    networks = [member for member in members if isinstance(member, TorchEncoder)]
+    if len(networks) < len(members):
+        raise ValueError(
+            f"only encoders that were trained here (resnet, conv) can be trained further, not {encoder!r}; leave that "
+            "one as it is"
+        )
+    if params.color == "auto":
+        params = dataclasses.replace(params, color="rgb" if networks[0].color else "grey")
+    described = [
+        _told(own.name, own.image_size, own.width, own.embedding_size, own.color == "rgb") for own in params.networks()
+    ]
+    theirs = [_told(own.network_name, own.image_size, own.width, own.embedding_size, own.color) for own in networks]
+    if theirs != described:
+        raise ValueError(
+            f"expected the parameters that the encoder was trained with, but it is {', '.join(theirs)}, and they "
+            f"describe {', '.join(described)}"
+        )
+    return networks, params
+
+
+def _told(name: str, image_size: int, width: int, embedding_size: int, color: bool) -> str:
+    colors = "rgb" if color else "grey"
+    return f"{name} (image_size {image_size}, width {width}, embedding_size {embedding_size}, {colors})"

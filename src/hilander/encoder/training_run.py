@@ -60,9 +60,17 @@ class TrainingRun:
         0..C-1.
     params : EncoderParams
         Its seed decides every random number, by way of torch's global generator.
+    start_from : TorchEncoder, optional
+        One of these very parameters, whose weights the network begins with; it is left as it is.
     """
 
-    def __init__(self, images: Tensor, classes: NDArray[np.int64], params: EncoderParams) -> None:
+    def __init__(
+        self,
+        images: Tensor,
+        classes: NDArray[np.int64],
+        params: EncoderParams,
+        start_from: TorchEncoder | None = None,
+    ) -> None:
         torch.manual_seed(_seed(params.seed, 0))
         self.params = params
         self.images = images
@@ -76,6 +84,8 @@ class TrainingRun:
             average_views=params.average_views,
             device=params.device,
         )
+        if start_from is not None:
+            self.encoder.network.load_state_dict(start_from.network.state_dict())
         self.bfloat16 = use_bfloat16(params.precision, self.encoder.device)
         n_classes = int(classes.max()) + 1
         self.head = build_margin_head(
