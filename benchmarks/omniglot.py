@@ -21,6 +21,7 @@ from hilander.data import read_dataset
 from hilander.embeddings import check_embeddings
 from hilander.encoder import load_encoder, train_encoder
 from hilander.metrics import one_nn_accuracy
+from hilander.self_training import self_train
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,36 @@ def our_embeddings() -> Bed:
                 background_labels=background.labels,
                 evaluation=encoder.encode(evaluation.images, show_progress=True),
                 evaluation_labels=evaluation.labels,
+            )
+    return _read_bed(saved)
+
+
+def self_trained_embeddings() -> Bed:
+    """Train our encoder further on its own clusters of the evaluation images, whose labels play no part."""
+    saved = WORK / "self_trained_embeddings.npz"
+    if not saved.exists():
+        _, background_labels, _, evaluation_labels = our_embeddings()
+        dataset = read_dataset(bench_data("omniglot.parquet"))
+        background, evaluation = dataset.split("background"), dataset.split("evaluation")
+        started = time.perf_counter()
+        result = self_train(
+            load_encoder(WORK / "encoder"),
+            background.images,
+            background.labels,
+            evaluation.images,
+            ENCODER,
+            checkpoint_folder=WORK / "self_training",
+            show_progress=True,
+        )
+        logger.info("self-training: %.0f s, %s", time.perf_counter() - started, result.rounds)
+        result.encoder.save(WORK / "self_trained_encoder")
+        with atomic_file(saved) as path:
+            np.savez(
+                path,
+                background=result.encoder.encode(background.images, show_progress=True),
+                background_labels=background_labels,
+                evaluation=result.encoder.encode(evaluation.images, show_progress=True),
+                evaluation_labels=evaluation_labels,
             )
     return _read_bed(saved)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.omniglot import our_embeddings, weak_embeddings
+from benchmarks.omniglot import our_embeddings, self_trained_embeddings, weak_embeddings
 from benchmarks.record import ROOT, bench_data
 from hilander.embeddings import check_embeddings, check_labels
 from hilander.evaluation.baselines import PointSet
@@ -122,6 +122,11 @@ def _omniglot(side: str, protocol: str = "all") -> Items:
     return Items.of(embeddings, labels, alphabets)
 
 
+def _omniglot_self_trained(side: str) -> Items:
+    bed = self_trained_embeddings()
+    return Items.of(*(bed[:2] if side == "background" else bed[2:]))
+
+
 def _omniglot_weak(side: str) -> Items:
     bed = weak_embeddings()
     return Items.of(*(bed[:2] if side == "background" else bed[2:]))
@@ -155,6 +160,8 @@ SETS: dict[str, Callable[[], Items]] = {
     "omniglot evaluation": lambda: _omniglot("evaluation"),
     "omniglot evaluation alphabets": lambda: _omniglot("evaluation", "alphabets"),
     "omniglot evaluation uneven": lambda: _omniglot("evaluation", "uneven"),
+    "self-trained omniglot background": lambda: _omniglot_self_trained("background"),
+    "self-trained omniglot evaluation": lambda: _omniglot_self_trained("evaluation"),
     "weak omniglot background": lambda: _omniglot_weak("background"),
     "weak omniglot evaluation": lambda: _omniglot_weak("evaluation"),
     "general": lambda: _general(),
@@ -200,6 +207,8 @@ BEDS: dict[str, Bed] = {
              "weak omniglot background", "weak omniglot evaluation"),
         _bed("omniglot_all", "Omniglot, 659 unseen characters at once, embeddings of our encoder",
              "omniglot background", "omniglot evaluation"),
+        _bed("omniglot_self_trained", "Omniglot, 659 characters at once, our encoder self-trained on their clusters",
+             "self-trained omniglot background", "self-trained omniglot evaluation"),
         _bed("omniglot_alphabets", "Omniglot, each of the 20 unseen alphabets alone, means over alphabets",
              "omniglot background", "omniglot evaluation alphabets", "omniglot background alphabets"),
         _bed("omniglot_uneven", "Omniglot, 659 unseen characters of 1–20 images each",

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from hilander.cli import app
 from tests.cli.conftest import run
 
-COMMANDS = ("demo", "train", "cluster", "assign", "evaluate", "import-data", "report")
+COMMANDS = ("demo", "train", "cluster", "assign", "self-train", "evaluate", "import-data", "report", "drift")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

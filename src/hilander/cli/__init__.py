@@ -1,4 +1,7 @@
-"""The command line: ``hilander demo | train | cluster | assign | evaluate | import-data | report | drift``."""
+"""The command line.
+
+``hilander demo | train | cluster | assign | self-train | evaluate | import-data | report | drift``
+"""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from hilander.cli.evaluate import evaluate
 from hilander.cli.import_data import import_data
 from hilander.cli.messages import told
 from hilander.cli.report import report
+from hilander.cli.self_train import self_train
 from hilander.cli.train import train
 from hilander.openmp import wait_briefly
 
@@ -56,5 +57,5 @@ def _options(
     context.with_resource(told(logging.INFO if verbose else logging.WARNING))
 
 
-for command in (demo, train, cluster, assign, evaluate, import_data, report, drift):
+for command in (demo, train, cluster, assign, self_train, evaluate, import_data, report, drift):
     app.command()(command)

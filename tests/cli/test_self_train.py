@@ -1,0 +1,76 @@
+"""`hilander self-train`, from image folders to encoder, model and clusters."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hilander.config import EncoderParams
+from hilander.data import read_dataset
+from hilander.encoder import load_encoder, train_encoder
+from tests.cli.conftest import run
+
+PARAMS = "encoder: {image_size: 24, width: 8, embedding_size: 16, epochs: 4, batch_size: 32, learning_rate: 0.01}\n"
+SHORT = ("--rounds", "1", "--epochs", "1")
+
+
+@pytest.fixture(scope="module")
+def encoder(draw_characters):
+    drawn = [(f"{character:02d}", image) for character, _, image in draw_characters(12, 8, side=24, margin=3, shake=2)]
+    params = EncoderParams(
+        image_size=24, width=8, embedding_size=16, epochs=4, batch_size=32, learning_rate=0.01, held_out_share=0.0
+    )
+    return train_encoder([image for _, image in drawn], [name for name, _ in drawn], params)[0]
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch, draw_characters, encoder):
+    """Labelled images in folders, unlabelled ones side by side, the encoder and its parameters."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for character, number, image in draw_characters(24, 8, side=24, margin=3, shake=2):
+        folder = tmp_path / "data" / f"{character:02d}" if character < 12 else tmp_path / "photos"
+        folder.mkdir(parents=True, exist_ok=True)
+        image.save(folder / f"{character:02d}-{number}.png")
+    encoder.save("encoder")
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    return tmp_path
+
+
+def self_train(*arguments):
+    return run("self-train", "photos", "--labelled", "data", "--encoder", "encoder", *SHORT, *arguments)
+
+
+def test_photos_are_clustered_and_the_new_encoder_and_model_make_the_same_clusters(workspace, encoder):
+    result = self_train("-o", "out")
+    assert result.exit_code == 0, result.output
+    assert "round 1: learned from" in result.output
+    clusters = pd.read_parquet("out/clusters.parquet")
+    assert len(clusters) == 96
+    assert f"96 images in {clusters['cluster'].nunique()} clusters" in result.output
+    assert sorted(path.name for path in (workspace / "out").iterdir()) == ["clusters.parquet", "encoder", "model"]
+    again = run("cluster", "photos", "--encoder", "out/encoder", "--model", "out/model", "-o", "again.parquet")
+    assert again.exit_code == 0, again.output
+    assert np.array_equal(pd.read_parquet("again.parquet")["cluster"], clusters["cluster"])
+    images = list(read_dataset(workspace / "photos").images)
+    assert not np.allclose(load_encoder("out/encoder").encode(images), encoder.encode(images), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--params", "missing.yaml"), "expected parameters in missing.yaml"),
+        (("--labelled", "photos"), "photos holds no labels"),
+        (("--labelled", "bare.npy"), "bare.npy holds embeddings, and an encoder learns from images"),
+        (("--split", "test"), "expected a split 'test'"),
+        (("--rounds", "0"), "rounds must be"),
+        (("--learning-rate", "0"), "learning_rate must be"),
+        (("-o", "photos"), "lies in photos, and would be read as data"),
+        (("--encoder", "data"), "data"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_told_in_a_sentence(workspace, arguments, told):
+    np.save("bare.npy", np.eye(3, dtype=np.float32))
+    result = self_train(*arguments)
+    assert result.exit_code == 1
+    assert told in " ".join(result.output.split())
+    assert "Traceback" not in result.output
