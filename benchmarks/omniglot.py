@@ -109,9 +109,9 @@ def self_trained_embeddings() -> Bed:
         with atomic_file(saved) as path:
             np.savez(
                 path,
-                background=result.encoder.encode(background.images, show_progress=True),
+                background=result.labelled_embeddings,
                 background_labels=background_labels,
-                evaluation=result.encoder.encode(evaluation.images, show_progress=True),
+                evaluation=result.embeddings,
                 evaluation_labels=evaluation_labels,
             )
     return _read_bed(saved)

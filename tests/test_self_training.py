@@ -59,7 +59,9 @@ def test_the_clusterer_is_that_of_the_encoder_and_each_round_is_told(parts, trai
     for each in trained.rounds:
         assert 3 * each.n_learned_clusters <= each.n_learned_items <= len(images)
         assert 0 < each.agreement <= 1
-    again = HiLander(trained.clusterer.model).fit(trained.encoder.encode(images))
+    assert np.array_equal(trained.encoder.encode(images), trained.embeddings)
+    assert np.array_equal(trained.encoder.encode(parts[0]), trained.labelled_embeddings)
+    again = HiLander(trained.clusterer.model).fit(trained.embeddings)
     assert np.array_equal(again.labels_, trained.clusterer.labels_)
     assert trained.rounds[-1].n_clusters == again.labels_.max() + 1
 
@@ -106,6 +108,7 @@ def test_an_ensemble_with_classes_by_rotation_and_whitening_learns_further(parts
     result = self_train(encoder, labelled, named, images, params, params=dataclasses.replace(SHORT, rounds=1))
     assert [member.width for member in result.encoder.members] == [16, 8]
     assert len(result.encoder.whitenings) == 2
+    assert np.allclose(result.encoder.encode(images), result.embeddings, atol=1e-6)
     assert len(result.clusterer.labels_) == len(images)
 
 

@@ -23,10 +23,11 @@ from PIL import Image
 
 from hilander.allowed_values import check_values
 from hilander.config import EncoderParams, RelationalParams, SelfTrainingParams
-from hilander.embeddings import check_labels
+from hilander.embeddings import check_embeddings, check_labels
 from hilander.encoder.base import Encoder
+from hilander.encoder.ensemble_encoder import EnsembleEncoder
 from hilander.encoder.images import ImageSequence
-from hilander.encoder.training import networks_to_start_from, train_encoder
+from hilander.encoder.training import combine, networks_to_start_from, train_networks
 from hilander.estimator import HiLander
 from hilander.metrics import score
 from hilander.training.train_lander import train_lander
@@ -67,11 +68,15 @@ class SelfTraining:
         Trained further.
     clusterer : HiLander
         With a model of the labelled classes as this encoder embeds them, fitted to the images.
+    labelled_embeddings, embeddings : ndarray of shape (n, d) and (m, d), float32
+        Of the labelled images and of those that are clustered, by this encoder.
     rounds : list of SelfTrainingRound
     """
 
     encoder: Encoder
     clusterer: HiLander
+    labelled_embeddings: NDArray[np.float32]
+    embeddings: NDArray[np.float32]
     rounds: list[SelfTrainingRound]
 
 
@@ -133,21 +138,29 @@ def self_train(
     networks_to_start_from(encoder, encoder_params)  # raises before any work is done
     classes = check_labels(labels, len(labelled))
     shorter = _shorter(encoder_params, params)
-    clusterer = _cluster(encoder, labelled, classes, images, lander, random_state, show_progress)
+    known, unknown = (encoder.encode(each, show_progress=show_progress) for each in (labelled, images))
+    clusterer = _cluster(known, classes, unknown, lander, random_state, show_progress)
     rounds: list[SelfTrainingRound] = []
     for number in range(1, params.rounds + 1):
         rows, pseudo_labels = _learned_from(clusterer)
         logger.info("round %d of %d learns from %d of %d images", number, params.rounds, len(rows), len(images))
-        encoder, _ = train_encoder(
+        all_classes = np.concatenate([classes, classes.max() + 1 + pseudo_labels])
+        networks, _ = train_networks(
             _Joined(labelled, images, rows),
-            np.concatenate([classes, classes.max() + 1 + pseudo_labels]),
+            all_classes,
             dataclasses.replace(shorter, seed=shorter.seed + number),
             start_from=encoder,
             checkpoint_folder=None if checkpoint_folder is None else Path(checkpoint_folder) / f"round_{number}",
             show_progress=show_progress,
         )
+        parts = [
+            [network.encode(each, show_progress=show_progress) for network in networks] for each in (labelled, images)
+        ]
+        learned = [np.concatenate([own, other[rows]]) for own, other in zip(*parts, strict=True)]
+        encoder = combine(networks, shorter, learned, all_classes)
+        known, unknown = (_embeddings(encoder, part) for part in parts)
         before = clusterer.labels_
-        clusterer = _cluster(encoder, labelled, classes, images, lander, random_state, show_progress)
+        clusterer = _cluster(known, classes, unknown, lander, random_state, show_progress)
         rounds.append(
             SelfTrainingRound(
                 int(pseudo_labels.max()) + 1,
@@ -157,7 +170,7 @@ def self_train(
             )
         )
         logger.info("%s", rounds[-1])
-    return SelfTraining(encoder, clusterer, rounds)
+    return SelfTraining(encoder, clusterer, known, unknown, rounds)
 
 
 def _shorter(encoder_params: EncoderParams, params: SelfTrainingParams) -> EncoderParams:
@@ -172,23 +185,22 @@ def _shorter(encoder_params: EncoderParams, params: SelfTrainingParams) -> Encod
 
 
 def _cluster(
-    encoder: Encoder,
-    labelled: ImageSequence,
+    known: NDArray[np.float32],
     classes: NDArray[np.int64],
-    images: ImageSequence,
+    unknown: NDArray[np.float32],
     lander: RelationalParams | None,
     random_state: int,
     show_progress: bool,
 ) -> HiLander:
-    model = train_lander(
-        encoder.encode(labelled, show_progress=show_progress),
-        classes,
-        params=lander,
-        random_state=random_state,
-        show_progress=show_progress,
-    )
-    clusterer = HiLander(model, random_state=random_state, show_progress=show_progress)
-    return clusterer.fit(encoder.encode(images, show_progress=show_progress))
+    model = train_lander(known, classes, params=lander, random_state=random_state, show_progress=show_progress)
+    return HiLander(model, random_state=random_state, show_progress=show_progress).fit(unknown)
+
+
+def _embeddings(encoder: Encoder, by_network: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return what the encoder makes of images that each of its networks has embedded."""
+    if isinstance(encoder, EnsembleEncoder):
+        return check_embeddings(encoder.side_by_side(by_network))
+    return by_network[0]
 
 
 def _learned_from(clusterer: HiLander) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

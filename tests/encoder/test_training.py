@@ -96,9 +96,7 @@ def test_a_training_begins_with_the_weights_of_an_encoder(drawings, tmp_path):
     start, _ = train_encoder(*drawings, dataclasses.replace(SHORT, epochs=3))
     before = {name: value.clone() for name, value in start.network.state_dict().items()}
     further, _ = train_encoder(*drawings, params, start_from=start, checkpoint_folder=tmp_path)
-    assert all(
-        torch.allclose(weights, before[name], atol=1e-4) for name, weights in further.network.named_parameters()
-    )
+    assert all(torch.allclose(weights, before[name], atol=1e-4) for name, weights in further.network.named_parameters())
     assert all(torch.equal(value, before[name]) for name, value in start.network.state_dict().items())
     # Its state is not that of a training that begins elsewhere.
     anew, _ = train_encoder(*drawings, params, checkpoint_folder=tmp_path)

@@ -57,7 +57,10 @@ class EnsembleEncoder(Encoder):
         return [folder / f"member_{i}" for i in range(config["settings"]["n_members"])]
 
     def _encode_batch(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        embeddings = [check_embeddings(member._encode_batch(images)) for member in self.members]
+        return self.side_by_side([check_embeddings(member._encode_batch(images)) for member in self.members])
+
+    def side_by_side(self, embeddings: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return what the encoder makes of images that each member has embedded, (n, d) with rows of norm 1 each."""
         if self.whitenings:
             embeddings = [whiten(own) for whiten, own in zip(self.whitenings, embeddings, strict=True)]
         return np.concatenate(embeddings, axis=1)

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from hilander.config import EncoderParams
 from hilander.encoder.base import Encoder
@@ -67,6 +68,30 @@ def train_encoder(
     ImportError
         The extra ``encoder`` is not installed.
     """
+    networks, history = train_networks(
+        images,
+        labels,
+        params,
+        start_from=start_from,
+        checkpoint_folder=checkpoint_folder,
+        show_progress=show_progress,
+    )
+    if params.whitening is None:
+        return combine(networks, params), history
+    embeddings = [network.encode(images, show_progress=show_progress) for network in networks]
+    return combine(networks, params, embeddings, labels), history
+
+
+def train_networks(
+    images: ImageSequence,
+    labels: ArrayLike,
+    params: EncoderParams,
+    *,
+    start_from: Encoder | None = None,
+    checkpoint_folder: str | Path | None = None,
+    show_progress: bool = False,
+) -> tuple[list[TorchEncoder], list[EpochRecord]]:
+    """Train the networks that `train_encoder` makes an encoder of, and takes the same arguments for."""
     check_encoder_params(params)
     starts: Sequence[TorchEncoder | None] = [None] * len(params.networks())
     if start_from is not None:
@@ -82,13 +107,30 @@ def train_encoder(
         )
         networks.append(network)
         history += [dataclasses.replace(record, epoch=len(history) + j) for j, record in enumerate(records, start=1)]
-    if params.whitening is None:
-        return (EnsembleEncoder(networks) if params.ensemble else networks[0]), history
-    whitenings = [
-        Whitening.fit(network.encode(images, show_progress=show_progress), labels, params.whitening)
-        for network in networks
-    ]
-    return EnsembleEncoder(networks, whitenings), history
+    return networks, history
+
+
+def combine(
+    networks: Sequence[TorchEncoder],
+    params: EncoderParams,
+    embeddings: Sequence[NDArray[np.float32]] = (),
+    labels: ArrayLike = (),
+) -> Encoder:
+    """Make an encoder of trained networks: one alone, or several side by side, each whitened if `params` ask for it.
+
+    Parameters
+    ----------
+    networks : sequence of TorchEncoder
+    params : EncoderParams
+    embeddings : sequence of (n, d) float32
+        What each network made of labelled images, which whitening is learned from.
+    labels : (n,)
+        Classes of these.
+    """
+    if params.whitening is not None:
+        whitenings = [Whitening.fit(own, labels, params.whitening) for own in embeddings]
+        return EnsembleEncoder(networks, whitenings)
+    return EnsembleEncoder(networks) if params.ensemble else networks[0]
 
 
 def networks_to_start_from(encoder: Encoder, params: EncoderParams) -> tuple[list[TorchEncoder], EncoderParams]:
