@@ -39,8 +39,14 @@ def encoder(parts):
 
 
 @pytest.fixture(scope="module")
-def trained(parts, encoder):
-    return self_train(encoder, *parts[:3], PARAMS, params=SHORT)
+def told():
+    """Rounds, as `trained` was told of them."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def trained(parts, encoder, told):
+    return self_train(encoder, *parts[:3], PARAMS, params=SHORT, after_round=told.__setitem__)
 
 
 def test_images_are_told_apart_better_by_an_encoder_that_learned_from_their_clusters(parts, encoder, trained):
@@ -53,8 +59,9 @@ def test_images_are_told_apart_better_by_an_encoder_that_learned_from_their_clus
     assert after > max(before, as_long) + 0.03
 
 
-def test_the_clusterer_is_that_of_the_encoder_and_each_round_is_told(parts, trained):
+def test_the_clusterer_is_that_of_the_encoder_and_each_round_is_told(parts, trained, told):
     images = parts[2]
+    assert told == dict(enumerate(trained.rounds, start=1))
     assert len(trained.rounds) == SHORT.rounds
     for each in trained.rounds:
         assert 3 * each.n_learned_clusters <= each.n_learned_items <= len(images)

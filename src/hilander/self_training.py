@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,12 +91,15 @@ def self_train(
     lander: RelationalParams | None = None,
     random_state: int = 0,
     checkpoint_folder: str | Path | None = None,
+    after_round: Callable[[int, SelfTrainingRound], None] | None = None,
     show_progress: bool = False,
 ) -> SelfTraining:
     """Cluster `images`, train the encoder further on the clusters, cluster them again.
 
     It pays where the images to be clustered are many and at hand before the clusters are needed. The encoder has then
-    seen them: how well it clusters further classes, that it has not seen, is another question.
+    seen them: how well it clusters further classes, that it has not seen, is another question. Where there are more
+    than memory holds at the encoder's size, a sample of them is enough to learn from; `encoder` and the clusterer's
+    model then cluster all.
 
     Parameters
     ----------
@@ -106,7 +109,7 @@ def self_train(
     labels : (n,)
         Classes of `labelled`.
     images : sequence of PIL.Image.Image, length m
-        Of unknown classes.
+        Of unknown classes; the small ones are held in memory, as `train_encoder` does.
     encoder_params : EncoderParams
         What the encoder was trained with. Every network's ``epochs`` and ``learning_rate`` are those of `params`, and
         no classes are held out: the last epoch is taken.
@@ -118,6 +121,8 @@ def self_train(
     checkpoint_folder : str or Path, optional
         State of the encoder's training is kept here after every epoch, and picked up by the next call with the same
         input.
+    after_round : callable, optional
+        Told the number of each round, from 1, and what it came to.
     show_progress : bool
         Draw progress bars.
 
@@ -170,6 +175,8 @@ def self_train(
             )
         )
         logger.info("%s", rounds[-1])
+        if after_round is not None:
+            after_round(number, rounds[-1])
     return SelfTraining(encoder, clusterer, known, unknown, rounds)
 
 

@@ -11,6 +11,7 @@ from hilander.cli.inputs import SeedOption
 
 if TYPE_CHECKING:
     from hilander.data.dataset import Dataset
+    from hilander.self_training import SelfTrainingRound
 
 
 def self_train(
@@ -78,20 +79,23 @@ def self_train(
         params=SelfTrainingParams(rounds, epochs, learning_rate),
         random_state=seed,
         checkpoint_folder=checkpoints,
+        after_round=_tell,
         show_progress=True,
     )
     result.encoder.save(output / "encoder")
     result.clusterer.save(output / "model")
     write_clusters(output / "clusters.parquet", unknown.ids, result.clusterer.labels_, result.clusterer.probabilities_)
     shutil.rmtree(checkpoints, ignore_errors=True)
-    for number, each in enumerate(result.rounds, start=1):
-        typer.echo(
-            f"  round {number}: learned from {each.n_learned_items:,} images in {each.n_learned_clusters:,} clusters → "
-            f"{each.n_clusters:,} clusters, agreement with those before {each.agreement:.3f}"
-        )
     typer.echo(
         f"{len(unknown.ids):,} images in {result.rounds[-1].n_clusters:,} clusters; encoder/, model/ and "
         f"clusters.parquet written to {output}/"
+    )
+
+
+def _tell(number: int, outcome: SelfTrainingRound) -> None:
+    typer.echo(
+        f"round {number}: learned from {outcome.n_learned_items:,} images in {outcome.n_learned_clusters:,} clusters → "
+        f"{outcome.n_clusters:,} clusters, agreement with those before {outcome.agreement:.3f}"
     )
 
 
