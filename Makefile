@@ -62,7 +62,7 @@ general-model: install  ## Train anew the model that ships in the package (needs
 bench-omniglot: install  ## Measure every method on Omniglot's unseen characters (about an hour)
 	python -m benchmarks.omniglot
 
-bench-quality: install  ## Measure every method on every test bed (two to three hours; finished parts are kept)
+bench-quality: install  ## Measure every method on every test bed (three to four hours; finished parts are kept)
 	python -m benchmarks.quality
 
 bench-general: install  ## Measure the general model on sets of many kinds (15 min)
