@@ -68,6 +68,8 @@ def test_the_readme_says_what_was_measured():
     for method, title in (("hilander", "hilander"), ("infomap", "Infomap"), ("hdbscan", "HDBSCAN")):
         cells = [shown("omniglot_all", method, metric) for metric in ("f_pairwise", "f_bcubed", "nmi")]
         assert f"| {title} | {' | '.join(cells)} |" in bare
+    ours = [shown("omniglot_self_trained", "hilander", metric) for metric in ("f_pairwise", "f_bcubed")]
+    assert f"F_P is {ours[0]} and F_B {ours[1]}" in readme
     ours, leiden = (shown("omniglot_alphabets", method, "acc") for method in ("hilander", "leiden"))
     assert f"its accuracy is {ours} (Leiden {leiden})" in readme
     ours, best = (shown("omniglot_uneven", method, "f_pairwise") for method in ("hilander", "infomap"))
