@@ -124,6 +124,8 @@ def test_input_that_cannot_be_learned_from_is_told_before_any_work(parts, encode
     monkeypatch.setattr(self_training, "_cluster", lambda *_: pytest.fail("work was done"))
     with pytest.raises(ValueError, match=r"it is resnet \(image_size 24, width 16.*describe resnet \(.*width 8"):
         self_train(encoder, labelled, named, images, dataclasses.replace(PARAMS, width=8))
+    with pytest.raises(ValueError, match=r"encoder\.whitening must be above 0"):
+        self_train(encoder, labelled, named, images, dataclasses.replace(PARAMS, whitening=2.0))
     with pytest.raises(ValueError, match="only encoders that were trained here"):
         self_train(IdentityEncoder(4), labelled, named, images, PARAMS)
     with pytest.raises(ValueError, match=r"rounds must be .* got 0"):

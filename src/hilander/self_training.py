@@ -25,6 +25,7 @@ from hilander.allowed_values import check_values
 from hilander.config import EncoderParams, RelationalParams, SelfTrainingParams
 from hilander.embeddings import check_embeddings, check_labels
 from hilander.encoder.base import Encoder
+from hilander.encoder.check_params import check_encoder_params
 from hilander.encoder.ensemble_encoder import EnsembleEncoder
 from hilander.encoder.images import ImageSequence
 from hilander.encoder.training import combine, networks_to_start_from, train_networks
@@ -140,6 +141,7 @@ def self_train(
     """
     params = params or SelfTrainingParams()
     check_values(params, "")
+    check_encoder_params(encoder_params)
     networks_to_start_from(encoder, encoder_params)  # raises before any work is done
     classes = check_labels(labels, len(labelled))
     shorter = _shorter(encoder_params, params)
