@@ -8,8 +8,7 @@ from starlette.testclient import TestClient
 from hilander.embeddings import check_embeddings
 from hilander.models.similarity import SimilarityModel
 from hilander.monitoring.capture import read_captures
-from hilander.monitoring.drift import DriftMonitor
-from hilander.monitoring.drift.monitor import DriftSettings
+from hilander.monitoring.drift import DriftMonitor, DriftSettings
 from hilander.releases import Items, publish_release, release_in_service
 
 WIDTH = 12

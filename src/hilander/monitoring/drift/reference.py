@@ -1,0 +1,134 @@
+"""What windows are compared with, and what is measured of a window beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from hilander.embeddings import check_embeddings, check_labels
+from hilander.monitoring.drift.sampling import split_rows
+from hilander.monitoring.drift.statistics import Frame, domain_auc, mean_discrepancy, row_scalars
+
+if TYPE_CHECKING:
+    from hilander.models.clustering_model import ClusteringModel
+
+_FEWEST_ROWS = 250
+_SHARE_FOR_AXES = 0.2
+_LARGEST_CLASS = 0.1  # of the rows: what is held out is then always enough
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Rows that windows are compared with.
+
+    Attributes
+    ----------
+    embeddings : ndarray of shape (n, d), float32
+        Of norm 1.
+    norms : ndarray of shape (n,), float64
+        Before they were normalised.
+    labels : ndarray of shape (n,), int64, or None
+        Classes 0..C-1.
+    frame : Frame
+        Axes, of rows that are compared no more.
+    n_given : int
+        Rows of the reference, those included.
+    model : ClusteringModel or None
+        What else a window is measured by.
+    """
+
+    embeddings: NDArray[np.float32]
+    norms: NDArray[np.float64]
+    labels: NDArray[np.int64] | None
+    frame: Frame
+    n_given: int
+    model: ClusteringModel | None
+
+    @classmethod
+    def of(cls, embeddings: ArrayLike, labels: ArrayLike | None, model: ClusteringModel | None, seed: int) -> Reference:
+        """Check the rows, and set some of them aside for the axes.
+
+        Raises
+        ------
+        ValueError
+            Bad embeddings or labels, fewer than 250 rows, or a class that holds more than a tenth of them.
+        """
+        checked = check_embeddings(embeddings, n_features=None if model is None else model.n_features)
+        if len(checked) < _FEWEST_ROWS:
+            raise ValueError(f"the reference must have at least {_FEWEST_ROWS} rows; got {len(checked)}")
+        norms = norms_of(embeddings)
+        classes = None if labels is None else check_labels(labels, len(checked))
+        if classes is not None and (largest := np.bincount(classes).max()) > _LARGEST_CLASS * len(classes):
+            raise ValueError(
+                f"no class of the reference may hold more than a tenth of its rows, since whole classes are held out; "
+                f"one holds {largest:,} of {len(classes):,}. Thin it, or leave the labels out"
+            )
+        random = np.random.default_rng(seed)
+        # Axes fit the rows that they are computed from better than any others, so these rows are compared no more.
+        for_axes, compared = split_rows(len(checked), classes, _SHARE_FOR_AXES, random)
+        return cls(
+            embeddings=checked[compared],
+            norms=norms[compared],
+            labels=None if classes is None else np.unique(classes[compared], return_inverse=True)[1],
+            frame=Frame.of(checked[for_axes], norms[for_axes], random),
+            n_given=len(checked),
+            model=model,
+        )
+
+    def measure(
+        self,
+        window: NDArray[np.float32],
+        norms: NDArray[np.float64],
+        others: NDArray[np.float32],
+        model_rows: int,
+    ) -> tuple[dict[str, float], pd.DataFrame]:
+        """Measure a window beside some rows of the reference.
+
+        Parameters
+        ----------
+        window : ndarray of shape (n, d), float32
+            Of norm 1.
+        norms : ndarray of shape (n,), float64
+            Before they were normalised.
+        others : ndarray of shape (n, d), float32
+            Rows of the reference.
+        model_rows : int
+            Of the window, that the model is asked about.
+
+        Returns
+        -------
+        of_the_set : dict of str to float
+            Statistics of the window as a whole.
+        scalars : DataFrame
+            Of each of its rows.
+        """
+        of_the_set = {
+            "domain_auc": domain_auc(window, others),
+            "mean_discrepancy": mean_discrepancy(window, others, self.frame),
+        }
+        scalars = row_scalars(window, norms, others, self.frame)
+        if self.model is not None:
+            # loads torch, which a bare comparison needs not
+            from hilander.monitoring.drift.model_view import model_scalars
+
+            scalars = scalars.join(model_scalars(window[:model_rows], self.model))
+        return of_the_set, scalars
+
+    def add_to(self, digest: hashlib._Hash) -> None:
+        """Add to a digest all that `measure` depends on, but the model's settings."""
+        parts: list[Any] = [self.embeddings, self.norms, self.labels]
+        for array in parts:
+            digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+        if self.model is not None and (network := self.model.network()) is not None:
+            for name, weight in network.state_dict().items():
+                digest.update(name.encode() + weight.cpu().numpy().tobytes())
+
+
+def norms_of(embeddings: ArrayLike) -> NDArray[np.float64]:
+    """Return the norm of every row (n,), as it was given."""
+    return np.linalg.norm(np.asarray(embeddings, np.float64), axis=1)
