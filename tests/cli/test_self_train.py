@@ -7,9 +7,13 @@ import pytest
 from hilander.config import EncoderParams
 from hilander.data import read_dataset
 from hilander.encoder import load_encoder, train_encoder
+from hilander.models.persistence import load_model
 from tests.cli.conftest import run
 
-PARAMS = "encoder: {image_size: 24, width: 8, embedding_size: 16, epochs: 4, batch_size: 32, learning_rate: 0.01}\n"
+PARAMS = """\
+encoder: {image_size: 24, width: 8, embedding_size: 16, epochs: 4, batch_size: 32, learning_rate: 0.01}
+lander: {hilander: {n_item_steps: 50}}
+"""
 SHORT = ("--rounds", "1", "--epochs", "1")
 
 
@@ -48,6 +52,7 @@ def test_photos_are_clustered_and_the_new_encoder_and_model_make_the_same_cluste
     assert len(clusters) == 96
     assert f"96 images in {clusters['cluster'].nunique()} clusters" in result.output
     assert sorted(path.name for path in (workspace / "out").iterdir()) == ["clusters.parquet", "encoder", "model"]
+    assert load_model("out/model").provenance["training"]["n_item_steps"] == 50
     again = run("cluster", "photos", "--encoder", "out/encoder", "--model", "out/model", "-o", "again.parquet")
     assert again.exit_code == 0, again.output
     assert np.array_equal(pd.read_parquet("again.parquet")["cluster"], clusters["cluster"])

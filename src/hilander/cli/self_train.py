@@ -22,7 +22,7 @@ def self_train(
         Path, typer.Option("--output", "-o", help="Folder to write encoder/, model/ and clusters.parquet into.")
     ] = Path("self-trained"),
     params: Annotated[
-        Path, typer.Option(help="The params.yaml whose block encoder the encoder was trained with.")
+        Path, typer.Option(help="The params.yaml that the encoder was trained with; LANDER learns by lander.hilander.")
     ] = Path("params.yaml"),
     split: Annotated[
         str | None, typer.Option(help="Cluster this split of the images alone.", show_default=False)
@@ -30,7 +30,7 @@ def self_train(
     labelled_split: Annotated[
         str | None, typer.Option(help="Learn from this split of the labelled images alone.", show_default=False)
     ] = None,
-    rounds: Annotated[int, typer.Option(help="How often images are clustered and clusters learned from.")] = 2,
+    rounds: Annotated[int, typer.Option(help="How often images are clustered and clusters learned from.")] = 3,
     epochs: Annotated[int, typer.Option(help="Of each network of the encoder in each round.")] = 10,
     learning_rate: Annotated[float, typer.Option(help="The highest of a round.")] = 0.002,
     seed: SeedOption = 0,
@@ -61,7 +61,7 @@ def self_train(
     for name in ("encoder", "model"):
         check_output_folder(output / name)
     check_output(output / "clusters.parquet", images, labelled)
-    encoder_params = load_params(params).encoder
+    settings = load_params(params)
     unknown, known = _read(images, split), _read(labelled, labelled_split)
     classes = known.labels
     if classes is None:
@@ -71,12 +71,13 @@ def self_train(
         typer.echo(f"{unlabelled.sum():,} images of {labelled} without a label are left out")
     checkpoints = output / "checkpoints"
     result = learn(
-        load_encoder(encoder, encoder_params.device),
+        load_encoder(encoder, settings.encoder.device),
         images_of(known),
         classes,
         images_of(unknown),
-        encoder_params,
+        settings.encoder,
         params=SelfTrainingParams(rounds, epochs, learning_rate),
+        lander=settings.lander.hilander,
         random_state=seed,
         checkpoint_folder=checkpoints,
         after_round=_tell,
