@@ -102,7 +102,7 @@ suits itself to what is clustered (`linkage_threshold="adapted"`, `whitening=0.3
 model that ships in the package, beside baselines that are tuned on a third of what it has learned from. Both correct
 the linkage of items by what is usual in their set (`graph/linkage_context.py`); models of one labelled set do not.
 `omniglot_self_trained` is of the same images as `omniglot_all`, after our encoder has learned further from its own
-clusters of them (`hilander self-train`, two rounds of ten epochs); what they show, nobody told it, and the baselines
+clusters of them (`hilander self-train`, three rounds of ten epochs); what they show, nobody told it, and the baselines
 cluster these embeddings too. Our encoder is trained anew on each machine, so its embeddings of Omniglot and of the
 glyphs are those of the machine and day of each row. Seconds are those of clustering, for the baselines on a kNN graph
 that is there already, on a machine that other work may have shared.

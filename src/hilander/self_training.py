@@ -98,9 +98,8 @@ def self_train(
     """Cluster `images`, train the encoder further on the clusters, cluster them again.
 
     It pays where the images to be clustered are many and at hand before the clusters are needed. The encoder has then
-    seen them: how well it clusters further classes, that it has not seen, is another question. Where there are more
-    than memory holds at the encoder's size, a sample of them is enough to learn from; `encoder` and the clusterer's
-    model then cluster all.
+    seen them; further classes, whose images it has not seen, profit less. Where there are more than memory holds at the
+    encoder's size, a sample of them is enough to learn from; `encoder` and the clusterer's model then cluster all.
 
     Parameters
     ----------
