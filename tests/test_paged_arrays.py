@@ -26,17 +26,45 @@ def test_what_was_written_is_still_there(everything_in_files):
     assert (array[-1] == -1).all()
 
 
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read as Linux tells it")
 def test_what_is_let_go_is_not_resident(everything_in_files):
-    def resident():
-        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
-
     before = resident()
     array = empty_array((1 << 24,))  # 64 MB
     array[:] = 1
     assert resident() > before + (50 << 20)
     let_go(array.reshape(-1, 4)[10:])
     assert resident() < before + (14 << 20)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read as Linux tells it")
+@pytest.mark.parametrize(
+    ("kept", "megabytes"),
+    [(slice(1000, 3000), 31), (slice(0, 1000), 16), (slice(3000, 9999), 17), (slice(0, 4096), 64), (slice(7, 7), 0)],
+)
+def test_rows_that_are_to_stay_do(everything_in_files, kept, megabytes):
+    array = empty_array((4096, 4096))  # 64 MB, rows of 16 KB
+    array[:] = np.arange(4096)[:, None]
+    full = resident()
+    let_go(array, but=kept)
+    assert full - resident() == pytest.approx((64 - megabytes) << 20, abs=6 << 20)
+    assert (array[kept] == np.arange(4096)[kept][:, None]).all()
+    assert (array == np.arange(4096)[:, None]).all()
+
+
+def test_rows_to_keep_are_found_in_views_and_maps_of_others(everything_in_files, tmp_path):
+    array = empty_array((5000, 3), np.int16)
+    array[:] = np.arange(15_000).reshape(5000, 3)
+    let_go(array[100:, 1:], but=slice(50, 60))
+    let_go(array[::-1], but=slice(0, 9))
+    np.testing.assert_array_equal(array, np.arange(15_000).reshape(5000, 3))
+    np.save(tmp_path / "numbers.npy", np.arange(50_000))
+    read = np.load(tmp_path / "numbers.npy", mmap_mode="r")
+    let_go(read[5:], but=slice(1000, 2000))
+    np.testing.assert_array_equal(read, np.arange(50_000))
 
 
 def test_small_arrays_stay_in_memory():

@@ -177,8 +177,10 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "naive_100k": lambda: naive_end_to_end(100_000),
     "hilander_500k": lambda: ours_end_to_end(500_000),
     "hilander_1m": lambda: ours_end_to_end(1_000_000),
+    "hilander_1m_one_thread": lambda: ours_end_to_end(1_000_000),
 }
-ON_REQUEST = ("hilander_500k", "hilander_1m")  # minutes of a small machine, and most of its memory
+# minutes of a small machine, and most of its memory
+ON_REQUEST = ("hilander_500k", "hilander_1m", "hilander_1m_one_thread")
 
 
 def drawn(n: int) -> Path:

@@ -10,6 +10,7 @@ import tempfile
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 from numpy.typing import DTypeLike, NDArray
 
 _LARGEST_IN_MEMORY = 1 << 28  # bytes
@@ -55,19 +56,42 @@ def _too_little_room(place: str, n_bytes: int, found: str) -> str:
     )
 
 
-def let_go(array: NDArray[Any]) -> None:
+def let_go(array: NDArray[Any], *, but: slice | None = None) -> None:
     """Let the system take back the memory of an array that lies in a file; of any other array nothing happens.
 
     Cheap enough to be called after every few megabytes. Other threads may be at work on the array: pages come back
     when they are looked at.
+
+    Parameters
+    ----------
+    array : ndarray
+        All that the same file holds goes with it.
+    but : slice, optional
+        Rows that stay resident, if they are: each page that has to come back costs a fault.
     """
+    pages = _pages(array)
+    if pages is None:
+        return
+    kept = array[:0] if but is None else array[but]
+    if not kept.size:
+        pages.madvise(mmap.MADV_DONTNEED)
+        return
+    start = np.frombuffer(pages, np.uint8).__array_interface__["data"][0]
+    first, end = (place - start for place in byte_bounds(kept))
+    first, end = first - first % mmap.PAGESIZE, end + -end % mmap.PAGESIZE
+    if first > 0:
+        pages.madvise(mmap.MADV_DONTNEED, 0, first)
+    if end < len(pages):
+        pages.madvise(mmap.MADV_DONTNEED, end, len(pages) - end)
+
+
+def _pages(array: NDArray[Any]) -> mmap.mmap | None:
+    """Return the map of a file that an array lies in, unless what was written to it would be lost."""
     base: Any = array
     while isinstance(base, np.ndarray):
         if isinstance(base, np.memmap) and base.mode in ("r", "r+") and isinstance(base.base, mmap.mmap):
-            base.base.madvise(mmap.MADV_DONTNEED)
-            return
+            return base.base
         base = base.base
     if isinstance(base, memoryview):
         base = base.obj
-    if isinstance(base, _Pages):  # of other maps it is not known whether a file holds what was written to them
-        base.madvise(mmap.MADV_DONTNEED)
+    return base if isinstance(base, _Pages) else None  # of other maps it is not known whether a file stands behind

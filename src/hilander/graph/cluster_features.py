@@ -15,6 +15,7 @@ from hilander.paged_arrays import empty_array, let_go
 LEAST_LINKAGE = 0.1  # weaker ties do not enter a cluster feature
 SMOOTHING_STEPS = 2
 _ROWS_PER_BLOCK = 1 << 13
+_ROWS_RESIDENT = 1 << 14  # to either side of a block: there most mates are of what comes next
 _ROWS_PER_WINDOW = 1 << 16  # whose features are held where only their sums are asked for
 
 
@@ -116,9 +117,9 @@ def _move(
     """Fill in `moved` for the rows from `first_row` on, whose ties begin at `starts` from `first_start` on."""
 
     def move(block: slice) -> None:
-        own = before[first_row + block.start : first_row + block.stop]
-        _move_block(before, own, starts[first_start + block.start :], mates, weights, moved[block])
-        let_go(before)
+        first, last = first_row + block.start, first_row + block.stop
+        _move_block(before, before[first:last], starts[first_start + block.start :], mates, weights, moved[block])
+        let_go(before, but=slice(max(first - _ROWS_RESIDENT, 0), last + _ROWS_RESIDENT))
         let_go(moved)
 
     by_threads(move, len(moved), _ROWS_PER_BLOCK)

@@ -52,6 +52,7 @@ _LOG_RANKS = np.log(np.arange(1, _UNRANKED + 1)).astype(np.float32)
 _LOCAL_SIZES = (1, 5, 10, N_CONTEXT)
 _EDGES_PER_RANGE = 1 << 15  # bounds the smoothed embeddings that are held: those of the nodes at these edges
 _RANGES_RESIDENT = 2
+_ROWS_RESIDENT = 1 << 14  # to either side of where work is: most that is looked at next
 _NODES_PER_BLOCK = 1 << 9  # that one thread works on
 _EDGES_PER_BLOCK = 1 << 12
 
@@ -171,8 +172,10 @@ class Relations:
         by_threads(describe, len(edges), _EDGES_PER_BLOCK)
         self._n_written += 1
         if self._n_written % _RANGES_RESIDENT == 0:  # what the next range looks at is mostly there already
+            first = int(edges[0, 0])
+            near = slice(max(first - _ROWS_RESIDENT, 0), first + _ROWS_RESIDENT)
             for array in (self._embeddings, self._neighbors, self._similarities):
-                let_go(array)
+                let_go(array, but=near)
 
     def _room_for(self, n_nodes: int) -> NDArray[np.float32]:
         """Room for smoothed embeddings, the same each time: fresh memory costs more than what is computed there."""

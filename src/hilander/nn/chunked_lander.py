@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -71,9 +72,21 @@ def link_in_chunks(
             start = rows.stop
             passed.update(len(chunk))
         of_nodes = torch.from_numpy(degrees)[:, None].clamp(min=1)
-        for message_round, readout in zip(network.rounds, readouts, strict=True):
-            for n_edges in _advance(cast(MessageRound, message_round), readout, states, linkage, edges, of_nodes):
-                passed.update(n_edges)
+        rounds = [cast(MessageRound, message_round) for message_round in network.rounds]
+        windows = [slice(start, min(start + _EDGES_PER_WINDOW, m)) for start in range(0, m, _EDGES_PER_WINDOW)]
+        messages = _Messages.none(rounds[0], m, n)
+        for rows in windows:
+            messages.read(rounds[0], states.window(rows, changes=False), linkage[rows], edges, rows)
+        for message_round, following, readout in zip(rounds, [*rounds[1:], None], readouts, strict=True):
+            nodes, strength, paths = messages.passed_on(message_round, edges, of_nodes)
+            for rows in windows:
+                window = states.window(rows, changes=following is not None)
+                of_edges = edges[rows], torch.from_numpy(messages.channels[rows]), torch.from_numpy(paths[rows])
+                update_edges(message_round, readout, window, linkage[rows], *of_edges, nodes, strength)
+                if following is not None:  # at once, while the states are at hand
+                    messages.read(following, window, linkage[rows], edges, rows)
+                let_go(edges)
+                passed.update(len(window))
         signed = torch.from_numpy(affinity) * (2 * linkage - 1)
         density = sum_at_ends(signed[:, None], torch.from_numpy(edges), n) / of_nodes
     return linkage.numpy(), density[:, 0].numpy()
@@ -95,33 +108,45 @@ def first_states(network: RelationalLander, features: NDArray[np.float32], state
     by_threads(begin, len(states), _EDGES_IN_CACHE, prepare_thread=use_one_core)
 
 
-def _advance(
-    message_round: MessageRound,
-    readout: nn.Module,
-    states: EdgeStates,
-    linkage: Tensor,
-    edges: NDArray[np.int64],
-    degrees: Tensor,
-) -> Iterator[int]:
-    """Bring states and linkage one round further, in place; yields how many edges have got there, window by window."""
-    hidden, n_channels = message_round.to_channels.in_features, 1 + message_round.to_channels.out_features
-    sums = torch.zeros((len(degrees), 2 * hidden + 1))
-    m = len(edges)
-    channels = np.empty((m, n_channels), np.float32)
-    windows = [slice(start, min(start + _EDGES_PER_WINDOW, m)) for start in range(0, m, _EDGES_PER_WINDOW)]
-    for rows in windows:
-        window = states.window(rows, changes=False)
-        add_to_nodes(window, linkage[rows], edges[rows], sums)
-        fill_channels(message_round, window, linkage[rows], torch.from_numpy(channels[rows]))
-    nodes = _node_states(message_round, sums, degrees)
-    del sums
-    strength = sum_at_ends(torch.from_numpy(channels), torch.from_numpy(edges), len(degrees))
-    paths = sum_over_triangles(channels, edges, len(degrees))
-    for rows in windows:
-        of_edges = edges[rows], torch.from_numpy(channels[rows]), torch.from_numpy(paths[rows])
-        update_edges(message_round, readout, states.window(rows), linkage[rows], *of_edges, nodes, strength)
-        let_go(edges)
-        yield len(of_edges[0])
+@dataclass
+class _Messages:
+    """What the edges of a graph tell its nodes and triangles in one round.
+
+    Attributes
+    ----------
+    sums : Tensor of shape (n, 2 hidden + 1)
+        See `add_to_nodes`.
+    channels : ndarray of shape (m, n_channels + 1), float32
+        See `fill_channels`.
+    """
+
+    sums: Tensor
+    channels: NDArray[np.float32]
+
+    @classmethod
+    def none(cls, message_round: MessageRound, m: int, n: int) -> _Messages:
+        to_channels = message_round.to_channels
+        channels = np.empty((m, 1 + to_channels.out_features), np.float32)
+        return cls(torch.zeros((n, 2 * to_channels.in_features + 1)), channels)
+
+    def read(
+        self, message_round: MessageRound, states: Tensor, linkage: Tensor, edges: NDArray[np.int64], rows: slice
+    ) -> None:
+        """Take in what some edges tell in a round."""
+        add_to_nodes(states, linkage, edges[rows], self.sums)
+        fill_channels(message_round, states, linkage, torch.from_numpy(self.channels[rows]))
+
+    def passed_on(
+        self, message_round: MessageRound, edges: NDArray[np.int64], degrees: Tensor
+    ) -> tuple[Tensor, Tensor, NDArray[np.float32]]:
+        """Return n and s of the nodes and T of the edges, as `MessageRound` names them; sums begin anew."""
+        n = len(degrees)
+        nodes = _node_states(message_round, self.sums, degrees)
+        self.sums = torch.empty(0)  # so much less beside the triangles
+        strength = sum_at_ends(torch.from_numpy(self.channels), torch.from_numpy(edges), n)
+        paths = sum_over_triangles(self.channels, edges, n)
+        self.sums = torch.zeros((n, 2 * nodes.shape[1] + 1))
+        return nodes, strength, paths
 
 
 def _node_states(message_round: MessageRound, sums: Tensor, degrees: Tensor) -> Tensor:
