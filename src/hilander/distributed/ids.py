@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from hilander.data.dataset import row_ids
 from hilander.data.errors import DataError, some
-from hilander.distributed.source import Source, open_shard
+from hilander.distributed.shard_files import open_shard
+from hilander.distributed.source import Source
 
 
 def read_ids(source: Source) -> NDArray[np.str_]:
