@@ -16,6 +16,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted, validate_dat
 from hilander.assign import Assigner, Assignment
 from hilander.clustering import Clustering, cluster_embeddings
 from hilander.compilation import told_of_compilation
+from hilander.distributed.source import Source
 from hilander.embeddings import check_embeddings
 from hilander.estimator_parameters import model_and_settings
 from hilander.graph.distinct_rows import distinct_rows, ordered_rows
@@ -161,7 +162,7 @@ class HiLander(ClusterMixin, BaseEstimator):
     @_all_or_nothing
     def fit(
         self,
-        X: ArrayLike | str | Path,
+        X: ArrayLike | str | Path | Source,
         y: object = None,
         *,
         must_link: ArrayLike | None = None,
@@ -174,9 +175,10 @@ class HiLander(ClusterMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, d), or str or Path
+        X : array-like of shape (n, d), or str, Path or Source
             Embeddings; normalised here, never changed in place. With an engine or a run folder also where they lie: an
-            ``.npy`` or Parquet file, or a folder of such, as a path or as a URL that fsspec knows.
+            ``.npy`` or Parquet file, or a folder of such, as a path or as a URL that fsspec knows; or these opened, by
+            `hilander.distributed.source.Source.open`.
         y : ignored
         must_link : array-like of shape (m, 2), optional
             Pairs of row numbers that share a cluster, on every level and also where the model sees no link; what they
@@ -192,8 +194,11 @@ class HiLander(ClusterMixin, BaseEstimator):
         """
         model, settings = model_and_settings(self.get_params(deep=False))
         in_parts = self.engine is not None or self.run_folder is not None
-        if isinstance(X, str | Path) and not in_parts:
-            raise ValueError(f"X must be an array; to read {X} part by part, give HiLander a run_folder or an engine")
+        if isinstance(X, str | Path | Source) and not in_parts:
+            place = X.place if isinstance(X, Source) else X
+            raise ValueError(
+                f"X must be an array; to read {place} part by part, give HiLander a run_folder or an engine"
+            )
         cluster: Callable[..., Clustering] = self._cluster_in_parts if in_parts else self._cluster
         with told_of_compilation(self.show_progress):
             clustering = cluster(
@@ -216,7 +221,7 @@ class HiLander(ClusterMixin, BaseEstimator):
             self.labels_ = np.where(self.labels_ < n_clusters, self.labels_, -1)
             self.peaks_ = self.peaks_[:n_clusters]
         self._assigner = None
-        if not isinstance(X, str | Path):
+        if not isinstance(X, str | Path | Source):
             nodes, whitening = clustering.nodes, clustering.whitening
             if in_parts:
                 nodes = self._checked(X, model)[clustering.node_rows]
@@ -350,11 +355,15 @@ class HiLander(ClusterMixin, BaseEstimator):
         )
 
     def _cluster_in_parts(
-        self, X: ArrayLike | str | Path, model: ClusteringModel, settings: ClusteringSettings, **parameters: Any
+        self,
+        X: ArrayLike | str | Path | Source,
+        model: ClusteringModel,
+        settings: ClusteringSettings,
+        **parameters: Any,
     ) -> Clustering:
         from hilander.distributed.fit import fit_in_parts
 
-        if not isinstance(X, str | Path):
+        if not isinstance(X, str | Path | Source):
             validate_data(self, X, skip_check_array=True)
         clustering, self.n_features_in_ = fit_in_parts(
             X, model, settings, engine=self.engine, run_folder=self.run_folder, **parameters

@@ -53,6 +53,13 @@ def test_a_home_is_written_out(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
+def test_a_url_that_became_a_path_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="must be given as a string with ://, got memory:/bucket/work"):
+        HiLander(run_folder=Path("memory://bucket/work")).fit(np.eye(4))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_cannot_be_written_to_is_told():
     with pytest.raises(OSError, match=r"nothing can be written to the run folder /proc/self/work \(.*\); name another"):
         HiLander(run_folder="/proc/self/work").fit(np.eye(6))

@@ -1,13 +1,18 @@
+import io
 import os
 import threading
 import uuid
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.utils import infer_storage_options
 
 from hilander.data.errors import DataError
 from hilander.distributed import parquet_shard
@@ -84,6 +89,39 @@ def test_shards_at_a_url(tmp_path, rows):
         Source.open(f"{url}/nothing")
 
 
+class HostedFiles(MemoryFileSystem):
+    """Files in memory at URLs with a host, as those of SFTP, HDFS or Azure are: names of files lack it."""
+
+    protocol = "hosted"
+    store: ClassVar = {}
+    pseudo_dirs: ClassVar = [""]
+
+    def __init__(self, host, **options):
+        super().__init__(**options)
+        assert host == "far"
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(infer_storage_options(path)["path"] if "://" in path else path)
+
+    @staticmethod
+    def _get_kwargs_from_urls(path):
+        return {"host": infer_storage_options(path)["host"]}
+
+
+@pytest.mark.parametrize("place", ["folder", "folder/", "folder/*.npy", "f*/[ab].npy", "folder/a.npy"])
+def test_shards_on_another_host(rows, place):
+    fsspec.register_implementation("hosted", HostedFiles, clobber=True)
+    fs = HostedFiles(host="far")
+    for name, part in (("a", rows[:150]), ("b", rows[:0])):
+        content = io.BytesIO()
+        np.save(content, part)
+        fs.pipe_file(f"/folder/{name}.npy", content.getvalue())
+    source = Source.open(f"hosted://far/{place}")
+    assert {piece.shard for piece in source.pieces} == {"hosted://far/folder/a.npy"}
+    assert (gathered(source) == rows).all()
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float16", "int32"])
 def test_rows_keep_their_dtype(tmp_path, rows, dtype):
     array = (10 * rows).astype(dtype)
@@ -137,6 +175,15 @@ def test_what_is_not_there_or_not_readable_is_named(tmp_path, rows):
         Source.open(tmp_path)
 
 
+def test_a_link_that_leads_nowhere_is_not_passed_over(tmp_path, rows):
+    np.save(tmp_path / "a.npy", rows)
+    (tmp_path / ".#a.npy").symlink_to("of an editor")
+    assert Source.open(tmp_path).n_rows == 150
+    (tmp_path / "b.npy").symlink_to("elsewhere.npy")
+    with pytest.raises(DataError, match=r"b\.npy is no file, nor a link that leads to one"):
+        Source.open(tmp_path)
+
+
 @pytest.mark.parametrize("array", [np.zeros(3), np.zeros((2, 2, 2)), np.array([["a", "b"]])])
 def test_files_that_hold_no_embeddings_are_named(tmp_path, array):
     np.save(tmp_path / "rows.npy", array)
@@ -146,8 +193,13 @@ def test_files_that_hold_no_embeddings_are_named(tmp_path, array):
 
 def test_objects_are_not_unpickled(tmp_path):
     np.save(tmp_path / "rows.npy", np.array([[None]]), allow_pickle=True)
-    with pytest.raises(DataError, match=r"rows.npy cannot be read as a NumPy file of numbers"):
-        Source.open(tmp_path)
+    at_url = f"memory://{uuid.uuid4().hex}/rows.npy"
+    with fsspec.open(at_url, "wb") as file:
+        file.write((tmp_path / "rows.npy").read_bytes())
+    for place in (tmp_path, at_url):
+        with pytest.raises(DataError, match=r"rows.npy cannot be read as a NumPy file of numbers") as error:
+            Source.open(place)
+        assert "run folder" not in str(error.value)
 
 
 def test_shards_of_several_widths_are_named(tmp_path, rows):
@@ -180,17 +232,24 @@ class QuietFiles(SimpleHTTPRequestHandler):
         pass
 
 
-def test_a_single_file_behind_http_is_read(tmp_path, rows):
-    write_parquet(tmp_path / "rows.parquet", rows, 60)
+@pytest.fixture
+def over_http(tmp_path):
+    """The address of a server of the test's folder, which tells when files changed but has no versions of them."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietFiles, directory=tmp_path))
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        np.testing.assert_array_equal(
-            gathered(Source.open(f"http://127.0.0.1:{server.server_port}/rows.parquet")), rows
-        )
-    finally:
-        server.shutdown()
-        server.server_close()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("place", ["rows.parquet", "", "*.parquet"])
+def test_shards_behind_http_are_read_and_told_from_changed_ones(tmp_path, rows, over_http, place):
+    write_parquet(tmp_path / "rows.parquet", rows, 60)
+    source = Source.open(f"{over_http}/{place}")
+    np.testing.assert_array_equal(gathered(source), rows)
+    assert Source.open(f"{over_http}/{place}").digest == source.digest
+    os.utime(tmp_path / "rows.parquet", (0, 0))
+    assert Source.open(f"{over_http}/{place}").digest != source.digest
 
 
 def test_a_damaged_input_is_told_without_the_advice_to_delete_it(tmp_path, rows):

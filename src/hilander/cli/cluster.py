@@ -101,7 +101,8 @@ def cluster(
     from hilander.cli.outputs import check_output, check_page
     from hilander.cli.pairs import read_pairs
     from hilander.distributed.ids import read_ids
-    from hilander.distributed.source import Source, is_url
+    from hilander.distributed.shard_files import is_url
+    from hilander.distributed.source import Source
     from hilander.label_files import write_clusters
 
     check_output(output, data, must_link, cannot_link)
@@ -120,9 +121,9 @@ def cluster(
     if run_folder or scheduler:
         if encoder is not None:
             raise ValueError("expected embeddings to cluster part by part, got --encoder; encode the images first")
-        source = Source.open(data)
+        source = Source.open(data)  # once, so that ids and embeddings are of the same shards
         clusterer.set_params(engine=scheduler, run_folder=run_folder)
-        X: str | NDArray[np.float32] = data
+        X: Source | NDArray[np.float32] = source
         ids, shape, images = read_ids(source), (source.n_rows, source.width), None
     elif is_url(data):
         raise ValueError(f"to read the URL {data}, name a --run-folder to cluster part by part, or fetch it first")

@@ -13,7 +13,7 @@ from hilander.data.dataset import as_matrix, as_names
 from hilander.data.errors import DataError, some
 
 
-def to_names(column: pa.ChunkedArray, name: str, file: Path) -> NDArray[np.str_]:
+def to_names(column: pa.ChunkedArray, name: str, file: str | Path) -> NDArray[np.str_]:
     """Return a column as strings, a null or NaN as the empty string.
 
     Raises

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def fit_in_parts(
-    X: ArrayLike | str | Path,
+    X: ArrayLike | str | Path | Source,
     model: ClusteringModel,
     settings: ClusteringSettings,
     *,
@@ -56,8 +56,8 @@ def fit_in_parts(
 
     Parameters
     ----------
-    X : array-like of shape (n, d), or str or Path
-        Embeddings, or where they lie, see `hilander.distributed.source`.
+    X : array-like of shape (n, d), or str, Path or Source
+        Embeddings, or where they lie, see `hilander.distributed.source`; opened or not.
     model, settings
         As in `cluster_in_parts`.
     engine : distributed.Client or str, optional
@@ -89,7 +89,7 @@ def fit_in_parts(
     with ExitStack() as stack:
         store = stack.enter_context(opened_run_folder(run_folder))
         workers = ThisProcess() if engine is None else DaskWorkers(stack.enter_context(connected(engine)))
-        opened = Source.open(X) if isinstance(X, str | Path) else as_real_matrix(X)
+        opened = Source.open(X) if isinstance(X, str | Path) else X if isinstance(X, Source) else as_real_matrix(X)
         n, digest = (
             (opened.n_rows, opened.digest) if isinstance(opened, Source) else (len(opened), array_digest(opened))
         )

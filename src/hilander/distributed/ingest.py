@@ -58,7 +58,8 @@ def ingest(run: Run, source: Source, n_features: int | None = None, *, rows_per_
     Raises
     ------
     ValueError
-        As `hilander.embeddings.check_embeddings` does, with the rows' numbers in the whole input.
+        As `hilander.embeddings.check_embeddings` does, with the rows' numbers in the whole input; or shards changed
+        while they were read.
     """
     check_width((source.n_rows, source.width), n_features)
     if not source.pieces:
@@ -66,6 +67,7 @@ def ingest(run: Run, source: Source, n_features: int | None = None, *, rows_per_
     bounds = np.array([*(piece.first_row for piece in source.pieces), source.n_rows])
     rows = Parts(run.store, "rows", bounds)
     run.step("rows", _write_rows, [(piece, source.width, rows, part) for part, piece in enumerate(source.pieces)])
+    source.check_unchanged()
     inverse = np.array(run.store.kept("nodes/distinct", lambda: _distinct(rows)))
     first = _first_of_each(inverse)
     if len(first) > EXACT_UP_TO:

@@ -1,8 +1,9 @@
-"""Rows of the column `embedding` of a Parquet file, without reading the rest of it."""
+"""Rows of the column `embedding` of a Parquet file, without reading the rest of it, and its ids."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from hilander.data.errors import DataError, some
+from hilander.data.parquet_columns import to_names
 
 _ROWS_PER_BATCH = 4096  # decoded at once
 
@@ -28,18 +30,38 @@ def parquet_shape(file: BinaryIO, name: str) -> tuple[Sequence[int], int]:
     Raises
     ------
     DataError
-        Not a Parquet file, or no such column.
+        Not a Parquet file or a damaged one, or not one such column.
     """
-    parquet = _open(file, name)
-    columns = parquet.schema_arrow.names
-    if "embedding" not in columns:
-        raise DataError(f"{name}: expected a column `embedding` (list of floats), got {some(columns, shown=20)}")
-    first = next(parquet.iter_batches(1, columns=["embedding"]), None)
-    return _group_sizes(parquet), 0 if first is None else _matrix(first.column(0), name, 0).shape[1]
+    with _opened(file, name) as parquet:
+        if not _has(parquet, "embedding", name):
+            found = some(parquet.schema_arrow.names, shown=20)
+            raise DataError(f"{name}: expected a column `embedding` (list of floats), got {found}")
+        first = next(parquet.iter_batches(1, columns=["embedding"]), None)
+        return _group_sizes(parquet), 0 if first is None else _matrix(first.column("embedding"), name, 0).shape[1]
+
+
+def parquet_ids(file: BinaryIO, name: str) -> NDArray[np.str_] | None:
+    """Return the column `id` as `hilander.data.parquet.read_parquet` does, (n,); None where there is none.
+
+    Parameters
+    ----------
+    file : file object
+    name : str
+        Path or URL, for messages.
+
+    Raises
+    ------
+    DataError
+        Not a Parquet file or a damaged one, several such columns, or one that holds neither names nor numbers.
+    """
+    with _opened(file, name) as parquet:
+        if not _has(parquet, "id", name):
+            return None
+        return to_names(parquet.read(columns=["id"]).column("id"), "id", name)
 
 
 def read_parquet_rows(file: BinaryIO, name: str, start: int, stop: int, first_row: int) -> NDArray[np.float32]:
-    """Return the rows from `start` up to `stop`, (stop - start, d).
+    """Return the rows from `start` up to `stop`, (stop - start, d); fewer where the file ends before.
 
     Parameters
     ----------
@@ -53,31 +75,43 @@ def read_parquet_rows(file: BinaryIO, name: str, start: int, stop: int, first_ro
     Raises
     ------
     DataError
-        Not a Parquet file, a column of another type, missing embeddings, or several widths.
+        Not a Parquet file or a damaged one, a column of another type, missing embeddings, or several widths.
     """
-    parquet = _open(file, name)
-    ends = np.cumsum(_group_sizes(parquet))
-    groups = range(int(np.searchsorted(ends, start, side="right")), int(np.searchsorted(ends, stop)) + 1)
-    row = int(ends[groups[0] - 1]) if groups[0] else 0
     found = []
-    for batch in parquet.iter_batches(_ROWS_PER_BATCH, row_groups=list(groups), columns=["embedding"]):
-        wanted = batch.column(0)[max(start - row, 0) : max(stop - row, 0)]
-        if len(wanted):
-            found.append(_matrix(wanted, name, first_row + max(row - start, 0)))
-        row += len(batch)
-        if row >= stop:  # a large row group is not decoded to its end
-            break
+    with _opened(file, name) as parquet:
+        ends = np.cumsum([0, *_group_sizes(parquet)])
+        if start >= ends[-1]:
+            return np.empty((0, 0), np.float32)
+        first = int(np.searchsorted(ends, start, side="right")) - 1
+        groups = list(range(first, int(np.searchsorted(ends, min(stop, ends[-1])))))
+        row = int(ends[first])
+        for batch in parquet.iter_batches(_ROWS_PER_BATCH, row_groups=groups, columns=["embedding"]):
+            wanted = batch.column("embedding")[max(start - row, 0) : max(stop - row, 0)]
+            if len(wanted):
+                found.append(_matrix(wanted, name, first_row + max(row - start, 0)))
+            row += len(batch)
+            if row >= stop:  # a large row group is not decoded to its end
+                break
     widths = {rows.shape[1] for rows in found}
     if len(widths) > 1:
         raise DataError(f"{name}: embeddings must have one width, got {some(sorted(widths))}")
     return np.concatenate(found)
 
 
-def _open(file: BinaryIO, name: str) -> pq.ParquetFile:
+@contextmanager
+def _opened(file: BinaryIO, name: str) -> Iterator[pq.ParquetFile]:
+    """Open a file; of what fails in reading it, Arrow does not say which of many shards it is."""
     try:
-        return pq.ParquetFile(file)
+        yield pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{name} cannot be read as Parquet: {error}") from error
+
+
+def _has(parquet: pq.ParquetFile, column: str, name: str) -> bool:
+    count = parquet.schema_arrow.names.count(column)
+    if count > 1:
+        raise DataError(f"{name}: expected each column once, got several `{column}`; keep one of them")
+    return count == 1
 
 
 def _group_sizes(parquet: pq.ParquetFile) -> list[int]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from hilander.data.listing import names_url
 from hilander.distributed.store import Store
 from hilander.held_folder import held_folder
 
@@ -33,7 +34,8 @@ def opened_run_folder(run_folder: str | Path | None) -> Iterator[Store]:
     Raises
     ------
     ValueError
-        Another run holds it, it is no folder, or it begins with ``~`` and there is no such home.
+        Another run holds it, it is no folder, it is a URL as a `Path`, which has lost a slash, or it begins with ``~``
+        and there is no such home.
     OSError
         Nothing can be written there.
     """
@@ -43,6 +45,8 @@ def opened_run_folder(run_folder: str | Path | None) -> Iterator[Store]:
         return
     place = str(run_folder)
     if "://" not in place:
+        if names_url(Path(place)):  # else a folder of that name would be made here, and workers would see none
+            raise ValueError(f"a run folder at a URL must be given as a string with ://, got {place}")
         place = str(_expanded(Path(place)).absolute())  # workers start in folders of their own
     with ExitStack() as stack:
         if "://" not in place or place.startswith("file://"):

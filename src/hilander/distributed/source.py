@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
-from collections.abc import Sequence
+import socket
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hilander.data.errors import DataError, some
+from hilander.distributed.shard_files import is_url, list_files, list_shards, open_shard
 from hilander.distributed.store import Store
 from hilander.embeddings import as_real_matrix
 
 MOST_ROWS = 65_536  # of a piece
-_SUFFIXES = (".npy", ".parquet")
 _FILES_AT_ONCE = 16  # whose headers are read side by side
-_VERSIONS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "mtime", "updated", "created")
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,31 @@ class Piece:
         Raises
         ------
         DataError
-            The file is damaged, or rows of a Parquet file are missing or of another width than the first one.
+            The file is not there, has fewer rows than before or is damaged, or rows of a Parquet file are missing or of
+            another width than the first one.
         """
+        try:
+            rows = self._read()
+        except DataError:
+            raise
+        except FileNotFoundError as error:
+            raise DataError(
+                f"{self.shard} is not there on {socket.gethostname()}: all workers must see the shards, which must "
+                "stay until they are read"
+            ) from error
+        except (OSError, ValueError) as error:  # what a store advises is for run folders, not for input
+            raise DataError(f"{self.shard} cannot be read: {error.__cause__ or error}") from error
+        if len(rows) != self.stop - self.start:
+            raise DataError(
+                f"{self.shard} has changed since this run began: expected rows up to {self.stop:,}, found "
+                f"{self.start + len(rows):,}; begin anew, in another run folder, once shards stay as they are"
+            )
+        return rows
+
+    def _read(self) -> NDArray[Any]:
         if self.shard.endswith(".npy"):
             store, name = _as_store(self.shard)
-            try:
-                return store.read(name, self.start, self.stop)
-            except (OSError, ValueError) as error:  # what a store advises is for run folders, not for input
-                raise DataError(f"{self.shard} cannot be read: {error.__cause__ or error}") from error
+            return store.read(name, self.start, self.stop)
         from hilander.distributed.parquet_shard import read_parquet_rows
 
         with open_shard(self.shard) as file:
@@ -77,12 +93,18 @@ class Source:
     digest : str
         The same as long as the input is the same: from the shards' names, sizes and times of change (or what else
         the file system tells them apart by), or from the bytes of an array.
+    place : str or None
+        Where shards were listed; None where an array was given.
+    versions : dict of str to list of str
+        By shard, what tells it from a changed one.
     """
 
     pieces: tuple[Piece, ...]
     n_rows: int
     width: int
     digest: str
+    place: str | None = None
+    versions: Mapping[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, place: str | Path) -> Source:
@@ -102,11 +124,28 @@ class Source:
         ImportError
             `place` is a URL, and fsspec or what it needs for it is not installed.
         """
-        files = _list_files(str(place))
+        shards = list_shards(str(place))
         with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
-            shapes = list(threads.map(_shape, (shard for shard, _ in files)))
-        told = [(shard.rpartition("/")[2], *version) for shard, version in files]
-        return _source([shard for shard, _ in files], shapes, hashlib.sha256(json.dumps(told).encode()).hexdigest())
+            shapes = list(threads.map(_shape, shards))
+        told = [(shard.rpartition("/")[2], *version) for shard, version in shards.items()]
+        source = _source(list(shards), shapes, hashlib.sha256(json.dumps(told).encode()).hexdigest())
+        return replace(source, place=str(place), versions=shards)
+
+    def check_unchanged(self) -> None:
+        """See that what was read is what was opened; shards that have come or gone meanwhile make no difference.
+
+        Raises
+        ------
+        DataError
+            Shards have changed.
+        """
+        now = list_files(self.place) if self.place is not None else {}
+        changed = [shard for shard, version in self.versions.items() if now.get(shard, version) != version]
+        if changed:
+            raise DataError(
+                f"{some(changed)} changed while shards were read; begin anew, in another run folder, once they stay as "
+                "they are"
+            )
 
 
 def array_digest(embeddings: ArrayLike) -> str:
@@ -157,11 +196,6 @@ def from_array(store: Store, embeddings: ArrayLike, digest: str | None = None) -
     return _source(shards, shapes or [([0], d)], digest)
 
 
-def is_url(place: str) -> bool:
-    """Return whether fsspec is needed to open `place`."""
-    return "://" in place
-
-
 def _source(shards: Sequence[str], shapes: Sequence[tuple[Sequence[int], int]], digest: str) -> Source:
     """Cut shards, of which the rows of each row group and the width are known, into pieces."""
     widths = {width: shard for shard, (groups, width) in zip(shards, shapes, strict=False) if sum(groups)}
@@ -200,7 +234,7 @@ def _shape(shard: str) -> tuple[Sequence[int], int]:
     try:
         shape, dtype = store.shape(name), store.read(name, 0, 0).dtype
     except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"{shard} cannot be read as a NumPy file of numbers: {error}") from error
+        raise DataError(f"{shard} cannot be read as a NumPy file of numbers: {error.__cause__ or error}") from error
     if len(shape) != 2 or dtype.kind not in "fiub":
         raise DataError(f"{shard}: expected numbers of shape (n, d), one row per item; got {dtype} of shape {shape}")
     return [shape[0]], shape[1]
@@ -209,62 +243,3 @@ def _shape(shard: str) -> tuple[Sequence[int], int]:
 def _as_store(shard: str) -> tuple[Store, str]:
     folder, _, name = shard.rpartition("/")
     return Store(f"{folder}/"), name.removesuffix(".npy")
-
-
-def open_shard(shard: str) -> BinaryIO:
-    """Open a file on this machine or behind a URL for reading."""
-    if not is_url(shard):
-        return Path(shard).open("rb")
-    import fsspec
-
-    return fsspec.core.url_to_fs(shard)[0].open(shard, "rb")
-
-
-def _list_files(place: str) -> list[tuple[str, list[str]]]:
-    """Absolute paths or URLs of the shards, and what tells a changed one."""
-    is_pattern = glob.has_magic(place)
-    if is_url(place) and not place.startswith("file://"):
-        found = _list_remote(place, is_pattern)
-    else:
-        local = Path(place.removeprefix("file://")).absolute()
-        named = [local] if local.exists() else list(Path(local.anchor).glob(str(local.relative_to(local.anchor))))
-        paths = list(local.iterdir()) if local.is_dir() else named
-        found = [(str(p), [str(p.stat().st_size), str(p.stat().st_mtime_ns)]) for p in paths if p.is_file()]
-    shards = sorted((shard, version) for shard, version in found if _is_shard(shard))
-    if not shards:
-        others = some(sorted(shard for shard, _ in found)) or "none"
-        raise DataError(f"expected .npy or .parquet files of embeddings in {place}, found {others}")
-    suffixes = {suffix for suffix in _SUFFIXES for shard, _ in shards if shard.endswith(suffix)}
-    if len(suffixes) > 1:
-        raise DataError(
-            f"expected shards of one format in {place}, found .npy and .parquet side by side; give a pattern such as "
-            f"{place.rstrip('/')}/*.npy"
-        )
-    return shards
-
-
-def _list_remote(url: str, is_pattern: bool) -> list[tuple[str, list[str]]]:
-    try:
-        import fsspec
-    except ImportError as error:
-        raise ImportError("fsspec is not installed, which opens URLs; pip install 'hilander[dask]'") from error
-    fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
-    try:
-        if is_pattern:
-            infos = list(fs.glob(root, detail=True).values())
-        else:
-            itself = [fs.info(root)] if _is_shard(root) else []  # some file systems list no single file
-            infos = itself if itself and itself[0]["type"] == "file" else fs.ls(root, detail=True)
-    except FileNotFoundError:
-        infos = []
-    found = []
-    for info in infos:
-        if info["type"] == "file":
-            version = next((info[name] for name in _VERSIONS if info.get(name) is not None), "")
-            found.append((fs.unstrip_protocol(info["name"]), [str(info["size"]), str(version)]))
-    return found
-
-
-def _is_shard(shard: str) -> bool:
-    stem, _, suffix = shard.rpartition("/")[2].rpartition(".")
-    return f".{suffix}" in _SUFFIXES and not stem.endswith("labels") and not stem.startswith(".")
