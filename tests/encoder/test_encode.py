@@ -1,6 +1,7 @@
 """What every encoder makes of its images, batch by batch."""
 
 import io
+import weakref
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hilander.encoder.base import Encoder
 
 
 class Brightness(Encoder):
-    """Embeds an image as its brightness, so that a black one gives a zero vector; counts its batches."""
+    """Embeds an image as its brightness and the square of it, which is zero of a black one; counts its batches."""
 
     embedding_size = 2
     n_batches = 0
@@ -19,7 +20,7 @@ class Brightness(Encoder):
     def _encode_batch(self, images):
         self.n_batches += 1
         grey = np.array([np.asarray(image, dtype=np.float32).mean() for image in images])
-        return np.stack([grey, np.where(grey == 9, np.nan, grey)], axis=1)
+        return np.stack([grey, np.where(grey == 9, np.nan, grey**2)], axis=1)
 
     def _settings(self):
         return {}
@@ -45,3 +46,33 @@ def test_an_image_that_no_embedding_is_made_of_is_named_before_the_others_are_en
     with pytest.raises(ValueError, match=r"leave them out: 1$"):  # pictures without names: by their number
         encoder.encode([images[0], images[3]])
     assert encoder.encode(images.take(np.array([0, 1]))).shape == (2, 2)
+
+
+class Photographs:
+    """Pictures of 16 megapixels that nobody else holds; counts how many of them are in memory at once."""
+
+    def __init__(self, n):
+        self.n, self.living, self.most = n, 0, 0
+
+    def __len__(self):
+        return self.n
+
+    def __getitem__(self, i):
+        photograph = Image.new("L", (4096, 4096), i + 10)
+        self.living += 1
+        self.most = max(self.most, self.living)
+        weakref.finalize(photograph, self.let_go)
+        return photograph
+
+    def let_go(self):
+        self.living -= 1
+
+
+def test_of_a_batch_of_photographs_few_are_decoded_at_once():
+    photographs = Photographs(20)
+    encoder = Brightness()
+    embeddings = encoder.encode(photographs, batch_size=18)
+    assert encoder.n_batches == 4  # of 8, 8 and 2 images, and of the next batch's 2
+    assert photographs.most == 8
+    brightness = np.arange(10, 30)
+    np.testing.assert_allclose(embeddings[:, 1] / embeddings[:, 0], brightness, rtol=1e-5)
