@@ -86,6 +86,10 @@ def test_the_state_of_other_data_or_parameters_is_not_picked_up(drawings, tmp_pa
     other = dataclasses.replace(SHORT, seed=1)
     resumed, _ = train_encoder(images, labels, other, checkpoint_folder=tmp_path)
     assert same_weights(resumed, train_encoder(images, labels, other)[0])
+    renamed = np.char.replace(labels, "character", "letter")  # in the same order, but other ones are held out
+    resumed, _ = train_encoder(images, renamed, other, checkpoint_folder=tmp_path)
+    assert same_weights(resumed, train_encoder(images, renamed, other)[0])
+    resumed, _ = train_encoder(images, labels, other, checkpoint_folder=tmp_path)
     (tmp_path / "network_0" / "checkpoint.pt").write_bytes(b"half a file")
     restarted, _ = train_encoder(images, labels, other, checkpoint_folder=tmp_path)
     assert same_weights(restarted, resumed)

@@ -41,7 +41,9 @@ def train_network(
         )
     prepared = prepare_images(images, params.image_size, params.color == "rgb", show_progress)
     weights = () if start_from is None else start_from.network.state_dict().values()
-    checkpoint = Checkpoint(checkpoint_folder, fingerprint(params, prepared, torch.from_numpy(classes), *weights))
+    # Which classes are held out depends on their names too, of which `classes` tells the order alone.
+    decisive = (torch.from_numpy(classes), torch.from_numpy(held_out), *weights)
+    checkpoint = Checkpoint(checkpoint_folder, fingerprint(params, prepared, *decisive))
     with torch.random.fork_rng():  # the caller's random numbers are not touched
         learned_from = np.unique(classes[~held_out], return_inverse=True)[1]
         run = TrainingRun(prepared[~held_out], learned_from, params, start_from)
