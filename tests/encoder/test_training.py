@@ -156,3 +156,18 @@ def test_too_few_classes_and_wrong_labels_are_refused(drawings):
         train_encoder(images, labels[:-1], SHORT)
     with pytest.raises(ValueError, match=r"encoder\.batch_size must be from 2"):
         train_encoder(images, labels, dataclasses.replace(SHORT, batch_size=1))
+
+
+@pytest.mark.parametrize("kind", ["bytes", "bytes as objects", "strings of any length"])
+def test_labels_are_bytes_or_strings_of_any_kind(drawings, kind):
+    images, labels = drawings
+    params = dataclasses.replace(SHORT, epochs=1)
+    named = np.char.replace(labels, "character", "Zeichen für ")
+    encoded = np.char.encode(named, "utf-8")
+    others = {
+        "bytes": encoded,
+        "bytes as objects": encoded.astype(object),
+        "strings of any length": named.astype(np.dtypes.StringDType()),
+    }
+    encoder, _ = train_encoder(images, others[kind], params)
+    assert same_weights(encoder, train_encoder(images, named, params)[0])
