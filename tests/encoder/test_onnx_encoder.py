@@ -1,7 +1,7 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from hilander.encoder import load_encoder
@@ -99,7 +99,7 @@ def write_flat_model(path):
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, "height", "width"])
     embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", 5])
     weights = np.random.default_rng(0).normal(size=(64, 5)).astype(np.float32)
-    constant = helper.make_tensor("weights", TensorProto.FLOAT, [64, 5], weights.ravel())
+    constant = numpy_helper.from_array(weights, "weights")
     nodes = [
         helper.make_node("Flatten", ["image"], ["flat"]),
         helper.make_node("MatMul", ["flat", "weights"], ["embedding"]),
@@ -127,3 +127,13 @@ def test_settings_that_the_model_cannot_run_with_are_refused_at_once(tmp_path):
     write_model(tmp_path / "integers.onnx", ["batch", 3, 8, 8], [2, 3], TensorProto.INT64)
     with pytest.raises(ValueError, match=r"must read pixels as .* tensor\(int64\)"):
         OnnxEncoder(tmp_path / "integers.onnx")
+
+
+def test_a_model_whose_weights_lie_in_another_file_is_not_saved_without_them(tmp_path):
+    write_flat_model(tmp_path / "whole.onnx")
+    model = onnx.load(tmp_path / "whole.onnx")
+    onnx.save(model, tmp_path / "model.onnx", save_as_external_data=True, location="model.onnx.data", size_threshold=0)
+    encoder = OnnxEncoder(tmp_path / "model.onnx", image_size=8)
+    with pytest.raises(ValueError, match=r"model\.onnx cannot be kept .* in another file .*external_data=False"):
+        encoder.save(tmp_path / "encoder")
+    assert not (tmp_path / "encoder").exists()

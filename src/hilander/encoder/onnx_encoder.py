@@ -138,7 +138,16 @@ class OnnxEncoder(Encoder):
         }
 
     def _write_weights(self, folder: Path) -> None:
-        shutil.copyfile(self.path, folder / "model.onnx")
+        copy = folder / "model.onnx"
+        shutil.copyfile(self.path, copy)
+        try:
+            _open_session(copy, "cpu")
+        except ValueError as error:
+            raise ValueError(
+                f"{self.path} cannot be kept in an encoder's folder, most likely since its weights lie in another file "
+                "beside it; export it with all weights inside, from PyTorch by "
+                f"torch.onnx.export(…, external_data=False): {error.__cause__}"
+            ) from error
 
 
 def _open_session(path: Path, device: str) -> Any:
