@@ -9,6 +9,7 @@ from PIL import Image
 
 from hilander.data import Images
 from hilander.encoder.base import Encoder
+from hilander.encoder.images import prepare_images, show_colors
 
 
 class Brightness(Encoder):
@@ -46,6 +47,26 @@ def test_an_image_that_no_embedding_is_made_of_is_named_before_the_others_are_en
     with pytest.raises(ValueError, match=r"leave them out: 1$"):  # pictures without names: by their number
         encoder.encode([images[0], images[3]])
     assert encoder.encode(images.take(np.array([0, 1]))).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("odd", "error", "told"),
+    [
+        ("photos/2.png", TypeError, r"expected Pillow images, got str as image 2; open a file with PIL\.Image\.open"),
+        (np.zeros((4, 4), np.uint8), TypeError, r"got ndarray as image 2; .* an array with PIL\.Image\.fromarray"),
+        (Image.new("RGB", (0, 4)), ValueError, r"image 2 has no pixels, its size is \(0, 4\); leave it out"),
+        (Image.new("F", (4, 4)), ValueError, "image 2: floating-point pixels are not supported"),
+    ],
+    ids=["path", "array", "empty", "floats"],
+)
+def test_what_is_no_image_is_told_by_its_number(odd, error, told):
+    images = [Image.new("L", (4, 4), 100), Image.new("L", (4, 4), 200), odd]
+    with pytest.raises(error, match=told):
+        Brightness().encode(images, batch_size=1)
+    with pytest.raises(error, match=told):
+        prepare_images(images, 16)
+    with pytest.raises(error, match=told):
+        show_colors(images)
 
 
 class Photographs:

@@ -16,7 +16,7 @@ from hilander.data.errors import some
 from hilander.data.images import Images
 from hilander.embeddings import check_embeddings
 from hilander.encoder.encoder_folder import write_encoder_folder
-from hilander.encoder.images import ImageSequence
+from hilander.encoder.images import ImageSequence, image_at
 
 # Of decoded images at once, 512 MB as Pillow holds them: of photographs, a whole batch would take gigabytes.
 _PIXELS_AT_ONCE = 1 << 27
@@ -56,8 +56,10 @@ class Encoder(ABC):
         Raises
         ------
         ValueError
-            There are no images, a batch is to hold none, or the encoder made NaN, inf or a zero vector of an image,
-            which is named.
+            There are no images, a batch is to hold none, an image has no pixels or is of a mode that does not say what
+            is light, or the encoder made NaN, inf or a zero vector of an image, which is named.
+        TypeError
+            What came are no Pillow images.
         """
         if batch_size < 1:
             raise ValueError(
@@ -103,7 +105,7 @@ def _batches(images: ImageSequence, batch_size: int) -> Iterator[list[Image.Imag
         batch: list[Image.Image] = []
         n_pixels = 0
         for i in range(first, min(first + batch_size, len(images))):
-            batch.append(images[i])
+            batch.append(image_at(images, i))
             n_pixels += batch[-1].width * batch[-1].height
             if n_pixels >= _PIXELS_AT_ONCE:
                 yield batch
