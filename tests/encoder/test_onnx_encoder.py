@@ -137,3 +137,22 @@ def test_a_model_whose_weights_lie_in_another_file_is_not_saved_without_them(tmp
     with pytest.raises(ValueError, match=r"model\.onnx cannot be kept .* in another file .*external_data=False"):
         encoder.save(tmp_path / "encoder")
     assert not (tmp_path / "encoder").exists()
+
+
+@pytest.mark.parametrize("shape", [[0, 3, 64], [0, 3, 8, 8]], ids=["tokens", "map"])
+def test_states_of_tokens_or_a_map_are_no_embedding(tmp_path, shape):
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 8, 8])
+    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", *[None] * (len(shape) - 1)])
+    reshape = helper.make_node("Reshape", ["image", "shape"], ["output"])
+    save_model(tmp_path / "m.onnx", [reshape], image, output, numpy_helper.from_array(np.array(shape), "shape"))
+    with pytest.raises(ValueError, match=r"one embedding per image, \(b, d\); got \(2, 3, .* not states of tokens"):
+        OnnxEncoder(tmp_path / "m.onnx")
+
+
+def test_an_embedding_may_have_further_axes_of_one(tmp_path):
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 8, 8])
+    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 192, 1, 1])
+    reshape = helper.make_node("Reshape", ["image", "shape"], ["output"])
+    shape = numpy_helper.from_array(np.array([0, 192, 1, 1]), "shape")
+    save_model(tmp_path / "m.onnx", [reshape], image, output, shape)
+    assert OnnxEncoder(tmp_path / "m.onnx").embedding_size == 192

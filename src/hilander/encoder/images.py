@@ -45,8 +45,8 @@ def image_at(images: ImageSequence, i: int) -> Image.Image:
     image = images[i]
     if not isinstance(image, Image.Image):
         raise TypeError(
-            f"expected Pillow images, got {type(image).__name__} as image {i}; open a file with PIL.Image.open, make an "
-            "image of an array with PIL.Image.fromarray, or read a folder with hilander.data.read_dataset"
+            f"expected Pillow images, got {type(image).__name__} as image {i}; open a file with PIL.Image.open, make "
+            "an image of an array with PIL.Image.fromarray, or read a folder with hilander.data.read_dataset"
         )
     if 0 in image.size:
         raise ValueError(f"image {i} has no pixels, its size is {image.size}; leave it out")

@@ -101,10 +101,11 @@ class OnnxEncoder(Encoder):
                 f"{self.path} cannot encode images as {pixels.dtype} of shape {pixels.shape}; export it for that, or "
                 f"set encoder.image_size to the size that it was trained with: {cause}"
             ) from error
-        if output.shape[:1] != (len(filled),):
+        if output.shape[:1] != (len(filled),) or output[0].size > max(output.shape[1:], default=1):
             raise ValueError(
                 f"{self.path} must give one embedding per image, (b, d); got {output.shape} for {len(filled)} images. "
-                "Export it with an open batch, or with one of 1"
+                "Export it with an open batch, or with one of 1, and with the embedding as its first output, not "
+                "states of tokens or a map of features"
             )
         return output[:n].reshape(n, -1).astype(np.float32)
 
