@@ -112,6 +112,8 @@ def test_an_ensemble_with_classes_by_rotation_and_whitening_learns_further(parts
         ensemble=(NetworkParams(), NetworkParams(width=8, epochs=5)),
     )  # fmt: skip
     encoder, _ = train_encoder(labelled, named, params)
+    with pytest.raises(ValueError, match="it is one with whitening, and they describe one without; set"):
+        self_train(encoder, labelled, named, images, dataclasses.replace(params, whitening=None))
     result = self_train(encoder, labelled, named, images, params, params=dataclasses.replace(SHORT, rounds=1))
     assert [member.width for member in result.encoder.members] == [16, 8]
     assert len(result.encoder.whitenings) == 2
@@ -126,6 +128,9 @@ def test_input_that_cannot_be_learned_from_is_told_before_any_work(parts, encode
         self_train(encoder, labelled, named, images, dataclasses.replace(PARAMS, width=8))
     with pytest.raises(ValueError, match=r"encoder\.whitening must be above 0"):
         self_train(encoder, labelled, named, images, dataclasses.replace(PARAMS, whitening=2.0))
+    for key, value in (("whitening", 0.3), ("average_views", True)):
+        with pytest.raises(ValueError, match=f"it is one without {key}, and they describe one with; set"):
+            self_train(encoder, labelled, named, images, dataclasses.replace(PARAMS, **{key: value}))
     with pytest.raises(ValueError, match="only encoders that were trained here"):
         self_train(IdentityEncoder(4), labelled, named, images, PARAMS)
     with pytest.raises(ValueError, match=r"rounds must be .* got 0"):

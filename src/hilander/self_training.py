@@ -28,6 +28,7 @@ from hilander.encoder.base import Encoder
 from hilander.encoder.check_params import check_encoder_params
 from hilander.encoder.ensemble_encoder import EnsembleEncoder
 from hilander.encoder.images import ImageSequence
+from hilander.encoder.torch_encoder import TorchEncoder
 from hilander.encoder.training import combine, networks_to_start_from, train_networks
 from hilander.estimator import HiLander
 from hilander.metrics import score
@@ -141,7 +142,8 @@ def self_train(
     params = params or SelfTrainingParams()
     check_values(params, "")
     check_encoder_params(encoder_params)
-    networks_to_start_from(encoder, encoder_params)  # raises before any work is done
+    starts, _ = networks_to_start_from(encoder, encoder_params)  # raises before any work is done
+    _check_embeds_alike(encoder, starts, encoder_params)
     classes = check_labels(labels, len(labelled))
     shorter = _shorter(encoder_params, params)
     known, unknown = (encoder.encode(each, show_progress=show_progress) for each in (labelled, images))
@@ -179,6 +181,24 @@ def self_train(
         if after_round is not None:
             after_round(number, rounds[-1])
     return SelfTraining(encoder, clusterer, known, unknown, rounds)
+
+
+def _check_embeds_alike(encoder: Encoder, networks: Sequence[TorchEncoder], params: EncoderParams) -> None:
+    """Refuse parameters that would leave out, or bring in, what turns the networks' outputs into embeddings."""
+    whitened = isinstance(encoder, EnsembleEncoder) and bool(encoder.whitenings)
+    for key, theirs, described in (
+        ("average_views", all(network.average_views for network in networks), params.average_views),
+        ("whitening", whitened, params.whitening is not None),
+    ):
+        if theirs != described:
+            raise ValueError(
+                f"expected the parameters that the encoder was trained with, but it is one {_with(theirs)} {key}, and "
+                f"they describe one {_with(described)}; set encoder.{key} in params.yaml as it was"
+            )
+
+
+def _with(given: bool) -> str:
+    return "with" if given else "without"
 
 
 def _shorter(encoder_params: EncoderParams, params: SelfTrainingParams) -> EncoderParams:

@@ -83,7 +83,9 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_a_label_that_pandas_calls_missing_is_missing():
-    for labels in (pd.array(["a", pd.NA], dtype="string"), pd.array([3, pd.NA], dtype="Int64"), [b"a", pd.NaT]):
+    any_length = np.array(["a", None], np.dtypes.StringDType(na_object=None))
+    integers = pd.array([3, pd.NA], dtype="Int64")
+    for labels in (pd.array(["a", pd.NA], dtype="string"), integers, [b"a", pd.NaT], any_length):
         assert Dataset(["x", "y"], labels, embeddings=np.eye(2)).labels.tolist() in (["a", ""], ["3", ""])
 
 

@@ -1,10 +1,11 @@
 import os
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from hilander.data import read_dataset
+from hilander.data import DataError, read_dataset
 from hilander.data.listing import list_files
 
 
@@ -26,3 +27,23 @@ def test_a_link_back_ends_from_any_spelling_of_the_folder(tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     folder = tmp_path if not start else tmp_path.__class__(start)
     assert [os.fspath(path) for path in list_files(folder, {".npy"}, deep=True)] == ["a/b/x.npy"]
+
+
+@pytest.fixture
+def unreadable(tmp_path):
+    """A folder that lies too deep to be read by its path, as one without permission is to all but root."""
+    Image.new("L", (4, 4)).save(tmp_path / "a.png")
+    folder = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("x" * 250, dir_fd=folder)
+        below = os.open("x" * 250, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    yield tmp_path
+    os.close(folder)
+    shutil.rmtree(tmp_path)
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out_without_a_word(unreadable):
+    with pytest.raises(DataError, match=r"x cannot be read \(File name too long\), and what lies in it would be"):
+        read_dataset(unreadable)

@@ -215,3 +215,19 @@ def test_a_file_that_is_no_image_is_told_in_words(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"a\.png is damaged or cut short \(10 bytes: of no known format\)"):
         read_dataset(tmp_path).images[0]
+
+
+def test_a_damaged_file_that_confuses_its_decoder_is_named(tmp_path):
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "a.tif")
+    content = (tmp_path / "a.tif").read_bytes()
+    offsets_are_text = content.replace(b"\x11\x01\x04\x00", b"\x11\x01\x02\x00")  # where Pillow looks for numbers
+    assert offsets_are_text != content
+    (tmp_path / "a.tif").write_bytes(offsets_are_text)
+    with pytest.raises(DataError, match=r"a\.tif is damaged or cut short"):
+        read_dataset(tmp_path).images[0]
+
+
+def test_an_image_of_more_pixels_than_are_read_is_not_called_damaged(tmp_path):
+    Image.new("1", (15_000, 15_000)).save(tmp_path / "scan.png")
+    with pytest.raises(DataError, match=r"^image scan\.png has more pixels than the 178,956,970 that are read; save"):
+        read_dataset(tmp_path).images[0]

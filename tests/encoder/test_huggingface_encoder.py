@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -130,3 +131,66 @@ def test_a_strip_whose_centre_is_kept_is_not_blown_up(tmp_path, turned):
     assert max(resized[0]) <= 100
     assert resized[1] in ((3, 4, 40), (3, 40, 4))  # an image of usual shape is left as it is
     np.testing.assert_allclose(embeddings[0], embeddings[1], atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def pyramid(tmp_path_factory):
+    """A model without pooled output, whose last states are a map of features."""
+    from transformers import SegformerConfig, SegformerModel
+    from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+    folder = tmp_path_factory.mktemp("pyramid")
+    torch.manual_seed(0)
+    config = SegformerConfig(hidden_sizes=[8, 8, 8, 24], depths=[1] * 4, num_attention_heads=[1] * 4)
+    SegformerModel(config).save_pretrained(folder)
+    ViTImageProcessorPil(size={"height": 64, "width": 64}).save_pretrained(folder)
+    return folder
+
+
+def features_of(folder, images):
+    """The map of features that the pyramid makes of them, (b, 24, height, width)."""
+    from transformers import SegformerModel
+
+    pixels = torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.inference_mode():
+        return SegformerModel.from_pretrained(folder, dtype=torch.float32).eval()(pixels).last_hidden_state
+
+
+def draw(n):
+    return [Image.fromarray(np.random.default_rng(i).integers(0, 255, (64, 64, 3), dtype=np.uint8)) for i in range(n)]
+
+
+def test_of_a_map_of_features_the_mean_over_positions_is_the_embedding(pyramid):
+    images = draw(3)
+    expected = torch.nn.functional.normalize(features_of(pyramid, images).mean(dim=(2, 3)))
+    assert expected.shape == (3, 24)
+    np.testing.assert_allclose(HuggingFaceEncoder(pyramid).encode(images), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_of_16_bits_are_computed_with_in_32(pyramid, tmp_path, dtype):
+    from transformers import SegformerModel
+
+    folder = shutil.copytree(pyramid, tmp_path / "half")
+    SegformerModel.from_pretrained(pyramid).to(dtype).save_pretrained(folder)
+    images = draw(3)
+    encoder = HuggingFaceEncoder(folder)
+    embeddings = encoder.encode(images)
+    expected = torch.nn.functional.normalize(features_of(folder, images).mean(dim=(2, 3)))
+    np.testing.assert_allclose(embeddings, expected, atol=1e-5)
+    encoder.save(tmp_path / "encoder")
+    np.testing.assert_allclose(load_encoder(tmp_path / "encoder").encode(images), embeddings, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
+def test_code_that_a_folder_brings_is_not_run_even_if_somebody_says_yes(damaged, tmp_path, monkeypatch, name):
+    (damaged / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    classes = ("AutoConfig", "AutoModel", "AutoImageProcessor")
+    config = json.loads((damaged / name).read_text()) | {
+        "model_type": "own", "image_processor_type": "Own", "auto_map": dict.fromkeys(classes, "own.Own")
+    }  # fmt: skip
+    (damaged / name).write_text(json.dumps(config))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    with pytest.raises(ValueError, match=r"whole Hugging Face vision model in the folder '.*damaged'"):
+        HuggingFaceEncoder(damaged)
+    assert not (tmp_path / "ran").exists()

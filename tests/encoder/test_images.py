@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from hilander.data import DataError, Images
+from hilander.data.images import as_shown
 from hilander.encoder.images import prepare_image, prepare_images, show_colors
 
 
@@ -111,8 +112,12 @@ def tiff_of_12_bits(grey):
     """Pillow writes none: two pixels in three bytes."""
     first, second = (grey[:, i::2].astype(int) * 4095 // 255 for i in (0, 1))
     packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=2).astype(np.uint8).tobytes()
-    height, width = grey.shape
-    tags = [(256, width), (257, height), (258, 12), (259, 1), (262, 1), (273, 122), (277, 1), (278, height)]
+    return tiff(grey.shape, 12, 1, packed)
+
+
+def tiff(shape, bits, photometric, packed):
+    height, width = shape
+    tags = [(256, width), (257, height), (258, bits), (259, 1), (262, photometric), (273, 122), (277, 1), (278, height)]
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in [*tags, (279, len(packed))])
     return (b"II*\0" + struct.pack("<IH", 8, len(tags) + 1) + entries).ljust(122, b"\0") + packed
 
@@ -122,6 +127,14 @@ def test_grey_of_12_bits_is_scaled_as_that_of_16():
     grey[4:12, 6:10] = 0
     image = Images([tiff_of_12_bits(grey)], np.array(["a"]))[0]
     assert np.array_equal(prepare_image(image, 16), 255 - grey)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_of_a_tiff_whose_white_is_zero_light_stays_light(bits):
+    grey = np.random.default_rng(0).integers(0, 256, (16, 16), dtype=np.uint8)
+    packed = (255 - grey).tobytes() if bits == 8 else ((255 - grey).astype("<u2") * 257).tobytes()
+    image = Images([tiff(grey.shape, bits, 0, packed)], np.array(["a"]))[0]
+    assert np.array_equal(as_shown(image), grey)
 
 
 def test_grey_of_16_bits_lies_on_white_where_it_is_transparent():

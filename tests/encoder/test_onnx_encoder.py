@@ -1,7 +1,7 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from hilander.encoder import load_encoder
@@ -99,7 +99,7 @@ def write_flat_model(path):
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, "height", "width"])
     embedding = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", 5])
     weights = np.random.default_rng(0).normal(size=(64, 5)).astype(np.float32)
-    constant = helper.make_tensor("weights", TensorProto.FLOAT, [64, 5], weights.ravel())
+    constant = numpy_helper.from_array(weights, "weights")
     nodes = [
         helper.make_node("Flatten", ["image"], ["flat"]),
         helper.make_node("MatMul", ["flat", "weights"], ["embedding"]),
@@ -127,3 +127,32 @@ def test_settings_that_the_model_cannot_run_with_are_refused_at_once(tmp_path):
     write_model(tmp_path / "integers.onnx", ["batch", 3, 8, 8], [2, 3], TensorProto.INT64)
     with pytest.raises(ValueError, match=r"must read pixels as .* tensor\(int64\)"):
         OnnxEncoder(tmp_path / "integers.onnx")
+
+
+def test_a_model_whose_weights_lie_in_another_file_is_not_saved_without_them(tmp_path):
+    write_flat_model(tmp_path / "whole.onnx")
+    model = onnx.load(tmp_path / "whole.onnx")
+    onnx.save(model, tmp_path / "model.onnx", save_as_external_data=True, location="model.onnx.data", size_threshold=0)
+    encoder = OnnxEncoder(tmp_path / "model.onnx", image_size=8)
+    with pytest.raises(ValueError, match=r"model\.onnx cannot be kept .* in another file .*external_data=False"):
+        encoder.save(tmp_path / "encoder")
+    assert not (tmp_path / "encoder").exists()
+
+
+@pytest.mark.parametrize("shape", [[0, 3, 64], [0, 3, 8, 8]], ids=["tokens", "map"])
+def test_states_of_tokens_or_a_map_are_no_embedding(tmp_path, shape):
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 8, 8])
+    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", *[None] * (len(shape) - 1)])
+    reshape = helper.make_node("Reshape", ["image", "shape"], ["output"])
+    save_model(tmp_path / "m.onnx", [reshape], image, output, numpy_helper.from_array(np.array(shape), "shape"))
+    with pytest.raises(ValueError, match=r"one embedding per image, \(b, d\); got \(2, 3, .* not states of tokens"):
+        OnnxEncoder(tmp_path / "m.onnx")
+
+
+def test_an_embedding_may_have_further_axes_of_one(tmp_path):
+    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 8, 8])
+    output = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", 192, 1, 1])
+    reshape = helper.make_node("Reshape", ["image", "shape"], ["output"])
+    shape = numpy_helper.from_array(np.array([0, 192, 1, 1]), "shape")
+    save_model(tmp_path / "m.onnx", [reshape], image, output, shape)
+    assert OnnxEncoder(tmp_path / "m.onnx").embedding_size == 192

@@ -86,6 +86,10 @@ def test_the_state_of_other_data_or_parameters_is_not_picked_up(drawings, tmp_pa
     other = dataclasses.replace(SHORT, seed=1)
     resumed, _ = train_encoder(images, labels, other, checkpoint_folder=tmp_path)
     assert same_weights(resumed, train_encoder(images, labels, other)[0])
+    renamed = np.char.replace(labels, "character", "letter")  # in the same order, but other ones are held out
+    resumed, _ = train_encoder(images, renamed, other, checkpoint_folder=tmp_path)
+    assert same_weights(resumed, train_encoder(images, renamed, other)[0])
+    resumed, _ = train_encoder(images, labels, other, checkpoint_folder=tmp_path)
     (tmp_path / "network_0" / "checkpoint.pt").write_bytes(b"half a file")
     restarted, _ = train_encoder(images, labels, other, checkpoint_folder=tmp_path)
     assert same_weights(restarted, resumed)
@@ -152,3 +156,18 @@ def test_too_few_classes_and_wrong_labels_are_refused(drawings):
         train_encoder(images, labels[:-1], SHORT)
     with pytest.raises(ValueError, match=r"encoder\.batch_size must be from 2"):
         train_encoder(images, labels, dataclasses.replace(SHORT, batch_size=1))
+
+
+@pytest.mark.parametrize("kind", ["bytes", "bytes as objects", "strings of any length"])
+def test_labels_are_bytes_or_strings_of_any_kind(drawings, kind):
+    images, labels = drawings
+    params = dataclasses.replace(SHORT, epochs=1)
+    named = np.char.replace(labels, "character", "Zeichen für ")
+    encoded = np.char.encode(named, "utf-8")
+    others = {
+        "bytes": encoded,
+        "bytes as objects": encoded.astype(object),
+        "strings of any length": named.astype(np.dtypes.StringDType()),
+    }
+    encoder, _ = train_encoder(images, others[kind], params)
+    assert same_weights(encoder, train_encoder(images, named, params)[0])

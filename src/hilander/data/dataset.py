@@ -129,6 +129,8 @@ def as_names(values: object, what: str, n: int) -> NDArray[np.str_]:
         raise DataError(f"{what} must have shape ({n},), one per item; got shape {array.shape}")
     if array.dtype.kind == "U":
         return array
+    if array.dtype.kind == "T":  # strings of any length, which NumPy writes out one by one alone
+        array = array.astype(object)
     if array.dtype.kind in "fOS":
         missing = pd.isna(array).tolist()
         names = ["" if gone else _name(v, what) for v, gone in zip(array.tolist(), missing, strict=True)]

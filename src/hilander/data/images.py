@@ -14,6 +14,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from hilander.data.errors import DataError
 
 _ORIENTATION = ExifTags.Base.Orientation
+_WHITE_IS_ZERO = 0  # as a TIFF says it
 _NO_WHITE = {"I": "32-bit pixels", "F": "floating-point pixels", "LAB": "CIE L*a*b* colours"}
 
 
@@ -58,8 +59,11 @@ def _is_deep_netpbm(image: Image.Image) -> bool:
 def _of_8_bits(image: Image.Image) -> Image.Image:
     """Scale a grey image of more bits; what it calls transparent is white."""
     deep = np.asarray(image)
-    bits = getattr(image, "tag_v2", {}).get(ExifTags.Base.BitsPerSample, (16,))
-    grey = (deep >> (4 if bits == (12,) else 8)).astype(np.uint8)  # Pillow leaves the 12 bits of a TIFF as they are
+    tags = getattr(image, "tag_v2", {})  # of a TIFF, of whose deep pixels Pillow heeds neither of these
+    bits = tags.get(ExifTags.Base.BitsPerSample, (16,))
+    grey = (deep >> (4 if bits == (12,) else 8)).astype(np.uint8)
+    if tags.get(ExifTags.Base.PhotometricInterpretation) == _WHITE_IS_ZERO:
+        grey = 255 - grey
     if (transparent := image.info.get("transparency")) is not None:
         grey[deep == transparent] = 255
     return Image.fromarray(grey)
@@ -111,13 +115,21 @@ class Images:
         Raises
         ------
         DataError
-            The bytes are no image, end too early, or say nothing of light and dark; the message names the id.
+            The bytes are no image, end too early, hold more pixels than Pillow opens, or say nothing of light and dark;
+            the message names the id.
         """
         content = self.read_bytes(i)
         try:
             image = Image.open(io.BytesIO(content))
             image.load()
-        except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        except MemoryError:
+            raise
+        except Image.DecompressionBombError as error:
+            most = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # at half of it Pillow warns
+            raise DataError(
+                f"image {self.ids[i]} has more pixels than the {most:,} that are read; save it smaller or leave it out"
+            ) from error
+        except Exception as error:  # decoders of damaged files fail in any way
             cause = "of no known format" if isinstance(error, UnidentifiedImageError) else error
             raise DataError(
                 f"image {self.ids[i]} is damaged or cut short ({len(content)} bytes: {cause}); "

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hilander.data.errors import DataError
 
+_OF_THE_SYSTEM = "lost+found"  # at the root of a disk; nobody but the system may read it
 _PROTOCOL = re.compile(r"[A-Za-z][\w+.-]+:")  # one letter alone is no protocol
 
 
@@ -18,7 +19,8 @@ def list_files(folder: Path, suffixes: Collection[str], *, deep: bool) -> list[P
     Raises
     ------
     DataError
-        A path is not UTF-8: it becomes an id or the name of a split, which could not be written later.
+        A path is not UTF-8: it becomes an id or the name of a split, which could not be written later. Or a folder
+        cannot be read, whose files would be missing.
     """
     found = list(_walk(folder, suffixes, deep))
     for path in found:
@@ -45,9 +47,19 @@ def names_url(path: Path) -> bool:
     return bool(_PROTOCOL.fullmatch(path.parts[0])) and not Path(path.parts[0]).exists() if path.parts else False
 
 
+def _refuse(error: OSError) -> None:
+    """Say that a folder cannot be read; one that is not there is empty."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError) or Path(error.filename).name == _OF_THE_SYSTEM:
+        return
+    raise DataError(
+        f"{error.filename} cannot be read ({error.strerror}), and what lies in it would be missing; give access to it, "
+        "or move it elsewhere"
+    ) from error
+
+
 def _walk(folder: Path, suffixes: Collection[str], deep: bool) -> Iterator[Path]:
     above: dict[Path, frozenset[tuple[int, int]]] = {}  # by folder: those that it lies in, itself included
-    for root, folders, files in os.walk(folder, followlinks=True):
+    for root, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         here = Path(root)
         stat = here.stat()
         own = (stat.st_dev, stat.st_ino)

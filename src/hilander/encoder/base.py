@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +16,10 @@ from hilander.data.errors import some
 from hilander.data.images import Images
 from hilander.embeddings import check_embeddings
 from hilander.encoder.encoder_folder import write_encoder_folder
-from hilander.encoder.images import ImageSequence
+from hilander.encoder.images import ImageSequence, image_at
+
+# Of decoded images at once, 512 MB as Pillow holds them: of photographs, a whole batch would take gigabytes.
+_PIXELS_AT_ONCE = 1 << 27
 
 
 class Encoder(ABC):
@@ -41,7 +44,7 @@ class Encoder(ABC):
         images : sequence of PIL.Image.Image, length n
             Any mode and size; read batch by batch, so that a lazy sequence costs little memory.
         batch_size : int
-            Images mapped at once.
+            Images mapped at once; fewer where they are so large that decoded they would fill the memory.
         show_progress : bool
             Draw a progress bar.
 
@@ -53,8 +56,10 @@ class Encoder(ABC):
         Raises
         ------
         ValueError
-            There are no images, a batch is to hold none, or the encoder made NaN, inf or a zero vector of an image,
-            which is named.
+            There are no images, a batch is to hold none, an image has no pixels or is of a mode that does not say what
+            is light, or the encoder made NaN, inf or a zero vector of an image, which is named.
+        TypeError
+            What came are no Pillow images.
         """
         if batch_size < 1:
             raise ValueError(
@@ -64,11 +69,13 @@ class Encoder(ABC):
             raise ValueError("expected images to encode, got none")
         embeddings = np.empty((len(images), self.embedding_size), dtype=np.float32)
         with tqdm(total=len(images), desc="encoding", unit="image", disable=not show_progress) as progress:
-            for start in range(0, len(images), batch_size):
-                batch = [images[i] for i in range(start, min(start + batch_size, len(images)))]
+            start = 0
+            for batch in _batches(images, batch_size):
                 embeddings[start : start + len(batch)] = encoded = self._encode_batch(batch)
                 _check_each(encoded, images, start)
+                start += len(batch)
                 progress.update(len(batch))
+                del batch  # before the next images are decoded
         return check_embeddings(embeddings)
 
     def save(self, folder: str | Path) -> None:
@@ -90,6 +97,21 @@ class Encoder(ABC):
     @abstractmethod
     def _write_weights(self, folder: Path) -> None:
         """Write the weights into `folder`."""
+
+
+def _batches(images: ImageSequence, batch_size: int) -> Iterator[list[Image.Image]]:
+    """Yield `batch_size` images at a time, these in several parts where they have many pixels."""
+    for first in range(0, len(images), batch_size):
+        batch: list[Image.Image] = []
+        n_pixels = 0
+        for i in range(first, min(first + batch_size, len(images))):
+            batch.append(image_at(images, i))
+            n_pixels += batch[-1].width * batch[-1].height
+            if n_pixels >= _PIXELS_AT_ONCE:
+                yield batch
+                batch, n_pixels = [], 0
+        if batch:
+            yield batch
 
 
 def _check_each(encoded: NDArray[np.float32], images: ImageSequence, start: int) -> None:

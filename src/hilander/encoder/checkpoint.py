@@ -55,14 +55,15 @@ class Checkpoint:
         return content["state"]
 
 
-def fingerprint(params: EncoderParams, images: Tensor, labels: Tensor, *weights: Tensor) -> str:
+def fingerprint(params: EncoderParams, images: Tensor, *others: Tensor) -> str:
     """Return a digest of all that decides the result.
 
-    That is parameters (but for the device), images and labels, in order, and the weights to begin with, if any.
+    That is parameters (but for the device), images, and in order whatever else does: labels, which of them are held
+    out, and the weights to begin with, if any.
     """
     settings = dataclasses.asdict(params)
     del settings["device"]
     digest = hashlib.sha256(json.dumps([settings, torch.__version__, list(images.shape)]).encode())
-    for array in (images, labels, *weights):
+    for array in (images, *others):
         digest.update(array.cpu().contiguous().numpy().data)
     return digest.hexdigest()

@@ -33,9 +33,10 @@ class HuggingFaceEncoder(Encoder):
 
     Notes
     -----
-    The embedding is the model's image feature (CLIP and its kin), else its pooled output, else the mean over tokens. A
-    folder without the weights of the pooler, such as one of a model for classification, gives the mean over tokens too:
-    transformers would fill the pooler with other random numbers at each loading.
+    The embedding is the model's image feature (CLIP and its kin), else its pooled output, else the mean over tokens or
+    positions. A folder without the weights of the pooler, such as one of a model for classification, gives that mean
+    too: transformers would fill the pooler with other random numbers at each loading. Whatever the precision that
+    weights are kept in, they are computed with in 32 bits. Code that a folder brings is never run.
 
     Where the processor keeps the centre of an image whose shortest edge it has resized, most of what it would throw
     away of a long strip is cut off before.
@@ -83,7 +84,9 @@ class HuggingFaceEncoder(Encoder):
         elif self._has_pooler and getattr(output, "pooler_output", None) is not None:
             pooled = output.pooler_output
         else:
-            pooled = output.last_hidden_state.mean(dim=1)
+            states = output.last_hidden_state
+            # (b, tokens, d), or of convolutions and pyramids (b, d, height, width)
+            pooled = states.mean(dim=1 if states.ndim == 3 else (2, 3))
         return pooled.flatten(start_dim=1).float().cpu().numpy()
 
     def _without_ends(self, image: Image.Image) -> Image.Image:
@@ -115,9 +118,16 @@ def _open(path: Path) -> tuple[Any, Any, set[str]]:
         raise ImportError("Hugging Face encoders need transformers: pip install 'hilander[huggingface]'") from error
     try:
         # The Pillow backend gives the same pixels whether or not torchvision is installed.
-        processor = AutoImageProcessor.from_pretrained(path, backend="pil", local_files_only=True)
+        processor = AutoImageProcessor.from_pretrained(
+            path, backend="pil", local_files_only=True, trust_remote_code=False
+        )
         model, report = AutoModel.from_pretrained(
-            path, local_files_only=True, use_safetensors=True, output_loading_info=True
+            path,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            trust_remote_code=False,  # else whoever sits at a terminal is asked
+            dtype=torch.float32,  # as processors give pixels, which half of the models do not convert
         )
     except Exception as error:  # what is missing or damaged shows as errors of many kinds
         cause = str(error).strip().partition("\n")[0]

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from hilander.data.images import as_shown
+from hilander.data.images import as_shown, check_mode
 
 _LONGEST_SIDE = 8192  # pixels: a strip of few rows would fill the memory as a square of its length
 
@@ -32,13 +32,38 @@ class ImageSequence(Protocol):
         """Return image `i`, decoded."""
 
 
+def image_at(images: ImageSequence, i: int) -> Image.Image:
+    """Return image `i`, decoded.
+
+    Raises
+    ------
+    TypeError
+        It is no Pillow image, such as a path or an array.
+    ValueError
+        It has no pixels, or is of a mode that does not say what is light, see `hilander.data.images.check_mode`.
+    """
+    image = images[i]
+    if not isinstance(image, Image.Image):
+        raise TypeError(
+            f"expected Pillow images, got {type(image).__name__} as image {i}; open a file with PIL.Image.open, make "
+            "an image of an array with PIL.Image.fromarray, or read a folder with hilander.data.read_dataset"
+        )
+    if 0 in image.size:
+        raise ValueError(f"image {i} has no pixels, its size is {image.size}; leave it out")
+    try:
+        check_mode(image)
+    except ValueError as error:
+        raise ValueError(f"image {i}: {error}") from error
+    return image
+
+
 def prepare_images(images: ImageSequence, image_size: int, color: bool = False, show_progress: bool = False) -> Tensor:
     """Return the images as one tensor; they are read one at a time, so that only the small ones are held in memory.
 
     Parameters
     ----------
     images : sequence of PIL.Image.Image, length n
-        A damaged one raises when it is decoded.
+        A damaged one raises when it is decoded, others as `image_at` does.
     image_size : int
         Height and width of the result, in pixels.
     color : bool
@@ -53,7 +78,7 @@ def prepare_images(images: ImageSequence, image_size: int, color: bool = False, 
     """
     prepared = torch.empty(len(images), 3 if color else 1, image_size, image_size, dtype=torch.uint8)
     for i in tqdm(range(len(images)), desc="reading images", unit="image", disable=not show_progress, leave=False):
-        pixels = torch.from_numpy(prepare_image(images[i], image_size, color))
+        pixels = torch.from_numpy(prepare_image(image_at(images, i), image_size, color))
         prepared[i] = pixels.permute(2, 0, 1) if color else pixels
     return prepared
 
@@ -111,7 +136,7 @@ def show_colors(images: ImageSequence) -> bool:
     An image does where the channels of one pixel in a hundred or more differ by more than a tenth of their range.
     """
     looked_at = np.unique(np.linspace(0, len(images) - 1, min(len(images), _LOOKED_AT)).astype(int))
-    return sum(_shows_colors(images[int(i)]) for i in looked_at) >= _COLORED_SHARE * len(looked_at)
+    return sum(_shows_colors(image_at(images, int(i))) for i in looked_at) >= _COLORED_SHARE * len(looked_at)
 
 
 def _shows_colors(image: Image.Image) -> bool:

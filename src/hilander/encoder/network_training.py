@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from hilander.config import EncoderParams
+from hilander.data.dataset import as_names
 from hilander.data.splits import split_classes
 from hilander.embeddings import check_labels
 from hilander.encoder.checkpoint import Checkpoint, fingerprint
@@ -33,7 +34,7 @@ def train_network(
     classes = check_labels(labels, len(images))
     held_out = np.zeros(len(classes), dtype=bool)
     if params.held_out_share > 0:
-        held_out = split_classes(np.asarray(labels), params.held_out_share, params.seed)
+        held_out = split_classes(as_names(labels, "labels", len(classes)), params.held_out_share, params.seed)
     if len(np.unique(classes[~held_out])) < 2:
         raise ValueError(
             f"expected at least 2 classes to train on; got {len(np.unique(classes[~held_out]))}, and "
@@ -41,7 +42,9 @@ def train_network(
         )
     prepared = prepare_images(images, params.image_size, params.color == "rgb", show_progress)
     weights = () if start_from is None else start_from.network.state_dict().values()
-    checkpoint = Checkpoint(checkpoint_folder, fingerprint(params, prepared, torch.from_numpy(classes), *weights))
+    # Which classes are held out depends on their names too, of which `classes` tells the order alone.
+    decisive = (torch.from_numpy(classes), torch.from_numpy(held_out), *weights)
+    checkpoint = Checkpoint(checkpoint_folder, fingerprint(params, prepared, *decisive))
     with torch.random.fork_rng():  # the caller's random numbers are not touched
         learned_from = np.unique(classes[~held_out], return_inverse=True)[1]
         run = TrainingRun(prepared[~held_out], learned_from, params, start_from)

@@ -101,10 +101,11 @@ class OnnxEncoder(Encoder):
                 f"{self.path} cannot encode images as {pixels.dtype} of shape {pixels.shape}; export it for that, or "
                 f"set encoder.image_size to the size that it was trained with: {cause}"
             ) from error
-        if output.shape[:1] != (len(filled),):
+        if output.shape[:1] != (len(filled),) or output[0].size > max(output.shape[1:], default=1):
             raise ValueError(
                 f"{self.path} must give one embedding per image, (b, d); got {output.shape} for {len(filled)} images. "
-                "Export it with an open batch, or with one of 1"
+                "Export it with an open batch, or with one of 1, and with the embedding as its first output, not "
+                "states of tokens or a map of features"
             )
         return output[:n].reshape(n, -1).astype(np.float32)
 
@@ -138,7 +139,16 @@ class OnnxEncoder(Encoder):
         }
 
     def _write_weights(self, folder: Path) -> None:
-        shutil.copyfile(self.path, folder / "model.onnx")
+        copy = folder / "model.onnx"
+        shutil.copyfile(self.path, copy)
+        try:
+            _open_session(copy, "cpu")
+        except ValueError as error:
+            raise ValueError(
+                f"{self.path} cannot be kept in an encoder's folder, most likely since its weights lie in another file "
+                "beside it; export it with all weights inside, from PyTorch by "
+                f"torch.onnx.export(…, external_data=False): {error.__cause__}"
+            ) from error
 
 
 def _open_session(path: Path, device: str) -> Any:
