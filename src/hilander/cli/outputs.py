@@ -68,17 +68,17 @@ def check_outside(path: Path, *inputs: str | Path | None) -> None:
             raise ValueError(f"{path} lies in {given}, and would be read as data the next time; write it elsewhere")
 
 
-def check_output_folder(folder: Path) -> None:
-    """Refuse a folder that no model can be written to.
+def check_output_folder(folder: Path, kind: str | None = None) -> None:
+    """Refuse a folder that no model of this kind can be written to.
 
     Raises
     ------
     ModelFolderError
-        It holds other files, or is none.
+        It holds other files, is none, or is the current folder or a disk of its own.
     OSError
         Nothing can be written there.
     """
-    check_model_folder(folder)
+    check_model_folder(folder, kind)
     _check_writable(folder.parent)
 
 
