@@ -42,6 +42,8 @@ def test_any_real_dtype_will_do(dtype):
         (RAW.astype(complex), "Complex data not supported"),
         (np.array([["a", "b"]]), "must be numbers"),
         ([[1.0, 2.0], [3.0]], "rectangular"),
+        (pd.DataFrame({"x": [1.0], "name": ["a"]}), "numbers alone: could not convert string to float: 'a'"),
+        (pd.DataFrame({"x": [1, None], "y": [1, 2]}, dtype="Int64"), "NaN or inf .* rows 1"),
         (np.ma.masked_less(RAW, 0), "masked values"),
     ],
 )

@@ -1,6 +1,7 @@
 import weakref
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
@@ -268,6 +269,17 @@ def test_bad_parameters_get_a_sentence(parameters, message):
 def test_the_relational_model_takes_any_width(relational):
     embeddings, labels = blobs(d=40, seed=9)
     assert score(labels, HiLander(relational).fit_predict(embeddings))["f_bcubed"] > 0.9
+
+
+def test_a_column_of_lists_has_a_width():
+    embeddings, _ = blobs()
+    column = pd.DataFrame({"embedding": list(embeddings)})["embedding"]
+    fitted = HiLander().fit(column)
+    assert fitted.n_features_in_ == 16
+    for clusterer in (fitted, HiLander().fit(embeddings), HiLander().adopt(column, fitted.labels_)):
+        assert_array_equal(clusterer.predict(column), fitted.labels_)
+        with pytest.raises(ValueError, match="X has 5 features, but HiLander is expecting 16"):
+            clusterer.predict(embeddings[:, :5])
 
 
 def test_another_width_than_the_model_says_both(published):

@@ -199,7 +199,8 @@ def as_real_matrix(embeddings: ArrayLike) -> NDArray:
             f"embeddings must be numbers: argument must be a string or a number was broken by {error}"
         ) from error
     except ValueError as error:
-        raise ValueError(f"embeddings must be one rectangular array of shape (n, d): {error}") from error
+        what = "numbers alone" if "could not convert" in str(error) else "one rectangular array of shape (n, d)"
+        raise ValueError(f"embeddings must be {what}: {error}") from error
     if array.dtype.kind == "c":
         raise ValueError("Complex data not supported: embeddings must be real numbers")
     if array.dtype.kind not in "fiub":
@@ -212,7 +213,7 @@ def as_real_matrix(embeddings: ArrayLike) -> NDArray:
 def _stacked(objects: NDArray) -> NDArray:
     """Return objects as numbers; a column of lists or arrays, as Parquet files hold embeddings, as a matrix."""
     if objects.ndim != 1 or not any(isinstance(row, (np.ndarray, list, tuple)) for row in objects):
-        return objects.astype(np.float64)
+        return np.where(pd.isna(objects), np.nan, objects).astype(np.float64)  # pandas's NA is no number to NumPy
     shapes = [np.shape(row) for row in objects]
     width = next((shape for shape in shapes if len(shape) == 1), ("d",))
     for number, shape in enumerate(shapes):

@@ -303,7 +303,7 @@ class HiLander(ClusterMixin, BaseEstimator):
                 "memory holds to HiLander(model).adopt(X, labels), and assign with that"
             )
         embeddings = check_embeddings(X)
-        validate_data(self, X, reset=False, skip_check_array=True)
+        validate_data(self, _described(X, embeddings), reset=False, skip_check_array=True)
         return self._assigner.assign(embeddings, show_progress=self.show_progress)
 
     def save(self, folder: str | Path) -> Path:
@@ -373,8 +373,13 @@ class HiLander(ClusterMixin, BaseEstimator):
 
     def _checked(self, X: ArrayLike, model: ClusteringModel) -> NDArray[np.float32]:
         embeddings = check_embeddings(X, n_features=model.n_features)
-        validate_data(self, X, skip_check_array=True)  # takes note of the width and of a data frame's column names
+        validate_data(self, _described(X, embeddings), skip_check_array=True)  # takes note of width and column names
         return embeddings
+
+
+def _described(X: ArrayLike, embeddings: NDArray[np.float32]) -> ArrayLike:
+    """What scikit-learn can read the width and the names of columns from: not from a column of lists."""
+    return X if len(getattr(X, "shape", ())) == 2 else embeddings
 
 
 def _assigner(
