@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from hilander.data.dataset import as_names, row_ids
+from hilander.data.dataset import row_ids
 from hilander.data.errors import DataError, some
+from hilander.data.parquet_columns import to_names
 from hilander.distributed.source import Source, open_shard
 
 
@@ -17,7 +20,7 @@ def read_ids(source: Source) -> NDArray[np.str_]:
     Raises
     ------
     DataError
-        Some shards have that column and others do not.
+        Some shards have that column and others do not, or it holds neither names nor numbers.
     """
     shards = list(dict.fromkeys(piece.shard for piece in source.pieces))
     found, bare = [], []
@@ -27,8 +30,7 @@ def read_ids(source: Source) -> NDArray[np.str_]:
         with open_shard(shard) as file:
             parquet = pq.ParquetFile(file)
             if "id" in parquet.schema_arrow.names:
-                ids = parquet.read(columns=["id"]).column("id").to_numpy()
-                found.append(as_names(ids, f"ids in {shard}", len(ids)))
+                found.append(to_names(parquet.read(columns=["id"]).column("id"), "id", Path(shard)))
             else:
                 bare.append(shard)
     if found and bare:
