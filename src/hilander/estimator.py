@@ -238,7 +238,8 @@ class HiLander(ClusterMixin, BaseEstimator):
         X : array-like of shape (n, d)
             The embeddings that were clustered.
         labels : array-like of shape (n,)
-            Their clusters, integers from 0; items labelled -1 belong to none and are left out.
+            Their clusters, integers from 0; items labelled -1 belong to none and have no vote, as after a fit with
+            ``outliers="label"``.
 
         Raises
         ------
@@ -272,11 +273,11 @@ class HiLander(ClusterMixin, BaseEstimator):
         if not kept.all():  # of equal rows, the first that is in a cluster stands for all
             kept_rows = np.flatnonzero(kept)
             held, first = np.unique(node_of[kept_rows], return_index=True)
-            nodes, rows = nodes[held], kept_rows[first]
+            rows[held] = kept_rows[first]
         assigner = _assigner(nodes, clusters[rows], model, settings, whitening)  # near ties go by their order
         for name in ("probabilities_", "peaks_", "levels_"):  # those of an earlier fit
             self.__dict__.pop(name, None)
-        self.labels_, self.linkage_threshold_, self._assigner = clusters[kept], settings.linkage_threshold, assigner
+        self.labels_, self.linkage_threshold_, self._assigner = clusters, settings.linkage_threshold, assigner
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
