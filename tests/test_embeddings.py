@@ -42,6 +42,8 @@ def test_any_real_dtype_will_do(dtype):
         (RAW.astype(complex), "Complex data not supported"),
         (np.array([["a", "b"]]), "must be numbers"),
         ([[1.0, 2.0], [3.0]], "rectangular"),
+        (pd.DataFrame({"x": [1.0], "name": ["a"]}), "numbers alone: could not convert string to float: 'a'"),
+        (pd.DataFrame({"x": [1, None], "y": [1, 2]}, dtype="Int64"), "NaN or inf .* rows 1"),
         (np.ma.masked_less(RAW, 0), "masked values"),
     ],
 )
@@ -75,6 +77,8 @@ def test_labels_become_integers_in_sorted_order():
     for kind in ("S1", "U1", object, np.dtypes.StringDType()):
         assert check_labels(np.array(["b", "a", "b"], kind), 3).tolist() == [1, 0, 1]
     assert check_labels(np.array([True, False, True]), 3).tolist() == [1, 0, 1]
+    assert check_labels([2**63, -1, 2**63 + 1], 3).tolist() == [1, 0, 2]  # one float for both
+    assert check_labels([np.float32(2.5), 1, 2.5], 3).tolist() == [1, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +89,9 @@ def test_labels_become_integers_in_sorted_order():
      (np.array([b"a", b""]), "rows 1"), (np.array([b"a", b""], object), "rows 1"),
      (np.array(["a", ""], np.dtypes.StringDType()), "rows 1"),
      (np.array(["2026-01-01", "NaT"], "datetime64[D]"), "rows 1"),
-     (np.array([1, "a"], object), "must all be integers or all strings; got int, str")],
+     (["a", np.nan], "rows 1"), (("a", float("nan")), "rows 1"),
+     (np.array([1, "a"], object), "must all be integers or all strings; got int, str"),
+     ([1, "a"], "must all be integers or all strings; got int, str")],
 )  # fmt: skip
 def test_bad_labels_get_a_sentence(labels, message):
     with pytest.raises(ValueError, match=message):

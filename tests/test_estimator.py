@@ -1,6 +1,7 @@
 import weakref
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
@@ -164,6 +165,19 @@ def test_clusters_that_are_taken_over_in_any_order_are_added_to_as_after_their_f
     assert_array_equal(again.assign(embeddings[1::2]).probabilities, found.probabilities)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_clusters_beside_labelled_outliers_are_taken_over_as_after_their_fit(seed):
+    embeddings, _ = blobs(d=8, noise=0.9, seed=seed)
+    fitted = HiLander(outliers="label", granularity=5).fit(embeddings[::2])
+    assert (fitted.labels_ == -1).any()
+    taken_over = HiLander(linkage_threshold=fitted.linkage_threshold_).adopt(embeddings[::2], fitted.labels_)
+    assert_array_equal(taken_over.labels_, fitted.labels_)
+    for ours, theirs in zip(
+        vars(taken_over.assign(embeddings[1::2])).values(), vars(fitted.assign(embeddings[1::2])).values(), strict=True
+    ):
+        assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("parameters", [{}, {"granularity": 3}, {"whitening": 0}], ids=str)
 def test_clusters_are_taken_over_under_the_threshold_that_adapts_to_their_embeddings(parameters):
     embeddings, _ = blobs(20, 20, d=32, noise=0.8, seed=2)
@@ -188,7 +202,7 @@ def test_adopt_orders_rows_once_and_equal_ones_count_as_clustered_if_one_is(monk
     monkeypatch.setattr("hilander.estimator.ordered_rows", counted)
     clusterer = HiLander().adopt(embeddings, classes)
     assert ordered == [120]
-    assert_array_equal(clusterer.labels_, classes[60:])
+    assert_array_equal(clusterer.labels_, classes)
     assert_array_equal(clusterer.predict(embeddings[:60]), classes[60:])
 
 
@@ -268,6 +282,17 @@ def test_bad_parameters_get_a_sentence(parameters, message):
 def test_the_relational_model_takes_any_width(relational):
     embeddings, labels = blobs(d=40, seed=9)
     assert score(labels, HiLander(relational).fit_predict(embeddings))["f_bcubed"] > 0.9
+
+
+def test_a_column_of_lists_has_a_width():
+    embeddings, _ = blobs()
+    column = pd.DataFrame({"embedding": list(embeddings)})["embedding"]
+    fitted = HiLander().fit(column)
+    assert fitted.n_features_in_ == 16
+    for clusterer in (fitted, HiLander().fit(embeddings), HiLander().adopt(column, fitted.labels_)):
+        assert_array_equal(clusterer.predict(column), fitted.labels_)
+        with pytest.raises(ValueError, match="X has 5 features, but HiLander is expecting 16"):
+            clusterer.predict(embeddings[:, :5])
 
 
 def test_another_width_than_the_model_says_both(published):

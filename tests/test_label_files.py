@@ -82,6 +82,13 @@ def test_numbers_of_a_text_file_are_integers(tmp_path):
     assert found.tolist() == [-1, 0, 12]
 
 
+def test_integers_that_a_table_has_made_floats_of_are_integers(tmp_path):
+    (tmp_path / "clusters.csv").write_text("cluster\n-1.0\n0.0\n12.0\n")
+    assert read_labels(tmp_path / "clusters.csv").labels.tolist() == [-1, 0, 12]
+    (tmp_path / "clusters.csv").write_text("cluster\n-1.0\n0\n12.5\n")
+    assert read_labels(tmp_path / "clusters.csv").labels.tolist() == ["-1.0", "0", "12.5"]
+
+
 def test_numbers_that_are_written_in_several_ways_stay_apart(tmp_path):
     (tmp_path / "classes.csv").write_text("label\n07\n7\n+7\n")
     assert read_labels(tmp_path / "classes.csv").labels.tolist() == ["07", "7", "+7"]
@@ -91,6 +98,14 @@ def test_ids_that_are_numbers_are_matched_with_their_names(tmp_path):
     pd.DataFrame({"id": [30, 10, 20], "label": ["c", "a", "b"]}).to_parquet(tmp_path / "labels.parquet")
     found = read_labels(tmp_path / "labels.parquet")
     assert align(Labels(CLUSTERS, np.array(["10", "20", "30"])), found).tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("index", [["id"], ["id", "label"]])
+def test_ids_that_pandas_has_kept_as_an_index_are_read(tmp_path, index):
+    table = pd.DataFrame({"id": ["z", "x", "y"], "label": ["c", "a", "b"], "size": 1})
+    table.set_index(index).to_parquet(tmp_path / "labels.parquet")
+    found = read_labels(tmp_path / "labels.parquet")
+    assert (found.ids.tolist(), found.labels.tolist()) == (["z", "x", "y"], ["c", "a", "b"])
 
 
 def test_labels_are_matched_by_id():

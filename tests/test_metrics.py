@@ -75,6 +75,12 @@ def test_noise_counts_as_clusters_of_one():
     assert score([0, 0, 1, 1], [-1, -1, 4, 4], noise=None)["f_pairwise"] == 1
 
 
+@pytest.mark.parametrize("kind", [">i4", ">i8", ">f8", ">U2"])
+def test_labels_of_another_byte_order_are_scored(kind):
+    scores = score(np.array([1, 1, 2, 2], kind), np.array([-1, -1, 0, 0], kind))
+    assert scores["clusters"] == (2 if kind == ">U2" else 3)
+
+
 def test_surplus_clusters_count_as_errors():
     assert score([0, 0, 0, 0], [0, 0, 1, 2])["acc"] == 0.5
 
@@ -102,6 +108,7 @@ def test_many_items_do_not_overflow():
         ([0.0, float("nan")], [0, 1], "missing values"),
         (["a", None], [0, 1], "missing values"),
         (["a", ""], [0, 1], "missing values"),
+        (["a", float("nan")], [0, 1], "missing values"),
         (np.array(["a", ""], object), [0, 1], "missing values"),
         (np.ma.masked_equal([0, 1], 1), [0, 1], "missing values"),
         ([0, 1], np.ma.masked_equal([0, 1], 1), "missing values"),

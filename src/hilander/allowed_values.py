@@ -6,6 +6,7 @@ import dataclasses
 import types
 import typing
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Annotated, Any
 
 from hilander.typed_mapping import ConfigError
@@ -57,6 +58,19 @@ Seconds = Annotated[float, Range(0.001, _THIRTY_YEARS)]
 WholeSeconds = Annotated[int, Range(1, _THIRTY_YEARS)]
 Days = Annotated[float, Range(0.001, 10_000)]
 Hours = Annotated[float, Range(0, 100_000)]  # eleven years, after which no date overflows
+
+
+def check_random_state(seed: object) -> int:
+    """Return a seed that every generator of random numbers takes.
+
+    Raises
+    ------
+    ValueError
+        It is no whole number from 0 to 2³² − 1.
+    """
+    if isinstance(seed, Integral) and not isinstance(seed, bool) and 0 <= int(seed) < 1 << 32:
+        return int(seed)
+    raise ValueError(f"random_state must be a whole number from 0 to {(1 << 32) - 1:,}, got {seed!r}")
 
 
 def check_values(block: Any, where: str = "") -> None:

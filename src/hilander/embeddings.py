@@ -12,6 +12,7 @@ from hilander.paged_arrays import empty_array, let_go
 
 _ROWS_PER_CHUNK = 1024  # keeps the temporaries of the row checks in the cache
 _ROWS_LET_GO = 1 << 16  # after which what lies in files is no longer resident
+_WRITTEN_AS: dict[str, tuple[type, ...]] = {"U": (str,), "S": (bytes,), "f": (float, np.floating)}  # by kind of array
 
 
 def check_embeddings(
@@ -88,7 +89,7 @@ def check_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
     ValueError
         Another length, not one-dimensional, or missing labels, see `missing_labels`.
     """
-    array = np.asarray(labels)
+    array = as_labels(labels)
     if array.ndim != 1 or len(array) != n:
         raise ValueError(f"labels must have shape ({n},), one per embedding; got shape {array.shape}")
     missing = missing_labels(array) | np.ma.getmaskarray(np.ma.asarray(labels))
@@ -102,6 +103,19 @@ def check_labels(labels: ArrayLike, n: int) -> NDArray[np.int64]:
     except TypeError as error:
         kinds = ", ".join(sorted({type(value).__name__ for value in array}))
         raise ValueError(f"labels must all be integers or all strings; got {kinds}") from error
+
+
+def as_labels(labels: ArrayLike) -> NDArray:
+    """Return labels as an array of this machine's byte order that keeps apart what a list keeps apart.
+
+    NumPy would write NaN among strings out as a class nan, and round integers beyond 63 bits beside negative ones.
+    Those are objects here.
+    """
+    array = np.asarray(labels)
+    as_listed = _WRITTEN_AS.get(array.dtype.kind, (object,))
+    if isinstance(labels, list | tuple) and array.ndim == 1 and not all(isinstance(each, as_listed) for each in labels):
+        return np.fromiter(labels, object, len(labels))
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def missing_labels(labels: NDArray) -> NDArray[np.bool_]:
@@ -185,7 +199,8 @@ def as_real_matrix(embeddings: ArrayLike) -> NDArray:
             f"embeddings must be numbers: argument must be a string or a number was broken by {error}"
         ) from error
     except ValueError as error:
-        raise ValueError(f"embeddings must be one rectangular array of shape (n, d): {error}") from error
+        what = "numbers alone" if "could not convert" in str(error) else "one rectangular array of shape (n, d)"
+        raise ValueError(f"embeddings must be {what}: {error}") from error
     if array.dtype.kind == "c":
         raise ValueError("Complex data not supported: embeddings must be real numbers")
     if array.dtype.kind not in "fiub":
@@ -198,7 +213,7 @@ def as_real_matrix(embeddings: ArrayLike) -> NDArray:
 def _stacked(objects: NDArray) -> NDArray:
     """Return objects as numbers; a column of lists or arrays, as Parquet files hold embeddings, as a matrix."""
     if objects.ndim != 1 or not any(isinstance(row, (np.ndarray, list, tuple)) for row in objects):
-        return objects.astype(np.float64)
+        return np.where(pd.isna(objects), np.nan, objects).astype(np.float64)  # pandas's NA is no number to NumPy
     shapes = [np.shape(row) for row in objects]
     width = next((shape for shape in shapes if len(shape) == 1), ("d",))
     for number, shape in enumerate(shapes):

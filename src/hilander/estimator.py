@@ -243,7 +243,8 @@ class HiLander(ClusterMixin, BaseEstimator):
         X : array-like of shape (n, d)
             The embeddings that were clustered.
         labels : array-like of shape (n,)
-            Their clusters, integers from 0; items labelled -1 belong to none and are left out.
+            Their clusters, integers from 0; items labelled -1 belong to none and have no vote, as after a fit with
+            ``outliers="label"``.
 
         Raises
         ------
@@ -277,11 +278,11 @@ class HiLander(ClusterMixin, BaseEstimator):
         if not kept.all():  # of equal rows, the first that is in a cluster stands for all
             kept_rows = np.flatnonzero(kept)
             held, first = np.unique(node_of[kept_rows], return_index=True)
-            nodes, rows = nodes[held], kept_rows[first]
+            rows[held] = kept_rows[first]
         assigner = _assigner(nodes, clusters[rows], model, settings, whitening)  # near ties go by their order
         for name in ("probabilities_", "peaks_", "levels_"):  # those of an earlier fit
             self.__dict__.pop(name, None)
-        self.labels_, self.linkage_threshold_, self._assigner = clusters[kept], settings.linkage_threshold, assigner
+        self.labels_, self.linkage_threshold_, self._assigner = clusters, settings.linkage_threshold, assigner
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
@@ -308,7 +309,7 @@ class HiLander(ClusterMixin, BaseEstimator):
                 "memory holds to HiLander(model).adopt(X, labels), and assign with that"
             )
         embeddings = check_embeddings(X)
-        validate_data(self, X, reset=False, skip_check_array=True)
+        validate_data(self, _described(X, embeddings), reset=False, skip_check_array=True)
         return self._assigner.assign(embeddings, show_progress=self.show_progress)
 
     def save(self, folder: str | Path) -> Path:
@@ -382,8 +383,13 @@ class HiLander(ClusterMixin, BaseEstimator):
 
     def _checked(self, X: ArrayLike, model: ClusteringModel) -> NDArray[np.float32]:
         embeddings = check_embeddings(X, n_features=model.n_features)
-        validate_data(self, X, skip_check_array=True)  # takes note of the width and of a data frame's column names
+        validate_data(self, _described(X, embeddings), skip_check_array=True)  # takes note of width and column names
         return embeddings
+
+
+def _described(X: ArrayLike, embeddings: NDArray[np.float32]) -> ArrayLike:
+    """What scikit-learn can read the width and the names of columns from: not from a column of lists."""
+    return X if len(getattr(X, "shape", ())) == 2 else embeddings
 
 
 def _assigner(

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+from hilander.allowed_values import check_random_state
 from hilander.hierarchy.decoders import get_decoder
 from hilander.linkage_threshold import ADAPTED, multiply_odds
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
@@ -66,9 +67,7 @@ def model_and_settings(parameters: Mapping[str, Any]) -> tuple[ClusteringModel, 
     folder = parameters["run_folder"]
     if folder is not None and not (isinstance(folder, str | Path) and str(folder)):
         raise ValueError(f"run_folder must be a path or a URL, got {folder!r}")
-    seed = parameters["random_state"]
-    if not (_is_whole(seed) and 0 <= int(seed) < 1 << 32):
-        raise ValueError(f"random_state must be a whole number from 0 to {(1 << 32) - 1:,}, got {seed!r}")
+    check_random_state(parameters["random_state"])
     if not isinstance(parameters["outliers"], str) or parameters["outliers"] not in OUTLIERS:
         raise ValueError(f"outliers must be one of {', '.join(OUTLIERS)}; got {parameters['outliers']!r}")
     multiply_odds(settings.linkage_threshold, parameters["granularity"])  # refused before any work is done

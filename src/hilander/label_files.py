@@ -112,7 +112,9 @@ def _read(path: Path) -> Labels:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     with path.open("rb") as file:  # of a path, Arrow and pandas would take ~ for the home folder
-        return pd.read_parquet(file)
+        table = pd.read_parquet(file)
+    index = [name for name in table.index.names if name is not None and name not in table]
+    return table.reset_index(index) if index else table  # where pandas has kept the ids
 
 
 def read_text_table(path: Path) -> pd.DataFrame:
@@ -146,7 +148,12 @@ def read_text_table(path: Path) -> pd.DataFrame:
 
 
 def _parsed(texts: pd.Series) -> NDArray:
-    """Labels of a text file: integers where all are written as such, else strings, None where there is none."""
+    """Labels of a text file: integers where all are written as such, else strings, None where there is none.
+
+    So are numbers that all end in .0, as pandas writes integers of which one was missing once: -1.0 is no cluster.
+    """
+    if texts.str.endswith(".0").all():
+        texts = texts.str.removesuffix(".0")
     with contextlib.suppress(ValueError, OverflowError):
         numbers = texts.astype(np.int64)
         if (numbers.astype(str) == texts).all():

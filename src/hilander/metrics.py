@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-from hilander.embeddings import check_embeddings, check_labels
+from hilander.embeddings import as_labels, check_embeddings, check_labels
 
 _SIMILARITIES_PER_CHUNK = 1 << 25  # 128 MiB of float32 similarities at a time
 
@@ -65,8 +65,9 @@ def contingency(labels_true: ArrayLike, labels_pred: ArrayLike, *, noise: int | 
         raise ValueError(
             f"labels_true and labels_pred must have one entry per item each; got {len(classes)} and {len(clusters)}"
         )
-    if noise is not None and np.asarray(labels_pred).dtype.kind in "iufO":  # a column of a table may hold objects
-        alone = np.asarray(labels_pred) == noise
+    predicted = as_labels(labels_pred)
+    if noise is not None and predicted.dtype.kind in "iufO":  # a column of a table may hold objects
+        alone = predicted == noise
         clusters[alone] = clusters.max() + 1 + np.arange(alone.sum())
         clusters = pd.factorize(clusters)[0].astype(np.int64)  # the noise label itself has no items any more
     shape = (int(classes.max()) + 1, int(clusters.max()) + 1)
@@ -207,7 +208,7 @@ def one_nn_accuracy(embeddings: ArrayLike, labels: ArrayLike) -> float:
 
 
 def _codes(labels: ArrayLike, name: str) -> NDArray[np.int64]:
-    array = np.asarray(labels)
+    array = as_labels(labels)
     if array.ndim != 1 or len(array) == 0:
         raise ValueError(f"{name} must have shape (n,) with at least one item; got shape {array.shape}")
     codes, names = pd.factorize(array)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors import SafetensorError
 
 from hilander.atomic_write import atomic_folder
@@ -45,12 +46,13 @@ def write_model_folder(
     Raises
     ------
     ModelFolderError
-        The folder holds files but no model: they are not overwritten.
+        The folder holds anything but a model of that kind, which is not overwritten, or no other one can take its
+        place.
     DiskFullError
         There was no room for it.
     """
     folder = Path(folder)
-    check_model_folder(folder)
+    check_model_folder(folder, kind)
     with atomic_folder(folder) as temporary:
         try:
             write_weights(temporary)
@@ -61,18 +63,77 @@ def write_model_folder(
             raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
         files = sorted(path for path in temporary.rglob("*") if path.is_file())
         digests = {path.relative_to(temporary).as_posix(): digest_of(path) for path in files}
-        text = json.dumps({"format": kind, **config, "files": digests}, indent=2)
+        text = json.dumps({"format": kind, **config, "files": digests}, indent=2, default=_as_number)
         (temporary / CONFIG).write_text(text + "\n", encoding="utf-8")
         (temporary / CARD).write_text(card(list(digests)), encoding="utf-8")
     return folder
 
 
-def check_model_folder(folder: Path) -> None:
-    """Raise ModelFolderError where a model written to `folder` would replace anything but a model."""
+def check_model_folder(folder: Path, kind: str | None = None) -> None:
+    """Raise ModelFolderError where a model cannot take the place of `folder`, or would replace anything but a model.
+
+    Parameters
+    ----------
+    folder : Path
+    kind : str, optional
+        Its format, as ``hilander-encoder/1``, of any version; by default what is replaced may be of any kind of ours.
+    """
     if folder.exists() and not folder.is_dir():
         raise ModelFolderError(f"{folder} is a file, but a model is a folder; choose another name")
-    if folder.exists() and any(folder.iterdir()) and not (folder / CONFIG).exists():
+    if not folder.is_dir():
+        return
+    if held := {path.name for path in folder.iterdir()}:
+        _check_replaceable(folder, held, kind)
+    if not folder.is_symlink() and (os.path.ismount(folder) or _is_current(folder)):
+        raise ModelFolderError(
+            f"{folder} is the current folder or a disk of its own, whose place no new folder can take; name one in it, "
+            f"as {folder / 'model'}"
+        )
+
+
+def _check_replaceable(folder: Path, held: set[str], kind: str | None) -> None:
+    """Raise ModelFolderError where what a folder holds is not a model of that kind alone."""
+    config = _config_of(folder)
+    wanted, found = _family(kind), _family(config.get("format"))
+    if found is None:  # others keep a config.json as well
         raise ModelFolderError(f"{folder} holds files but no model; choose a new or empty folder")
+    if wanted not in (None, found):
+        raise ModelFolderError(f"{folder} holds a {found}, which a {wanted} would replace; choose another folder")
+    files = config.get("files")
+    own = {CONFIG, CARD, *(name.split("/")[0] for name in (files if isinstance(files, dict) else {}))}
+    if others := sorted(held - own):
+        raise ModelFolderError(
+            f"{folder} holds a model and {others[0]}, which is no part of it and would be lost; move that, or choose "
+            "another folder"
+        )
+
+
+def _is_current(folder: Path) -> bool:
+    try:
+        return folder.samefile(os.curdir)
+    except OSError:  # a current folder that is no longer there
+        return False
+
+
+def _config_of(folder: Path) -> dict[str, Any]:
+    """What ``config.json`` holds; nothing where there is none or it cannot be read."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def _family(kind: object) -> str | None:
+    """The kind without its version; None for what is none of ours."""
+    return kind.partition("/")[0] if isinstance(kind, str) and kind.startswith("hilander-") else None
+
+
+def _as_number(value: object) -> Any:
+    """What JSON knows in place of NumPy's numbers, of which parameters may be."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a model folder's configuration holds what JSON does not know: {value!r}")
 
 
 def read_model_folder(folder: str | Path, kind: str, keys: set[str]) -> dict[str, Any]:
@@ -101,7 +162,7 @@ def read_model_folder(folder: str | Path, kind: str, keys: set[str]) -> dict[str
         raise ModelFolderError(f"model folder {folder} lacks {CONFIG}; copy the whole folder again, or train again")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFolderError(f"{path} is not valid JSON ({error}); copy the folder again, or train again") from error
     if not isinstance(config, dict) or config.get("format") != kind:
         found = config.get("format") if isinstance(config, dict) else None

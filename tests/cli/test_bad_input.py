@@ -40,6 +40,10 @@ from tests.cli.conftest import run
         (("import-data", "text.npy", "/proc/self/x.npz"), "nothing can be written to /proc/self"),
         (("cluster", "others.npy", "--report", "page.txt"), "must end in .html, got page.txt"),
         (("cluster", "others.npy", "--report", "/proc/self/page.html"), "nothing can be written to /proc/self"),
+        (("cluster", "text.npy", "--granularity", "0"), "granularity must be above 0"),  # before it is read
+        (("cluster", "text.npy", "--outliers", "drop"), "outliers must be one of"),
+        (("assign", "text.npy", "--to", "text.npy", "--clusters", "c.csv", "--threshold", "3"), "within [0, 1]"),
+        (("train", "labelled.npz", "-o", "encoder"), "holds a hilander-encoder, which a hilander-model would replace"),
         (("cluster", "others.npy", "--scheduler", "foo"), "like tcp://10.0.0.5:8786, got 'foo'"),
     ],
 )
@@ -49,6 +53,8 @@ def test_bad_input_ends_in_one_sentence(files, arguments, message):
     (files / "empty.csv").touch()
     (files / "text.npy").write_text("no numbers")
     np.savez("splits.npz", embeddings=np.eye(2), labels=["a", "b"], splits=["train", "test"])
+    (files / "encoder").mkdir()
+    (files / "encoder" / "config.json").write_text('{"format": "hilander-encoder/1"}')
     (files / "broken").mkdir()
     (files / "broken" / "metrics.json").write_text("[]")
     before = (files / "others.npy").read_bytes()

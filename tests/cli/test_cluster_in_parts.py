@@ -36,6 +36,15 @@ def test_shards_are_clustered_in_parts_as_in_one(shards):
         assert list(found["id"]) == [f"face {i}" for i in range(120)]
 
 
+def test_long_numbers_beside_a_missing_one_stay_ids(shards):
+    ids = pd.array([None, *range(2**60 + 1, 2**60 + 120)], "Int64")
+    pd.DataFrame({"id": ids, "embedding": list(shards)}).to_parquet("numbered.parquet")
+    for extra in ((), ("--run-folder", "work")):
+        assert run("numbered.parquet", "-o", "clusters.parquet", *extra).exit_code == 0
+        found = pd.read_parquet("clusters.parquet")["id"].tolist()
+        assert found == ["", *map(str, ids[1:])]
+
+
 def test_pairs_name_the_ids_of_the_shards(shards):
     pd.DataFrame({"a": ["face 0"], "b": ["face 119"]}).to_csv("same.csv", index=False)
     result = run("faces", "--run-folder", "work", "--must-link", "same.csv", "-o", "clusters.csv")

@@ -1,8 +1,10 @@
 """`hilander import-data`, and the places that any command may write to."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from tests.cli.conftest import run
 
@@ -50,6 +52,18 @@ def test_an_output_in_a_home_that_no_shell_has_written_out_is_refused(files):
     (files / "~").mkdir()
     assert run("import-data", "labelled.npz", "~/x.npz").exit_code == 0
     assert (files / "~" / "x.npz").is_file()
+
+
+@pytest.mark.parametrize("name", ["labels.npy", "others_labels.npy"])
+def test_true_labels_that_lie_beside_the_data_are_not_overwritten(files, name):
+    (files / "data").mkdir()
+    shutil.copy("others.npy", "data/others.npy")
+    shutil.copy("true.npy", f"data/{name}")
+    for data in ("data/others.npy", "data"):
+        result = run("cluster", data, "-o", f"data/{name}")
+        assert result.exit_code == 1
+        assert f"data/{name} is read here, so it would be overwritten" in result.output
+    assert (files / "data" / name).read_bytes() == (files / "true.npy").read_bytes()
 
 
 def test_a_demo_that_could_not_write_its_model_does_not_begin(files):

@@ -35,6 +35,8 @@ def test_missing_labels_become_empty_strings_and_are_no_class():
     dataset = Dataset(["a", "b", "c"], [3.0, None, float("nan")], embeddings=np.eye(3))
     assert dataset.labels.tolist() == ["3", "", ""]
     assert dataset.classes.tolist() == ["3"]
+    dataset = Dataset(["a", "b"], ["x", float("nan")], embeddings=np.eye(2))
+    assert dataset.labels.tolist() == ["x", ""]
 
 
 @pytest.mark.parametrize(

@@ -84,3 +84,24 @@ def test_other_checkpoints_are_named(tmp_path):
         load_official_checkpoint(tmp_path / "list.pth")
     with pytest.raises(FileNotFoundError):
         load_official_checkpoint(tmp_path / "none.pth")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x02.", b"\x80\x02h\x00.", b"\x80\x02X\x01"])
+def test_a_damaged_file_gets_a_sentence(tmp_path, content):
+    (tmp_path / "damaged.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match="not loaded"):
+        load_official_checkpoint(tmp_path / "damaged.pth")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({1: torch.zeros(2)}, "not a state dict"),
+        ({"src_mlp.bias": torch.tensor(1.0)}, "not a whole LANDER"),
+        ({"conv.0.gcn_layer.mlp.weight": torch.zeros(16)}, "not a whole LANDER"),
+    ],
+)
+def test_names_and_shapes_of_no_lander_get_a_sentence(tmp_path, change, message):
+    torch.save(official_state() | change, tmp_path / "lander.pth")
+    with pytest.raises(CheckpointError, match=message):
+        load_official_checkpoint(tmp_path / "lander.pth")

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -108,3 +109,43 @@ def test_other_folders_are_neither_read_nor_replaced(tmp_path):
     with pytest.raises(ModelFolderError, match="holds files but no model"):
         published_model().save(tmp_path)
     assert (tmp_path / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"name": "an application"}', "holds files but no model"),
+        ("{", "holds files but no model"),
+        ('{"format": "hilander-encoder/1"}', "holds a hilander-encoder, which a hilander-model would replace"),
+        ('{"format": "hilander-model/1", "files": {}}', "holds a model and thesis.txt, which is no part of it"),
+    ],
+)
+def test_a_folder_that_happens_to_hold_a_config_json_is_not_replaced(tmp_path, content, message):
+    (tmp_path / "config.json").write_text(content)
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(ModelFolderError, match=message):
+        published_model().save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "thesis.txt"]
+    assert (tmp_path / "config.json").read_text() == content
+
+
+@pytest.mark.parametrize("named", [".", "whole"])
+def test_the_current_folder_is_not_replaced(tmp_path, monkeypatch, named):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelFolderError, match=r"current folder .* name one in it"):
+        published_model().save(named if named == "." else tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert (published_model().save("model") / "config.json").is_file()
+
+
+def test_a_configuration_that_is_nested_without_end_is_refused(tmp_path):
+    folder = published_model().save(tmp_path / "model")
+    (folder / "config.json").write_text("[" * 100_000)
+    with pytest.raises(ModelFolderError, match="not valid JSON"):
+        load_model(folder)
+
+
+def test_numbers_of_numpy_are_kept_as_numbers(tmp_path):
+    model = published_model(provenance={"training": {"epochs": np.int64(3), "learning_rate": np.float32(0.5)}})
+    loaded = load_model(model.save(tmp_path / "model"))
+    assert loaded.provenance["training"] == {"epochs": 3, "learning_rate": 0.5}

@@ -130,6 +130,23 @@ def test_parameters_out_of_their_range_are_refused(params, message):
         train_lander(*blobs(10, 8, seed=0), variant=variant, params=params)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"random_state": None}, "random_state must be a whole number from 0"),
+        ({"random_state": -1}, "random_state must be a whole number from 0"),
+        ({"random_state": 1.5}, "random_state must be a whole number from 0"),
+        ({"variant": "magic", "params": BRIEF}, "variant must be one of hilander, published; got 'magic'"),
+        ({"variant": "published", "params": BRIEF}, "must be PublishedParams, got RelationalParams"),
+        ({"params": {"n_item_steps": 5}}, "must be RelationalParams, got dict"),
+        ({"device": "tpu9"}, "device must be"),
+    ],
+)
+def test_arguments_are_looked_at_before_the_embeddings(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        train_lander([["no", "numbers"]], ["a"], **arguments)
+
+
 def test_thinned_copies_of_one_set_do_not_teach_what_is_usual_in_sets():
     params = replace(BRIEF, n_thinned=16, n_context_steps=1)
     assert train_lander(*blobs(10, 8, seed=0), params=params).landers.context is None

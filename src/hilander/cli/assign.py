@@ -46,8 +46,9 @@ def assign(
     from hilander.label_files import Labels, align, read_labels, write_clusters
 
     check_output(output, data, to, clusters)
-    clusterer = load_clusterer(model)
-    clusterer.set_params(linkage_threshold=parse_threshold(threshold), whitening=whitening, show_progress=True)
+    clusterer = load_clusterer(
+        model, linkage_threshold=parse_threshold(threshold), whitening=whitening, show_progress=True
+    )
     old, old_embeddings = load_embeddings(to, encoder)
     labels = align(Labels(old.ids, old.ids), read_labels(clusters))
     new, embeddings = load_embeddings(data, encoder)

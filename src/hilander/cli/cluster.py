@@ -108,8 +108,8 @@ def cluster(
     check_output(output, data, must_link, cannot_link)
     if report is not None:
         check_page(report, data, must_link, cannot_link)
-    clusterer = load_clusterer(model)
-    clusterer.set_params(
+    clusterer = load_clusterer(
+        model,
         granularity=granularity,
         max_cluster_size=max_cluster_size,
         outliers=outliers,

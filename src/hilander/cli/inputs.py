@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -59,11 +59,20 @@ def parse_threshold(text: str | None) -> float | str | None:
         raise ValueError(f"--threshold must be a number within [0, 1] or {ADAPTED!r}, got {text!r}") from None
 
 
-def load_clusterer(model: Path | None) -> HiLander:
-    """Return the estimator with the model of that folder, or with the general one."""
-    from hilander.estimator import HiLander
+def load_clusterer(model: Path | None, **parameters: Any) -> HiLander:
+    """Return the estimator with the model of that folder, or with the general one.
 
-    return HiLander() if model is None else HiLander.load(model)
+    Raises
+    ------
+    ValueError
+        A parameter is out of its range, or the model folder cannot be read.
+    """
+    from hilander.estimator import HiLander
+    from hilander.estimator_parameters import model_and_settings
+
+    clusterer = HiLander(**parameters) if model is None else HiLander.load(model, **parameters)
+    model_and_settings(clusterer.get_params(deep=False))  # refused before images are encoded
+    return clusterer
 
 
 def load_embeddings(path: Path, encoder: Path | None) -> tuple[Dataset, NDArray[np.float32]]:

@@ -6,6 +6,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from hilander.data.arrays import labels_beside
 from hilander.data.listing import names_url
 from hilander.label_files import check_suffix
 from hilander.model_folder import check_model_folder
@@ -17,7 +18,7 @@ def check_output(path: Path, *inputs: str | Path | None) -> None:
     Raises
     ------
     ValueError
-        Another suffix than labels have, a folder, or one of the inputs.
+        Another suffix than labels have, a folder, one of the inputs, or labels that lie beside one of them.
     OSError
         Nothing can be written there.
     """
@@ -56,9 +57,16 @@ def check_page(path: Path, *inputs: str | Path | None) -> None:
 
 def check_not_read(path: Path, *inputs: str | Path | None) -> None:
     """Raise ValueError where a file to write is one of the inputs."""
-    for given in inputs:
-        if given is not None and path.exists() and Path(given).exists() and path.samefile(given):
-            raise ValueError(f"{path} is read here, so it would be overwritten; choose another output")
+    read = [Path(given) for given in inputs if given is not None]
+    read += [labels for given in read for labels in _labels_beside(given)]
+    if path.exists() and any(given.exists() and path.samefile(given) for given in read):
+        raise ValueError(f"{path} is read here, so it would be overwritten; choose another output")
+
+
+def _labels_beside(given: Path) -> list[Path]:
+    """The files that labels of a ``.npy``, or of those in a folder, are read from."""
+    files = given.glob("*.npy") if given.is_dir() else [given]
+    return [labels for file in files if file.suffix.lower() == ".npy" and (labels := labels_beside(file)) is not None]
 
 
 def check_outside(path: Path, *inputs: str | Path | None) -> None:
@@ -68,17 +76,17 @@ def check_outside(path: Path, *inputs: str | Path | None) -> None:
             raise ValueError(f"{path} lies in {given}, and would be read as data the next time; write it elsewhere")
 
 
-def check_output_folder(folder: Path) -> None:
-    """Refuse a folder that no model can be written to.
+def check_output_folder(folder: Path, kind: str | None = None) -> None:
+    """Refuse a folder that no model of this kind can be written to.
 
     Raises
     ------
     ModelFolderError
-        It holds other files, or is none.
+        It holds other files, is none, or is the current folder or a disk of its own.
     OSError
         Nothing can be written there.
     """
-    check_model_folder(folder)
+    check_model_folder(folder, kind)
     _check_writable(folder.parent)
 
 

@@ -48,9 +48,10 @@ def train(
     from hilander.cli.outputs import check_output_folder
     from hilander.embeddings import missing_labels
     from hilander.label_files import Labels, align, read_labels
+    from hilander.models.persistence import FORMAT
     from hilander.training.train_lander import train_lander
 
-    check_output_folder(output)
+    check_output_folder(output, FORMAT)
     dataset, embeddings = load_embeddings(data, encoder)
     classes = dataset.labels
     if labels is not None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hilander.data.errors import DataError, some
 from hilander.data.images import Images
+from hilander.embeddings import as_labels
 
 _ROWS_PER_CHUNK = 65_536
 
@@ -124,7 +126,7 @@ def row_ids(n: int) -> NDArray[np.str_]:
 
 def as_names(values: object, what: str, n: int) -> NDArray[np.str_]:
     """Return `values` as n strings; None, NaN and NA become the empty string, integers are written out."""
-    array = np.asarray(values)
+    array = as_labels(cast(ArrayLike, values))
     if array.ndim != 1 or len(array) != n:
         raise DataError(f"{what} must have shape ({n},), one per item; got shape {array.shape}")
     if array.dtype.kind == "U":

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from hilander.embeddings import check_embeddings
+from hilander.embeddings import as_labels, check_embeddings
 from hilander.evaluation.baselines import BASELINES, evaluate_baselines
 from hilander.evaluation.baselines.tuning import Graph
 from hilander.evaluation.diagnostics import cluster_sizes, level_scores, precision_coverage, reliability
@@ -149,7 +149,7 @@ def evaluate(
     """
     if not predictions:
         raise ValueError("predictions are empty: hand in at least one clustering of the test embeddings")
-    labels = np.asarray(test_labels)
+    labels = as_labels(test_labels)
     for prediction in predictions:
         if prediction.labels.shape != labels.shape:
             raise ValueError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -67,16 +66,18 @@ def load_official_checkpoint(
         raise FileNotFoundError(f"expected an official checkpoint at {path}, found none")
     try:
         theirs = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file can fail in any way
         raise CheckpointError(f"{path} is not a state dict of tensors alone, so it was not loaded: {error}") from error
-    if not isinstance(theirs, dict) or not all(isinstance(value, Tensor) for value in theirs.values()):
+    if not isinstance(theirs, dict) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in theirs.items()):
         raise CheckpointError(f"{path} is not a state dict: expected names and tensors")
     ours = {_rename(name, path): tensor for name, tensor in theirs.items()}
     try:
         arguments = _architecture(ours)
         lander = Lander(**arguments)
         lander.load_state_dict(ours)
-    except (KeyError, ValueError, RuntimeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path} is not a whole LANDER: {error}") from error
     width = arguments["n_features"] // (2 if use_cluster_features else 1)
     return PublishedModel(

@@ -12,7 +12,7 @@ from hilander.model_folder import ModelFolderError, read_model_folder, write_mod
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.models.model_card import write_card
 from hilander.models.registry import MODELS
-from hilander.typed_mapping import ConfigError, from_mapping
+from hilander.typed_mapping import from_mapping
 
 FORMAT = "hilander-model/1"
 WEIGHTS = "model.safetensors"
@@ -35,7 +35,7 @@ def save_model(model: ClusteringModel, folder: str | Path) -> Path:
     Raises
     ------
     ModelFolderError
-        The folder holds other files.
+        The folder holds other files, or another kind of model, or is the current folder or a disk of its own.
     """
     network = model.network()
     tensors = {} if network is None else {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
@@ -81,6 +81,6 @@ def load_model(folder: str | Path, *, device: str = "auto") -> ClusteringModel:
         if network is not None:
             network.load_state_dict(load_file(Path(folder) / WEIGHTS))
             network.eval()
-    except (ConfigError, KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
+    except (ValueError, KeyError, TypeError, RuntimeError, OSError, SafetensorError) as error:
         raise ModelFolderError(f"model folder {folder} does not fit together: {error}") from error
     return model

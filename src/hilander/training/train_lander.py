@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hilander.allowed_values import check_values
+from hilander.allowed_values import check_random_state, check_values
 from hilander.compilation import told_of_compilation
 from hilander.config import LanderParams, PublishedParams, RelationalParams
 from hilander.embeddings import check_embeddings, check_labels, check_neighbors
 from hilander.models.clustering_model import ClusteringModel
+from hilander.nn.device import resolve_device
 from hilander.training.general_sets import sets_beside
 from hilander.training.labelled_set import LabelledSet, thinned
 from hilander.training.relational import fit_relational
@@ -46,7 +47,7 @@ def train_lander(
     neighbors : tuple of ndarrays of shape (n, k), optional
         Neighbours and similarities from `hilander.graph.knn.nearest_neighbors`, where they are known already.
     random_state : int
-        The same seed gives the same model on the same machine.
+        0 to 2³² − 1. The same seed gives the same model on the same machine.
     device : str
         "auto", "cpu" or "cuda".
     show_progress : bool
@@ -60,8 +61,8 @@ def train_lander(
     ------
     ValueError
         Embeddings, labels or neighbours do not fit (see `check_embeddings`, `check_labels`, `check_neighbors`), all
-        embeddings are equal, no two items share a class, all share one, the variant is unknown, a parameter is out of
-        its range (`ConfigError`), or training diverges.
+        embeddings are equal, no two items share a class, all share one, the variant is unknown, `params` are another
+        one's, a parameter is out of its range, there is no such device, or training diverges.
 
     Examples
     --------
@@ -72,8 +73,14 @@ def train_lander(
     >>> model.variant, model.n_features  # any width will do
     ('hilander', None)
     """
-    params = params or LanderParams().params_of(variant)
+    default = LanderParams().params_of(variant)
+    params = default if params is None else params
+    if not isinstance(params, type(default)):
+        asked = type(default).__name__
+        raise ValueError(f"params of variant {variant!r} must be {asked}, got {type(params).__name__}")
     check_values(params)
+    random_state = check_random_state(random_state)
+    resolve_device(device)  # refused before any work is done
     checked = check_embeddings(embeddings, min_rows=2)
     classes = check_labels(labels, len(checked))
     n_classes = int(classes.max()) + 1
@@ -95,11 +102,11 @@ def train_lander(
     whole = LabelledSet(checked, classes, neighbors)
     sets = [whole]
     with told_of_compilation(show_progress):
-        if variant == "published" and isinstance(params, PublishedParams):
+        if isinstance(params, PublishedParams):
             from hilander.training.published import fit_published  # DGL, which no other variant needs, loads slowly
 
             model, history = fit_published(checked, classes, params, neighbors=neighbors, **common)
-        elif variant == "hilander" and isinstance(params, RelationalParams):
+        else:
             sets = [thinned(whole, seed=i) for i in range(params.n_thinned)] or [whole]
             drawn = sets_beside(params.n_drawn, show_progress=show_progress)
             model, history = fit_relational(
@@ -110,8 +117,6 @@ def train_lander(
                 mixed=params.n_drawn > 0,
                 **common,
             )
-        else:
-            raise ValueError(f"params of variant {variant!r} expected, got {type(params).__name__}")
         choice = choose_threshold_for_all(model, sets, random_state=random_state, show_progress=show_progress)
     model.provenance |= {
         "trained_on": {"items": len(checked), "classes": n_classes},
