@@ -37,6 +37,7 @@ from hilander.training.train_lander import train_lander
 logger = logging.getLogger(__name__)
 
 _LEAST_PROBABILITY = 0.5  # of the items that are learned from
+_N_SEEDS = 2**32
 _SMALLEST_CLUSTER = 3  # of such items; of fewer there is little to learn
 
 
@@ -156,7 +157,7 @@ def self_train(
         networks, _ = train_networks(
             _Joined(labelled, images, rows),
             all_classes,
-            dataclasses.replace(shorter, seed=shorter.seed + number),
+            dataclasses.replace(shorter, seed=(shorter.seed + number) % _N_SEEDS),
             start_from=encoder,
             checkpoint_folder=None if checkpoint_folder is None else Path(checkpoint_folder) / f"round_{number}",
             show_progress=show_progress,

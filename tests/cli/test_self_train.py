@@ -1,5 +1,7 @@
 """`hilander self-train`, from image folders to encoder, model and clusters."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -64,17 +66,19 @@ def test_photos_are_clustered_and_the_new_encoder_and_model_make_the_same_cluste
     ("arguments", "told"),
     [
         (("--params", "missing.yaml"), "expected parameters in missing.yaml"),
-        (("--labelled", "photos"), "photos holds no labels"),
+        (("--labelled", "others"), "others holds no labels"),
         (("--labelled", "bare.npy"), "bare.npy holds embeddings, and an encoder learns from images"),
         (("--split", "test"), "expected a split 'test'"),
         (("--rounds", "0"), "rounds must be"),
         (("--learning-rate", "0"), "learning_rate must be"),
+        (("--labelled", "photos/../photos"), "the images to cluster are the labelled ones, photos/../photos"),
         (("-o", "photos"), "lies in photos, and would be read as data"),
         (("--encoder", "data"), "data"),
     ],
 )
 def test_what_cannot_be_learned_from_is_told_in_a_sentence(workspace, arguments, told):
     np.save("bare.npy", np.eye(3, dtype=np.float32))
+    shutil.copytree("photos", "others")
     result = self_train(*arguments)
     assert result.exit_code == 1
     assert told in " ".join(result.output.split())

@@ -53,14 +53,20 @@ def self_train(
     from hilander.cli.outputs import check_output, check_output_folder
     from hilander.config import SelfTrainingParams, load_params
     from hilander.embeddings import missing_labels
-    from hilander.encoder import load_encoder
+    from hilander.encoder import encoder_folder, load_encoder
     from hilander.encoder.encode_dataset import images_of
     from hilander.label_files import write_clusters
+    from hilander.models import persistence
     from hilander.self_training import self_train as learn
 
-    for name in ("encoder", "model"):
-        check_output_folder(output / name)
+    for name, kind in (("encoder", encoder_folder.FORMAT), ("model", persistence.FORMAT)):
+        check_output_folder(output / name, kind)
     check_output(output / "clusters.parquet", images, labelled)
+    if images.resolve() == labelled.resolve() and split == labelled_split:
+        raise ValueError(
+            f"the images to cluster are the labelled ones, {labelled}; name others, or part them by --split and "
+            "--labelled-split"
+        )
     settings = load_params(params)
     unknown, known = _read(images, split), _read(labelled, labelled_split)
     classes = known.labels

@@ -8,7 +8,7 @@ from typing import Any
 
 from hilander.model_folder import read_model_folder, write_model_folder
 
-_FORMAT = "hilander-encoder/1"
+FORMAT = "hilander-encoder/1"
 _CARD = """\
 # hilander encoder: {name}
 
@@ -47,9 +47,9 @@ def write_encoder_folder(
             settings=", ".join(f"{key} {value}" for key, value in settings.items()) or "none",
         )
 
-    write_model_folder(folder, _FORMAT, config, write_weights, card)
+    write_model_folder(folder, FORMAT, config, write_weights, card)
 
 
 def read_encoder_folder(folder: str | Path) -> dict[str, Any]:
     """Return the config of an encoder's folder; see `hilander.model_folder.read_model_folder` for what it raises."""
-    return read_model_folder(folder, _FORMAT, {"name", "embedding_size", "settings"})
+    return read_model_folder(folder, FORMAT, {"name", "embedding_size", "settings"})
