@@ -121,9 +121,11 @@ and 7.2 times the naive ones; end to end at 100k 3.6 times, 24.6 s beside 89.6 s
 faster products in single precision, while compiled kernels, which LLVM gives vectors of 256 bits there and of 512 on
 AMD's Zen 5, lose: with `NUMBA_CPU_FEATURES` set to the processor's own and `-prefer-256-bit`, ours takes 11 % less.
 
-A million rows take 139 s of one thread, 16 times what 100,000 take: an exponent of 1.20. Each megabyte that a process
-has not touched before costs 2 ms on the virtual machine of the table, which gets its memory from the host only then:
-about one second of the 8.7 at 100k. On machines that keep their memory both pipelines lose that, and the ratio grows.
+A million rows took 134 s of one thread; 100,000 took between 8.7 and 9.5 s in seven runs of that hour, by which the
+exponent lies between 1.15 and 1.19. What is read again and again lies near in the order of rows and stays resident when
+other pages are let go; before it did, a million took 141 s. Each megabyte that a process has not touched before costs
+2 ms on the virtual machine of the table, which gets its memory from the host only then: about one second of the 9 at
+100k. On machines that keep their memory both pipelines lose that, and the ratio grows.
 
 ## Where the time goes
 

@@ -43,6 +43,8 @@ from tests.cli.conftest import run
         (("cluster", "text.npy", "--granularity", "0"), "granularity must be above 0"),  # before it is read
         (("cluster", "text.npy", "--outliers", "drop"), "outliers must be one of"),
         (("assign", "text.npy", "--to", "text.npy", "--clusters", "c.csv", "--threshold", "3"), "within [0, 1]"),
+        (("cluster", "text.npy", "--must-link", "pairs.csv"), "expected pairs in pairs.csv"),
+        (("assign", "text.npy", "--to", "text.npy", "--clusters", "gone.csv"), "gone.csv"),
         (("train", "labelled.npz", "-o", "encoder"), "holds a hilander-encoder, which a hilander-model would replace"),
         (("cluster", "others.npy", "--scheduler", "foo"), "like tcp://10.0.0.5:8786, got 'foo'"),
     ],

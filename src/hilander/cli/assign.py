@@ -49,8 +49,9 @@ def assign(
     clusterer = load_clusterer(
         model, linkage_threshold=parse_threshold(threshold), whitening=whitening, show_progress=True
     )
+    made = read_labels(clusters)  # before images are encoded
     old, old_embeddings = load_embeddings(to, encoder)
-    labels = align(Labels(old.ids, old.ids), read_labels(clusters))
+    labels = align(Labels(old.ids, old.ids), made)
     new, embeddings = load_embeddings(data, encoder)
     assignment = clusterer.adopt(old_embeddings, labels).assign(embeddings)
     write_clusters(output, new.ids, assignment.labels, assignment.probabilities)

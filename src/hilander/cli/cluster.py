@@ -99,13 +99,15 @@ def cluster(
 
     from hilander.batch.redaction import redact
     from hilander.cli.outputs import check_output, check_page
-    from hilander.cli.pairs import read_pairs
+    from hilander.cli.pairs import check_pairs_file, read_pairs
     from hilander.distributed.ids import read_ids
     from hilander.distributed.shard_files import is_url
     from hilander.distributed.source import Source
     from hilander.label_files import write_clusters
 
     check_output(output, data, must_link, cannot_link)
+    for pairs_file in (must_link, cannot_link):
+        check_pairs_file(pairs_file)
     if report is not None:
         check_page(report, data, must_link, cannot_link)
     clusterer = load_clusterer(

@@ -13,6 +13,24 @@ from hilander.label_files import read_text_table
 SUFFIXES = (".csv", ".parquet", ".npy")
 
 
+def check_pairs_file(path: Path | None) -> None:
+    """Refuse a file that `read_pairs` cannot read by what it is called, before any work is done; None is no file.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such file.
+    ValueError
+        Another suffix.
+    """
+    if path is None:
+        return
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"pairs are kept in {', '.join(SUFFIXES)}; got {path.name}")
+    if not path.is_file():
+        raise FileNotFoundError(f"expected pairs in {path}, found no such file")
+
+
 def read_pairs(path: Path | None, ids: NDArray[np.str_]) -> NDArray[np.int64] | None:
     """Return pairs as row numbers, (m, 2), None without a file.
 
@@ -30,12 +48,9 @@ def read_pairs(path: Path | None, ids: NDArray[np.str_]) -> NDArray[np.int64] | 
     ValueError
         Another suffix, not two columns, a header line that is a pair, or an id that is unknown or not unique.
     """
+    check_pairs_file(path)
     if path is None:
         return None
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"pairs are kept in {', '.join(SUFFIXES)}; got {path.name}")
-    if not path.is_file():
-        raise FileNotFoundError(f"expected pairs in {path}, found no such file")
     content = _content(path)
     if not isinstance(content, pd.DataFrame):
         return content
