@@ -72,7 +72,9 @@ def test_the_readme_says_what_was_measured():
     assert f"F_P is {ours[0]} and F_B {ours[1]}" in readme
     ours, leiden = (shown("omniglot_alphabets", method, "acc") for method in ("hilander", "leiden"))
     assert f"its accuracy is {ours} (Leiden {leiden})" in readme
-    ours, best = (shown("omniglot_uneven", method, "f_pairwise") for method in ("hilander", "infomap"))
+    baselines = ("hac_average", "hac_ward", "hdbscan", "chinese_whispers", "leiden", "infomap")
+    best = max(shown("omniglot_uneven", method, "f_pairwise") for method in baselines)
+    ours = shown("omniglot_uneven", "hilander", "f_pairwise")
     assert f"has F_P {ours} against {best} for the best baseline" in readme
 
 
