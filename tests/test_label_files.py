@@ -87,6 +87,8 @@ def test_integers_that_a_table_has_made_floats_of_are_integers(tmp_path):
     assert read_labels(tmp_path / "clusters.csv").labels.tolist() == [-1, 0, 12]
     (tmp_path / "clusters.csv").write_text("cluster\n-1.0\n0\n12.5\n")
     assert read_labels(tmp_path / "clusters.csv").labels.tolist() == ["-1.0", "0", "12.5"]
+    (tmp_path / "classes.csv").write_text("label\nv1.0\nv2.0\n")
+    assert read_labels(tmp_path / "classes.csv").labels.tolist() == ["v1.0", "v2.0"]
 
 
 def test_numbers_that_are_written_in_several_ways_stay_apart(tmp_path):

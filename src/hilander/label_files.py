@@ -150,13 +150,12 @@ def read_text_table(path: Path) -> pd.DataFrame:
 def _parsed(texts: pd.Series) -> NDArray:
     """Labels of a text file: integers where all are written as such, else strings, None where there is none.
 
-    So are numbers that all end in .0, as pandas writes integers of which one was missing once: -1.0 is no cluster.
+    As integers count numbers that all end in .0, as pandas writes them where one was missing once: -1.0 is no cluster.
     """
-    if texts.str.endswith(".0").all():
-        texts = texts.str.removesuffix(".0")
+    written = texts.str.removesuffix(".0") if texts.str.endswith(".0").all() else texts
     with contextlib.suppress(ValueError, OverflowError):
-        numbers = texts.astype(np.int64)
-        if (numbers.astype(str) == texts).all():
+        numbers = written.astype(np.int64)
+        if (numbers.astype(str) == written).all():
             return numbers.to_numpy()
     return texts.astype(object).where(texts != "", None).to_numpy()
 

@@ -14,6 +14,7 @@ from numpy.lib.array_utils import byte_bounds
 from numpy.typing import DTypeLike, NDArray
 
 _LARGEST_IN_MEMORY = 1 << 28  # bytes
+_ROWS_NEAR = 1 << 14  # to either side
 
 
 class _Pages(mmap.mmap):
@@ -83,6 +84,14 @@ def let_go(array: NDArray[Any], *, but: slice | None = None) -> None:
         pages.madvise(mmap.MADV_DONTNEED, 0, first)
     if end < len(pages):
         pages.madvise(mmap.MADV_DONTNEED, end, len(pages) - end)
+
+
+def rows_near(first: int, last: int) -> slice:
+    """Return the rows that most of what is looked at next lies among, after those from `first` up to `last`.
+
+    So it is where rows are in an order of their place in space, see `hilander.graph.spatial_order`.
+    """
+    return slice(max(first - _ROWS_NEAR, 0), last + _ROWS_NEAR)
 
 
 def _pages(array: NDArray[Any]) -> mmap.mmap | None:

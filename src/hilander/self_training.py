@@ -37,8 +37,8 @@ from hilander.training.train_lander import train_lander
 logger = logging.getLogger(__name__)
 
 _LEAST_PROBABILITY = 0.5  # of the items that are learned from
-_N_SEEDS = 2**32
 _SMALLEST_CLUSTER = 3  # of such items; of fewer there is little to learn
+_N_SEEDS = 2**32
 
 
 @dataclass(frozen=True)

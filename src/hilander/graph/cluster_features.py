@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from hilander.graph.row_sums import add_rows
 from hilander.graph.threads import by_threads
-from hilander.paged_arrays import empty_array, let_go
+from hilander.paged_arrays import empty_array, let_go, rows_near
 
 LEAST_LINKAGE = 0.1  # weaker ties do not enter a cluster feature
 SMOOTHING_STEPS = 2
 _ROWS_PER_BLOCK = 1 << 13
-_ROWS_RESIDENT = 1 << 14  # to either side of a block: there most mates are of what comes next
 _ROWS_PER_WINDOW = 1 << 16  # whose features are held where only their sums are asked for
 
 
@@ -119,7 +118,7 @@ def _move(
     def move(block: slice) -> None:
         first, last = first_row + block.start, first_row + block.stop
         _move_block(before, before[first:last], starts[first_start + block.start :], mates, weights, moved[block])
-        let_go(before, but=slice(max(first - _ROWS_RESIDENT, 0), last + _ROWS_RESIDENT))
+        let_go(before, but=rows_near(first, last))
         let_go(moved)
 
     by_threads(move, len(moved), _ROWS_PER_BLOCK)

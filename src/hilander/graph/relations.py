@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hilander.graph.pairs import N_CANDIDATES
 from hilander.graph.threads import Spares, by_threads
-from hilander.paged_arrays import let_go
+from hilander.paged_arrays import let_go, rows_near
 
 N_CONTEXT = 40  # nearest neighbours that describe the neighbourhood of a node
 
@@ -52,7 +52,6 @@ _LOG_RANKS = np.log(np.arange(1, _UNRANKED + 1)).astype(np.float32)
 _LOCAL_SIZES = (1, 5, 10, N_CONTEXT)
 _EDGES_PER_RANGE = 1 << 15  # bounds the smoothed embeddings that are held: those of the nodes at these edges
 _RANGES_RESIDENT = 2
-_ROWS_RESIDENT = 1 << 14  # to either side of where work is: most that is looked at next
 _NODES_PER_BLOCK = 1 << 9  # that one thread works on
 _EDGES_PER_BLOCK = 1 << 12
 
@@ -173,9 +172,8 @@ class Relations:
         self._n_written += 1
         if self._n_written % _RANGES_RESIDENT == 0:  # what the next range looks at is mostly there already
             first = int(edges[0, 0])
-            near = slice(max(first - _ROWS_RESIDENT, 0), first + _ROWS_RESIDENT)
             for array in (self._embeddings, self._neighbors, self._similarities):
-                let_go(array, but=near)
+                let_go(array, but=rows_near(first, first))
 
     def _room_for(self, n_nodes: int) -> NDArray[np.float32]:
         """Room for smoothed embeddings, the same each time: fresh memory costs more than what is computed there."""

@@ -145,7 +145,8 @@ class _Messages:
         self.sums = torch.empty(0)  # so much less beside the triangles
         strength = sum_at_ends(torch.from_numpy(self.channels), torch.from_numpy(edges), n)
         paths = sum_over_triangles(self.channels, edges, n)
-        self.sums = torch.zeros((n, 2 * nodes.shape[1] + 1))
+        # of NumPy's zeros, which take memory only when they are written to: after the last round none are
+        self.sums = torch.from_numpy(np.zeros((n, 2 * nodes.shape[1] + 1), np.float32))
         return nodes, strength, paths
 
 
