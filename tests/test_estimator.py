@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from hilander import HiLander, clustering, estimator, train_lander
+from hilander import HiLander, clustering, later_rows, train_lander
 from hilander.config import PublishedParams, RelationalParams
 from hilander.graph.distinct_rows import ordered_rows
 from hilander.metrics import score
@@ -199,7 +199,7 @@ def test_adopt_orders_rows_once_and_equal_ones_count_as_clustered_if_one_is(monk
         ordered.append(len(rows))
         return ordered_rows(rows)
 
-    monkeypatch.setattr("hilander.estimator.ordered_rows", counted)
+    monkeypatch.setattr("hilander.later_rows.ordered_rows", counted)
     clusterer = HiLander().adopt(embeddings, classes)
     assert ordered == [120]
     assert_array_equal(clusterer.labels_, classes)
@@ -322,8 +322,8 @@ def test_the_checked_copy_of_the_input_is_freed_before_its_rows_are_clustered(mo
         assert [copy() for copy in copies] == [None]
         return cluster_nodes(*arguments, **parameters)
 
-    check_embeddings, cluster_nodes = estimator.check_embeddings, clustering.cluster_nodes
-    monkeypatch.setattr(estimator, "check_embeddings", check)
+    check_embeddings, cluster_nodes = later_rows.check_embeddings, clustering.cluster_nodes
+    monkeypatch.setattr(later_rows, "check_embeddings", check)
     monkeypatch.setattr(clustering, "cluster_nodes", cluster)
     HiLander().fit(blobs()[0])
     assert len(copies) == 1
@@ -356,7 +356,7 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hilander.estimator.Assigner", interrupted)
+    monkeypatch.setattr("hilander.later_rows.Assigner", interrupted)
     with pytest.raises(KeyboardInterrupt):
         clusterer.fit(embeddings[:30, :5])
     assert len(clusterer.labels_) == len(embeddings)
