@@ -139,7 +139,7 @@ the cache; one compiled pass for all features of an edge (`graph/relations.py`),
 triangles summed over as they are found instead of listed (`graph/triangles.py`); the network over blocks that stay in
 the cache, in kernels that the compiler vectorises (`nn/chunked_lander.py`, `nn/edge_kernels.py`), with oneDNN for its
 products, as torch's own and numpy's leave AVX-512 unused on AMD processors (`nn/linear.py`); each row's own list
-searched first (`graph/inverted_lists.py`); pairs screened by eight-bit codes, whose products take a quarter of the time
+searched first (`graph/list_join.py`); pairs screened by eight-bit codes, whose products take a quarter of the time
 and bound the similarities strictly (`graph/nearest.py`); the rows at the fringe, which probe hundreds of lists,
 answered together; and sums over links kept from level to level (`graph/evidence.py`). What is large lies in temporary
 files and is resident only where it is at work (`paged_arrays.py`). Without AVX-512 VNNI, which multiplies the codes,

@@ -9,7 +9,7 @@ from hilander.distributed.engine import Run, ThisProcess
 from hilander.distributed.search import search
 from hilander.distributed.store import Parts, Store
 from hilander.embeddings import check_embeddings
-from hilander.graph import exact_search, inverted_lists, knn
+from hilander.graph import exact_search, inverted_lists, knn, list_join
 from hilander.graph.knn import nearest_neighbors
 
 
@@ -63,7 +63,7 @@ def test_fewer_rows_than_neighbors(run, n):
 @pytest.mark.parametrize("random_state", [0, 7])
 @pytest.mark.usefixtures("lists_from_500_rows")
 def test_many_rows_are_searched_over_the_lists_of_one_machine(run, monkeypatch, rows_per_part, random_state):
-    for each in (inverted_lists, module):
+    for each in (list_join, module):
         monkeypatch.setattr(each, "ROWS_PER_BLOCK", 600)
     monkeypatch.setattr(compare, "_ROWS_PER_GROUP", 512)
     expect_the_same(run, clustered(8000), 12, rows_per_part, random_state)
@@ -104,7 +104,7 @@ def test_more_rows_than_are_searched_exactly(tmp_path):
 
 @pytest.mark.usefixtures("lists_from_500_rows")
 def test_an_interrupted_run_carries_on_and_a_finished_one_does_nothing(tmp_path, monkeypatch):
-    for each in (inverted_lists, module):
+    for each in (list_join, module):
         monkeypatch.setattr(each, "ROWS_PER_BLOCK", 300)
     store, embeddings = Store(str(tmp_path)), clustered(4000)
     features = in_parts(store, embeddings, 1500)

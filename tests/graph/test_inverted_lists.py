@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from hilander.embeddings import check_embeddings
-from hilander.graph import inverted_lists, knn
-from hilander.graph.inverted_lists import asking_order, build_lists, join_lists
+from hilander.graph import inverted_lists, knn, list_join
+from hilander.graph.inverted_lists import build_lists
 from hilander.graph.knn import nearest_neighbors
+from hilander.graph.list_join import asking_order, join_lists
 
 
 def clustered(n, d=16, seed=0):
@@ -111,7 +112,7 @@ def test_an_interrupt_ends_the_search(monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(inverted_lists, "_answer", interrupted)
+    monkeypatch.setattr(list_join, "_answer", interrupted)
     with pytest.raises(KeyboardInterrupt):
         nearest_neighbors(clustered(2000), 5, method="ivf")
 

@@ -12,9 +12,6 @@ from hilander.distributed.engine import Run
 from hilander.distributed.reorder import fetch, reorder
 from hilander.distributed.store import Parts
 from hilander.graph.inverted_lists import (
-    ROWS_PER_BLOCK,
-    answer_rows,
-    asking_order,
     drawn_rows,
     list_starts,
     measure_margin,
@@ -23,6 +20,7 @@ from hilander.graph.inverted_lists import (
     train_centroids,
 )
 from hilander.graph.knn import EXACT_UP_TO, WORTHWHILE_SHARE, number_of_lists
+from hilander.graph.list_join import ROWS_PER_BLOCK, answer_rows, asking_order
 from hilander.graph.threads import by_threads
 
 _BLOCKS_PER_PART = 4  # that one worker answers, at once where it has several threads
@@ -130,7 +128,7 @@ def _last_noted(probes: Parts) -> NDArray[np.int32]:
 def _join_lists(
     run: Run, name: str, features: Parts, k: int, lists: _Lists, neighbors: Parts, similarities: Parts
 ) -> None:
-    """Do what `hilander.graph.inverted_lists.join_lists` does, and compare with all what found too few there."""
+    """Do what `hilander.graph.list_join.join_lists` does, and compare with all what found too few there."""
     store, by_list = run.store, lists.features
     answers = by_list.named(f"{name}_answers"), by_list.named(f"{name}_answer_similarities")
     short = by_list.named(f"{name}_short")

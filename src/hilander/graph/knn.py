@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.graph.exact_search import compare_others, compare_with_all
-from hilander.graph.inverted_lists import build_lists, join_lists
+from hilander.graph.inverted_lists import build_lists
+from hilander.graph.list_join import join_lists
 from hilander.graph.quantization import Quantized
 from hilander.paged_arrays import let_go
 
