@@ -7,32 +7,16 @@ import logging
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 
 import numpy as np
-import pyarrow as pa
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from hilander.monitoring.capture.store import SCHEMA, CaptureStore
+from hilander.monitoring.capture.batch import Batch, as_table
+from hilander.monitoring.capture.store import CaptureStore
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Rows of one request."""
-
-    time: datetime
-    model_version: str
-    embeddings: NDArray[np.float32]  # (n, d)
-    labels: NDArray[np.int64]  # (n,)
-    probabilities: NDArray[np.float32]  # (n,)
-
-    @property
-    def width(self) -> int:
-        return self.embeddings.shape[1]
 
 
 class CaptureWriter:
@@ -103,7 +87,7 @@ class CaptureWriter:
         self.max_bytes, self.max_age, self.queue_rows = max_bytes, timedelta(days=max_age_days), queue_rows
         self._store = CaptureStore(url) if enabled else None
         self._changed = threading.Condition()  # guards all that follows; never held while a part is written
-        self._queue: deque[_Batch] = deque()
+        self._queue: deque[Batch] = deque()
         self._queued = self._writing = 0  # rows, those reserved by a `put` that is under way included
         self._oldest = 0.0  # when the first row that waits came, by the monotonic clock
         self._closing = False
@@ -189,7 +173,7 @@ class CaptureWriter:
             return
         try:
             take = slice(None) if kept == n else np.sort(self._random.choice(n, kept, replace=False, shuffle=False))
-            batch = _Batch(
+            batch = Batch(
                 datetime.now(UTC),
                 str(model_version),
                 np.array(rows[take], np.float32, order="C"),
@@ -234,9 +218,9 @@ class CaptureWriter:
             or time.monotonic() - self._oldest >= self.max_seconds_per_part
         )
 
-    def _take(self) -> list[_Batch]:
+    def _take(self) -> list[Batch]:
         """Take batches for one part off the queue; at least one where there is one, however large."""
-        batches: list[_Batch] = []
+        batches: list[Batch] = []
         n = 0
         while self._queue and n < self.max_rows_per_part:
             batches.append(self._queue.popleft())
@@ -244,11 +228,11 @@ class CaptureWriter:
         self._queued, self._writing = self._queued - n, n
         return batches
 
-    def _write(self, batches: list[_Batch]) -> None:
+    def _write(self, batches: list[Batch]) -> None:
         assert self._store is not None
         n = sum(len(batch.embeddings) for batch in batches)
         try:
-            self._store.write(_table(batches))
+            self._store.write(as_table(batches))
             changes = {"rows_captured": n, "parts_written": 1}
             if self._failing:
                 logger.warning("capture to %s works again", self.url)
@@ -265,19 +249,3 @@ class CaptureWriter:
         with self._changed:
             for name, change in changes.items():
                 self._counters[name] += change
-
-
-def _table(batches: list[_Batch]) -> pa.Table:
-    batches = sorted(batches, key=lambda batch: batch.time)
-    sizes = [len(batch.embeddings) for batch in batches]
-    embeddings = np.concatenate([batch.embeddings for batch in batches])  # (n, d)
-    offsets = pa.array(np.arange(len(embeddings) + 1) * embeddings.shape[1], pa.int32())
-    times = np.repeat(np.array([batch.time.replace(tzinfo=None) for batch in batches], "datetime64[us]"), sizes)
-    columns = [
-        pa.array(times).cast(SCHEMA.field("time").type),
-        pa.array(np.repeat(np.array([batch.model_version for batch in batches], object), sizes), pa.string()),
-        pa.ListArray.from_arrays(offsets, pa.array(embeddings.ravel())),
-        pa.array(np.concatenate([batch.labels for batch in batches])),
-        pa.array(np.concatenate([batch.probabilities for batch in batches])),
-    ]
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
