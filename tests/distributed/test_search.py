@@ -91,6 +91,15 @@ def test_rows_whose_lists_hold_too_few_others_are_compared_with_all(run, monkeyp
 
 
 @pytest.mark.usefixtures("lists_from_500_rows")
+def test_as_many_lists_are_made_as_on_one_machine(run, monkeypatch):
+    for each in (knn, module):
+        monkeypatch.setattr(each, "number_of_lists", lambda n: 40)
+    expect_the_same(run, clustered(8000, d=32), 8, 3000)
+    assert len(run.store.read("near_lists/centroids")) > 40
+    assert not run.store.names("near_sample")
+
+
+@pytest.mark.usefixtures("lists_from_500_rows")
 def test_lists_that_do_not_pay_are_not_searched(run):
     expect_the_same(run, check_embeddings(np.random.default_rng(0).normal(size=(3000, 64))), 5, 700)
     assert run.store.names("near_by_list") == set()

@@ -42,7 +42,7 @@ def test_every_list_probed_gives_the_exact_neighbors(monkeypatch):
 def test_the_answer_does_not_depend_on_the_size_of_the_blocks(monkeypatch):
     embeddings = clustered(3000)
     whole = nearest_neighbors(embeddings, 8, method="ivf")
-    monkeypatch.setattr(inverted_lists, "ROWS_PER_BLOCK", 700)
+    monkeypatch.setattr(list_join, "ROWS_PER_BLOCK", 700)
     monkeypatch.setattr(inverted_lists, "_ENTRIES_PER_PRODUCT", 1)
     in_blocks = nearest_neighbors(embeddings, 8, method="ivf")
     assert share_found(in_blocks[0], whole[0]) >= 0.9999  # sums of another order may swap equal neighbours
@@ -93,6 +93,16 @@ def test_each_row_gets_the_nearest_of_all_lists_within_the_margin(monkeypatch):
 def test_lists_that_do_not_pay_are_not_built():
     noise = check_embeddings(np.random.default_rng(0).normal(size=(2000, 64)))
     assert build_lists(noise, 5, 50, 0, most_share=0.5) is None
+
+
+def test_there_are_more_lists_where_regions_without_one_of_their_own_would_look_everywhere():
+    embeddings = clustered(8000, d=32)  # of 320 clusters
+    lists = build_lists(embeddings, 8, 40, 0)
+    assert len(lists.centroids) > 40
+    exact, _ = nearest_neighbors(embeddings, 8, method="exact")
+    assert share_found(join_lists(embeddings, 8, lists)[0], exact) >= 0.995
+    far_and_wide = check_embeddings(np.random.default_rng(0).normal(size=(8000, 32)))  # where more lists spare little
+    assert len(build_lists(far_and_wide, 8, 40, 0).centroids) == 40
 
 
 def test_rows_whose_lists_hold_too_few_others_are_compared_with_all(monkeypatch):

@@ -12,12 +12,11 @@ from hilander.distributed.engine import Run
 from hilander.distributed.reorder import fetch, reorder
 from hilander.distributed.store import Parts
 from hilander.graph.inverted_lists import (
+    choose_lists,
     drawn_rows,
     list_starts,
-    measure_margin,
     note_lists,
     rows_per_product,
-    train_centroids,
 )
 from hilander.graph.knn import EXACT_UP_TO, WORTHWHILE_SHARE, number_of_lists
 from hilander.graph.list_join import ROWS_PER_BLOCK, answer_rows, asking_order
@@ -86,21 +85,27 @@ def search(run: Run, name: str, features: Parts, k: int, random_state: int) -> t
 def _build_lists(run: Run, name: str, features: Parts, k: int, random_state: int) -> _Lists | None:
     """Do what `hilander.graph.inverted_lists.build_lists` does; None where lists are not worth it."""
     store, folder, n = run.store, f"{name}_lists", int(features.bounds[-1])
-    sample_rows, query_rows = drawn_rows(n, number_of_lists(n), random_state)
-    sample = fetch(run, f"{name}_sample", features, sample_rows)
+    samples = f"{name}_sample"  # kept to the end: steps that made them are not done again
+    query_rows = drawn_rows(n, number_of_lists(n), random_state)[1]
     queries = fetch(run, f"{name}_queries", features, query_rows)
     true = compare_some(run, f"{name}_true", features, k, query_rows)
     true_rows, place = np.unique(store.kept(f"{folder}/true", true[0].all), return_inverse=True)
     true_features = fetch(run, f"{name}_true_features", features, true_rows)
-    centroids = store.kept(
-        f"{folder}/centroids", lambda: train_centroids(sample.all(), number_of_lists(n), random_state)
-    )
-    margin, share = store.kept(
-        f"{folder}/margin",
-        lambda: np.array(measure_margin(sample.all(), centroids, queries.all(), true_features.all()[place.ravel()])),
-    ).tolist()
-    for used in (sample, queries, *true, true_features):
+
+    def read_rows(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return fetch(run, f"{samples}/{len(rows)}", features, rows).all()  # each sample is larger than the last one
+
+    def choose() -> NDArray[np.float32]:
+        found = true_features.all()[place.ravel()]
+        centroids, *measured = choose_lists(n, number_of_lists(n), read_rows, queries.all(), found, random_state)
+        store.write(f"{folder}/margin", np.array(measured))  # first, so that it is there where the centroids are
+        return centroids
+
+    centroids = store.kept(f"{folder}/centroids", choose)
+    margin, share = store.read(f"{folder}/margin").tolist()
+    for used in (queries, *true, true_features):
         store.remove(used.name)
+    store.remove(samples)
     if share > WORTHWHILE_SHARE:
         return None
 
