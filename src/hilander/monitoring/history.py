@@ -59,9 +59,7 @@ def append_judgement(folder: str | Path, judgement: Judgement) -> Path:
     return path
 
 
-def read_history(
-    folder: str | Path, *, last: int | None = None, model_version: str | None = None
-) -> list[Judgement]:
+def read_history(folder: str | Path, *, last: int | None = None, model_version: str | None = None) -> list[Judgement]:
     """Return judgements in the order in which they were reached; lines that are torn are skipped with a warning.
 
     Not in order of time: verdicts of a clock that was ahead would be the last ones until it is that late.

@@ -63,7 +63,8 @@ class DriftMonitor:
     embeddings : array-like of shape (n, d)
         The reference.
     labels : array-like of shape (n,), optional
-        Its classes or clusters. Without them the draws are random rows, and new classes alone may raise an alarm.
+        Its classes or clusters. Without them the draws are random rows, and new classes alone may raise an alarm. One
+        that holds more than a tenth of the rows is taken for several, since whole classes are held out.
     model : ClusteringModel, optional
         Adds its own view: linkage, density, cluster sizes, share of singletons.
     settings : DriftSettings, optional
@@ -73,7 +74,7 @@ class DriftMonitor:
     Raises
     ------
     ValueError
-        Bad embeddings or labels, fewer than 250 rows, or a class that holds more than a tenth of them.
+        Bad embeddings or labels, or fewer than 250 rows.
     """
 
     def __init__(

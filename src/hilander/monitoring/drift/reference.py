@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from hilander.embeddings import check_embeddings, check_labels
-from hilander.monitoring.drift.sampling import split_rows
+from hilander.monitoring.drift.sampling import cut_large_classes, split_rows
 from hilander.monitoring.drift.statistics import Frame, domain_auc, mean_discrepancy, row_scalars
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _FEWEST_ROWS = 250
 _SHARE_FOR_AXES = 0.2
-_LARGEST_CLASS = 0.1  # of the rows: what is held out is then always enough
+_LARGEST_CLASS = 0.1  # of the rows: what is held out is then always enough; larger ones are taken for several
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Reference:
     norms : ndarray of shape (n,), float64
         Before they were normalised.
     labels : ndarray of shape (n,), int64, or None
-        Classes 0..C-1.
+        Classes 0..C-1, of which none is large, see `cut_large_classes`.
     frame : Frame
         Axes, of rows that are compared no more.
     n_given : int
@@ -56,18 +56,15 @@ class Reference:
         Raises
         ------
         ValueError
-            Bad embeddings or labels, fewer than 250 rows, or a class that holds more than a tenth of them.
+            Bad embeddings or labels, or fewer than 250 rows.
         """
         checked = check_embeddings(embeddings, n_features=None if model is None else model.n_features)
         if len(checked) < _FEWEST_ROWS:
             raise ValueError(f"the reference must have at least {_FEWEST_ROWS} rows; got {len(checked)}")
         norms = norms_of(embeddings)
         classes = None if labels is None else check_labels(labels, len(checked))
-        if classes is not None and (largest := np.bincount(classes).max()) > _LARGEST_CLASS * len(classes):
-            raise ValueError(
-                f"no class of the reference may hold more than a tenth of its rows, since whole classes are held out; "
-                f"one holds {largest:,} of {len(classes):,}. Thin it, or leave the labels out"
-            )
+        if classes is not None:
+            classes = cut_large_classes(checked, classes, int(_LARGEST_CLASS * len(checked)))
         random = np.random.default_rng(seed)
         # Axes fit the rows that they are computed from better than any others, so these rows are compared no more.
         for_axes, compared = split_rows(len(checked), classes, _SHARE_FOR_AXES, random)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 MIN_ROWS = 64
 _ROWS_PER_REGION = 24  # about a class or two; see `sample_window`
+_ROWS_FOR_AXIS = 5_000
 
 
 def rows_to_compare(n_window: int, n_reference: int, max_rows: int) -> int:
@@ -19,6 +20,34 @@ def rows_to_compare(n_window: int, n_reference: int, max_rows: int) -> int:
     most = min(n_window, n_reference // 3, max_rows)
     sizes = [size for power in range(6, 32) for size in (2**power, 3 * 2 ** (power - 1)) if size <= most]
     return max(sizes, default=0)
+
+
+def cut_large_classes(embeddings: NDArray[np.float32], labels: NDArray[np.int64], most_rows: int) -> NDArray[np.int64]:
+    """Return labels in which classes of more than `most_rows` are several, cut across the axis along which they vary.
+
+    Draws hold out whole classes. One that makes up much of a reference would be in all of them or in none; parts of it
+    that lie in regions of their own come and go as classes do.
+
+    Parameters
+    ----------
+    embeddings : ndarray of shape (n, d), float32
+        L2-normalised.
+    labels : ndarray of shape (n,), int64
+        Classes 0..C-1.
+    most_rows : int
+        1 or more.
+    """
+    cut, sizes = labels.copy(), np.bincount(labels)
+    n_classes = len(sizes)
+    for large in np.flatnonzero(sizes > most_rows):
+        rows = np.flatnonzero(labels == large)
+        some = embeddings[rows[:: -(-len(rows) // _ROWS_FOR_AXIS)]]
+        axis = np.linalg.eigh(np.cov(some.T))[1][:, -1].astype(np.float32)
+        along = rows[np.argsort(embeddings[rows] @ axis, kind="stable")]
+        for part in np.array_split(along, -(-len(rows) // most_rows))[1:]:
+            cut[part] = n_classes
+            n_classes += 1
+    return cut
 
 
 def split_rows(
