@@ -74,6 +74,14 @@ def test_repeats_count_once(monitor, make_classes):
     assert often.statistics == once.statistics
 
 
+def test_repeats_in_the_reference_count_once(monitor, make_classes):
+    (embeddings, labels), window = make_classes(120, 0), make_classes(40, 9)[0]
+    often = DriftMonitor(np.concatenate([embeddings] * 5), np.tile(labels, 5), settings=SETTINGS).judge(window)
+    once = monitor.judge(window)
+    assert often.statistics == once.statistics
+    assert (often.n_reference, once.n_reference) == (7200, 1440)
+
+
 def test_the_same_seed_gives_the_same_verdict_and_kept_calibrations_change_nothing(tmp_path, make_classes):
     reference, window = make_classes(60, 0), make_classes(40, 5)[0]
     settings = DriftSettings(n_draws=60, max_rows=128)
@@ -95,8 +103,10 @@ def test_without_labels_random_rows_are_what_is_usual():
 def test_lengths_are_compared_where_the_reference_has_some():
     random = np.random.default_rng(0)
     reference = random.normal(size=(900, 8)) * random.uniform(1, 2, size=(900, 1))
-    verdict = DriftMonitor(reference, settings=SETTINGS).judge(3 * random.normal(size=(300, 8)))
-    assert {s.name for s in verdict.statistics if s.drifted} == {"norm"}
+    monitor = DriftMonitor(reference, settings=SETTINGS)
+    for factor in (3, 1e200):  # whose squares are infinite
+        verdict = monitor.judge(factor * random.normal(size=(300, 8)))
+        assert {s.name for s in verdict.statistics if s.drifted} == {"norm"}
 
 
 def test_the_models_own_view_is_part_of_the_verdict(make_classes):
@@ -114,8 +124,8 @@ def test_what_cannot_be_judged_is_said(monitor, make_classes):
         monitor.judge(np.ones((1000, 16)))
     with pytest.raises(ValueError, match="must have shape"):
         monitor.judge(np.ones((1000, 3)))
-    with pytest.raises(ValueError, match="at least 250 rows"):
-        DriftMonitor(np.eye(16))
+    with pytest.raises(ValueError, match="at least 250 distinct rows; got 16"):
+        DriftMonitor(np.tile(np.eye(16), (100, 1)))
     few = DriftMonitor(*make_classes(60, 0), settings=DriftSettings(n_draws=20))
     with pytest.raises(ValueError, match="raise n_draws to 59"):
         few.judge(make_classes(40, 1)[0])

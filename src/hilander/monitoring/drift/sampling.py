@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 MIN_ROWS = 64
 _ROWS_PER_REGION = 24  # about a class or two; see `sample_window`
 _ROWS_FOR_AXIS = 5_000
+_ROWS_AT_ONCE = 65_536
 
 
 def rows_to_compare(n_window: int, n_reference: int, max_rows: int) -> int:
@@ -84,13 +85,14 @@ def sample_window(
     order = random.permutation(n)
     if not whole_classes:
         return order[:n_rows]
-    shuffled = embeddings[order]
-    centres = shuffled[: -(-n // _ROWS_PER_REGION)]
+    place = np.empty_like(order)
+    place[order] = np.arange(n)
+    centres = embeddings[order[: -(-n // _ROWS_PER_REGION)]]
     n_first = -(-n_rows // _ROWS_PER_REGION)
     while True:  # regions differ in size
-        rows, region = _first_regions(shuffled, centres, n_first)
+        rows, region = _first_regions(embeddings, centres, n_first)
         if len(rows) >= n_rows:
-            return order[rows[np.argsort(region, kind="stable")]][:n_rows]
+            return rows[np.lexsort((place[rows], region))][:n_rows]
         n_first *= 2
 
 
@@ -101,15 +103,19 @@ def _first_regions(
 
     Most rows are nearer to one of the next few centres, so that few are left to compare with all others.
     """
-    rows = np.arange(len(embeddings))
-    nearness, region = _nearest(embeddings, centres[:n_first])
-    start = n_first
-    while start < len(centres):
-        others, _ = _nearest(embeddings[rows], centres[start : 2 * start])
-        still = others <= nearness
-        rows, nearness, region = rows[still], nearness[still], region[still]
-        start *= 2
-    return rows, region
+    found = []
+    for first in range(0, len(embeddings), _ROWS_AT_ONCE):  # what is left is copied, and a window may hold millions
+        block = embeddings[first : first + _ROWS_AT_ONCE]
+        rows = np.arange(len(block))
+        nearness, region = _nearest(block, centres[:n_first])
+        start = n_first
+        while start < len(centres):
+            others, _ = _nearest(block[rows], centres[start : 2 * start])
+            still = others <= nearness
+            rows, nearness, region = rows[still], nearness[still], region[still]
+            start *= 2
+        found.append((first + rows, region))
+    return np.concatenate([rows for rows, _ in found]), np.concatenate([region for _, region in found])
 
 
 def _nearest(
