@@ -14,7 +14,7 @@ from hilander.embeddings import check_embeddings
 from hilander.monitoring.drift.calibration import Calibration
 from hilander.monitoring.drift.calibrations import Calibrations
 from hilander.monitoring.drift.reference import Reference, first_of_each, norms_of
-from hilander.monitoring.drift.sampling import MIN_ROWS, rows_to_compare, sample_window
+from hilander.monitoring.drift.sampling import MIN_ROWS, rows_to_compare, sample_window, size_below
 from hilander.monitoring.drift.settings import DriftSettings
 from hilander.monitoring.drift.sparseness import may_be_sparse, sparse_levels
 from hilander.monitoring.drift.statistics import scalar_statistics
@@ -170,7 +170,9 @@ class DriftMonitor:
         show_progress: bool,
     ) -> Comparison:
         """Compare `n` of the window's distinct rows with healthy windows, thinned as the level says."""
-        reference, calibration = self._reference, self._calibrations.of(n, level, show_progress=show_progress)
+        reference, size = self._reference, size_below(len(window))
+        like = size if reference.labels is not None and size < size_below(len(reference.embeddings) // 2) else None
+        calibration = self._calibrations.of(n, level, like, show_progress=show_progress)
         random = np.random.default_rng(self.settings.seed)
         healthy, is_sparse = pd.DataFrame(calibration.healthy), level != 0
         sets, tables = [], []

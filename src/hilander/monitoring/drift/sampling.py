@@ -18,8 +18,18 @@ def rows_to_compare(n_window: int, n_reference: int, max_rows: int) -> int:
     At most a third of the reference, so that a draw leaves enough of it to compare with; two sizes per octave, so
     that windows of about one size share a calibration.
     """
-    most = min(n_window, n_reference // 3, max_rows)
-    sizes = [size for power in range(6, 32) for size in (2**power, 3 * 2 ** (power - 1)) if size <= most]
+    return size_below(min(n_window, n_reference // 3, max_rows))
+
+
+def size_below(n: int) -> int:
+    """Return the largest of the sizes that is at most n; 0 where none is.
+
+    Examples
+    --------
+    >>> size_below(63), size_below(200), size_below(10_000)
+    (0, 192, 8192)
+    """
+    sizes = [size for power in range(6, 32) for size in (2**power, 3 * 2 ** (power - 1)) if size <= n]
     return max(sizes, default=0)
 
 
