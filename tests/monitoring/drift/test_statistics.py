@@ -114,6 +114,14 @@ def test_a_thinned_draw_for_a_small_window_holds_as_many_rows_of_fewer_each(leve
     assert len({len(np.unique(labels[rows])) for rows in kept}) > (1 if level else 0)
 
 
+@pytest.mark.parametrize("level", [0, 1, -1])
+def test_a_draw_for_a_small_window_holds_as_many_rows_as_are_asked_for_where_classes_are_of_one_row(level):
+    labels = np.arange(400)
+    for seed in range(5):
+        rows = window_like(np.arange(200), labels, level, 128, 128, np.random.default_rng(seed))
+        assert 128 <= len(set(rows)) <= 200
+
+
 def test_a_sample_holds_every_row_at_most_once_and_lonely_ones_as_often_as_others():
     rows = np.concatenate([np.repeat(unit(40, 0), 20, axis=0), unit(200, 1)])  # dense ones, then lonely ones
     rows = rows + 1e-3 * np.random.default_rng(0).normal(size=rows.shape).astype(np.float32)

@@ -137,7 +137,9 @@ def window_like(
             kept = int(np.exp(random.uniform(np.log(n_rows), np.log(max(n_rows, 2 * n_classes)))))
         else:
             n_classes = min(n_classes, int(n_window / of_each))
-            order = order[np.isin(labels[order], labels[order[:n_classes]])]
+            of_some = np.isin(labels[order], labels[order[:n_classes]])
+            if of_some.sum() >= n_rows:  # else many are of one row
+                order = order[of_some]
             kept = int(of_each * n_classes)
     else:
         share = 2.0 ** random.uniform(-level, min(0, 1 - level))
