@@ -52,6 +52,12 @@ def test_few_rows_are_no_drift_where_they_are_of_whole_classes(make_classes, n_c
     assert sum(alarms) <= 2
 
 
+def test_a_window_of_one_row_of_each_class_is_no_drift_beside_a_reference_of_few_more_classes(make_classes):
+    monitor = DriftMonitor(*make_classes(200, 0, d=8), settings=SETTINGS)  # half of which each draw holds
+    alarms = [monitor.judge(make_classes(100, seed, d=8)[0][::12]).drifted for seed in range(100, 112)]
+    assert sum(alarms) <= 2
+
+
 def test_random_rows_of_the_reference_are_no_drift(make_classes):
     embeddings, labels = make_classes(250, 0)
     monitor, random = DriftMonitor(embeddings, labels, settings=SETTINGS), np.random.default_rng(0)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hilander.monitoring.drift.calibration import Calibration, quantiles
@@ -67,17 +68,18 @@ class Calibrations:
     def _draw(self, n: int, level: int, n_window: int | None, show_progress: bool) -> Calibration:
         reference, settings = self._reference, self._settings
         random = np.random.default_rng(settings.seed)
-        sets, tables = [], []
+        sets, tables, shares = [], [], []
         for _ in tqdm(range(settings.n_draws), "calibrating on the reference", disable=not show_progress):
             held, rest = draw_split(reference.embeddings, reference.labels, n, random, level, n_window)
             window, norms, others = reference.embeddings[held], reference.norms[held], reference.embeddings[rest]
             of_the_set, scalars = reference.measure(window, norms, others, settings.model_rows)
             sets.append(of_the_set)
             tables.append(scalars)
+            shares.append(_share(held, reference.labels, len(reference.embeddings)))
         healthy = quantiles(pd.concat(tables))
         draws = pd.DataFrame([scalar_statistics(table, healthy, sparse=level != 0) for table in tables])
         # A draw is part of what `healthy` was pooled from, a window is not: its deviation is larger by this factor.
-        share = n / len(reference.embeddings)
+        share = float(np.mean(shares))
         draws = draws.mean() + (draws - draws.mean()) * np.sqrt((1 + share) / (1 - share))
         draws = pd.concat([pd.DataFrame(sets), draws], axis=1)
         return Calibration.of(draws, healthy, settings.false_alarm_rate, settings.confidence)
@@ -89,3 +91,10 @@ class Calibrations:
         digest = hashlib.sha256(json.dumps(of_all).encode())
         self._reference.add_to(digest)
         return digest.hexdigest()[:16]
+
+
+def _share(held: NDArray[np.int64], labels: NDArray[np.int64] | None, n_rows: int) -> float:
+    """Return the share of the reference that a draw holds: of its classes where it has some, whose rows are alike."""
+    if labels is None:
+        return len(held) / n_rows
+    return len(np.unique(labels[held])) / (int(labels.max()) + 1)
