@@ -177,7 +177,8 @@ def monitor(workspace: str = ".", models: str = "models", folder: str = "monitor
         return "too little"
     for reason in verdict.reasons:
         log.log(30 if verdict.drifted else 20, "%s", reason)
-    if not sustained(read_history(home / folder), params.sustained, model_version=release.version):
+    lately = read_history(home / folder, last=params.sustained, model_version=release.version)
+    if not sustained(lately, params.sustained):
         return "drift" if verdict.drifted else "no drift"
     emit_event(
         SUSTAINED,

@@ -51,8 +51,8 @@ def contingency(labels_true: ArrayLike, labels_pred: ArrayLike, *, noise: int | 
     labels_pred : array-like of shape (n,)
         Cluster of each item.
     noise : int or None
-        This predicted label means "in no cluster": each of its items counts as a cluster of its own. None: it is an
-        ordinary cluster.
+        This predicted label means "in no cluster", among strings as it is written ("-1"): each of its items counts as a
+        cluster of its own. None: it is an ordinary cluster.
 
     Raises
     ------
@@ -65,9 +65,8 @@ def contingency(labels_true: ArrayLike, labels_pred: ArrayLike, *, noise: int | 
         raise ValueError(
             f"labels_true and labels_pred must have one entry per item each; got {len(classes)} and {len(clusters)}"
         )
-    predicted = as_labels(labels_pred)
-    if noise is not None and predicted.dtype.kind in "iufO":  # a column of a table may hold objects
-        alone = predicted == noise
+    if noise is not None:
+        alone = _is_noise(as_labels(labels_pred), noise)
         clusters[alone] = clusters.max() + 1 + np.arange(alone.sum())
         clusters = pd.factorize(clusters)[0].astype(np.int64)  # the noise label itself has no items any more
     shape = (int(classes.max()) + 1, int(clusters.max()) + 1)
@@ -216,6 +215,14 @@ def _codes(labels: ArrayLike, name: str) -> NDArray[np.int64]:
     if codes.min() < 0 or empty or np.ma.is_masked(labels):
         raise ValueError(f"{name} holds missing values (None, NaN or empty strings); every item needs a label")
     return codes.astype(np.int64)
+
+
+def _is_noise(labels: NDArray, noise: int) -> NDArray[np.bool_]:
+    """Where labels are the number, or the number written out, as beside names and in tables of text."""
+    if labels.dtype.kind in "iuf":
+        return np.asarray(labels == noise, bool)
+    written = (noise, str(noise), str(noise).encode())
+    return np.array([label in written for label in labels.tolist()], bool)
 
 
 def _pairs(sizes: NDArray[np.int64]) -> int:

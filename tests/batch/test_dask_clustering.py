@@ -59,6 +59,9 @@ def test_a_damaged_image_is_named(models, image_folder, scheduler):
     ids = np.array([f"photo {i}" for i in range(len(contents))])
     with pytest.raises(DataError, match="image photo 7 is damaged"):
         encode_on_workers(scheduler, Images(contents, ids), ids, release_in_service(models), batch_size=5)
+    contents[31] = b""  # of another partition
+    with pytest.raises(DataError, match=r"2 images cannot be read.*: photo 7, photo 31$"):
+        encode_on_workers(scheduler, Images(contents, ids), ids, release_in_service(models), batch_size=5)
 
 
 def test_no_scheduler_is_a_fault_that_can_pass(models, image_folder, monkeypatch):

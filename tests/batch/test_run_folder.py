@@ -26,6 +26,15 @@ def test_a_run_is_found_by_id_by_folder_and_as_the_latest(runs):
     assert find_run(runs, "latest").run_id == second.run_id
 
 
+def test_a_run_that_another_goes_on_from_is_not_the_latest_whatever_its_clock_said(tmp_path, runs):
+    runs = shutil.copytree(runs, tmp_path / "runs")
+    first, second = sorted(runs.iterdir(), key=lambda folder: RunFolder.load(folder).facts["made_at"])
+    change(first, made_at="2099-01-01T00:00:00+00:00")
+    assert find_run(runs, "latest").folder == first
+    change(second, earlier_run=RunFolder.load(first).run_id)
+    assert find_run(runs, "latest").folder == second
+
+
 def test_no_run_is_asked_for_or_there_is_none_yet(tmp_path, runs):
     assert find_run(runs, None) is None
     assert find_run(tmp_path, "latest") is None

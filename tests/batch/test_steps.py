@@ -93,6 +93,8 @@ def test_a_step_that_fails_leaves_what_was_there(tmp_path, models, image_folder)
     before = (tmp_path / "clustered" / "items.parquet").read_bytes()
     with pytest.raises(ValueError, match=r"linkage_threshold must lie within \[0, 1\]"):
         cluster(release, tmp_path, parameters={"linkage_threshold": 7.0}, device="cpu")
+    with pytest.raises(ValueError, match="outliers must be 'keep' in a batch run"):
+        cluster(release, tmp_path, parameters={"outliers": "label"}, device="cpu")
     assert (tmp_path / "clustered" / "items.parquet").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clustered", "embedded"]
 

@@ -73,3 +73,17 @@ def test_assigning_takes_the_same_thresholds_as_clustering(files):
     arguments = ("others.npy", "--to", "others.npy", "--clusters", "clusters.csv", "-o", "assigned.csv", "--threshold")
     assert run("assign", *arguments, "adapted").exit_code == 0
     assert "must be a number within [0, 1] or 'adapted', got 'high'" in run("assign", *arguments, "high").output
+
+
+def test_later_embeddings_that_cannot_be_assigned_are_refused_before_the_earlier_ones_are_looked_at(files):
+    run("cluster", "others.npy")
+    np.save("earlier.npy", np.full((240, 16), np.nan))  # refused as soon as they are looked at
+    arguments = ("--to", "earlier.npy", "--clusters", "clusters.parquet")
+    for later, told in ((np.zeros((3, 16)), "zero vectors"), (np.ones((3, 5)), "must have shape (n, 16)")):
+        np.save("later.npy", later)
+        result = run("assign", "later.npy", *arguments)
+        assert result.exit_code == 1
+        assert told in result.output.replace("\n", " ")
+    assert "found no such file" in run("assign", "missing.npy", *arguments).output.replace("\n", " ")
+    np.save("later.npy", np.ones((3, 16)))
+    assert "NaN" in run("assign", "later.npy", *arguments).output

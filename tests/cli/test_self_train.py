@@ -83,3 +83,14 @@ def test_what_cannot_be_learned_from_is_told_in_a_sentence(workspace, arguments,
     assert result.exit_code == 1
     assert told in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+def test_images_that_cannot_be_read_are_all_named_before_anything_is_learned(workspace):
+    damaged = sorted((workspace / "photos").iterdir())[3], sorted((workspace / "data" / "07").iterdir())[0]
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:50])
+    result = self_train("-o", "out")
+    assert result.exit_code == 1
+    assert "2 images cannot be read" in result.output
+    assert all(path.name in result.output for path in damaged)
+    assert not (workspace / "out" / "checkpoints").exists()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hilander.data import Images
+from hilander.data import DataError, Images
 from hilander.encoder.base import Encoder
 from hilander.encoder.images import prepare_images, show_colors
 
@@ -47,6 +47,17 @@ def test_an_image_that_no_embedding_is_made_of_is_named_before_the_others_are_en
     with pytest.raises(ValueError, match=r"leave them out: 1$"):  # pictures without names: by their number
         encoder.encode([images[0], images[3]])
     assert encoder.encode(images.take(np.array([0, 1]))).shape == (2, 2)
+
+
+def test_all_images_that_cannot_be_read_are_named_at_once():
+    contents = [encoded(100 + i) for i in range(12)]
+    contents[4], contents[7], contents[11] = contents[4][:40], b"no image", b""
+    images, encoder = Images(contents, np.array([f"photos/{i}.png" for i in range(12)])), Brightness()
+    with pytest.raises(DataError, match=r"^3 images cannot be read.*: photos/4\.png, photos/7\.png, photos/11\.png$"):
+        encoder.encode(images, batch_size=2)
+    assert encoder.n_batches == 2  # those after the first one are looked at, and not encoded
+    with pytest.raises(DataError, match=r"image photos/4\.png is damaged or cut short \(40 bytes"):
+        encoder.encode(images.take(slice(0, 7)), batch_size=2)
 
 
 @pytest.mark.parametrize(

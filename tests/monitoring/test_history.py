@@ -36,6 +36,29 @@ def test_a_torn_line_costs_itself_only(tmp_path, caplog):
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 4
 
 
+def test_the_last_ones_are_the_last_of_all_however_many_came_before(tmp_path):
+    entries = [judgement(hour, hour % 2 == 0, f"v{hour % 3}") for hour in range(8000)]
+    path = append_judgement(tmp_path, entries[0])
+    for entry in entries[1:]:
+        append_judgement(tmp_path, entry)
+    assert path.stat().st_size > 2 * 2**20  # read in several blocks, which begin within lines
+    assert read_history(tmp_path) == entries
+    assert read_history(tmp_path, last=5) == entries[-5:]
+    assert read_history(tmp_path, last=9000) == entries
+    assert read_history(tmp_path, last=3, model_version="v1") == entries[1::3][-3:]
+    assert read_history(tmp_path, model_version="v") == []
+    with pytest.raises(ValueError, match="last must be at least 1"):
+        read_history(tmp_path, last=0)
+
+
+def test_the_end_of_a_long_history_is_read_without_what_comes_before(tmp_path, caplog):
+    path = append_judgement(tmp_path, judgement(1, True))
+    path.write_bytes(b"torn\n" * 10**6 + path.read_bytes())
+    assert read_history(tmp_path, last=1) == [judgement(1, True)]
+    assert read_history(tmp_path, last=2, model_version="v1") == [judgement(1, True)]
+    assert not caplog.records  # nothing of that was parsed
+
+
 @pytest.mark.parametrize(
     ("drifted", "n", "expected"),
     [("011", 2, True), ("011", 3, False), ("110", 1, False), ("1", 2, False), ("", 1, False), ("111", 3, True)],

@@ -65,8 +65,13 @@ def cluster(
     FileNotFoundError
         `embed` has not run in this folder.
     ValueError
-        A parameter is out of its range.
+        A parameter is out of its range, or ``outliers`` is not ``"keep"``.
     """
+    if (outliers := (parameters or {}).get("outliers", "keep")) != "keep":
+        raise ValueError(
+            "outliers must be 'keep' in a batch run, where each item is in a cluster that may keep its id, one that "
+            f"stands alone in one of its own; got {outliers!r}"
+        )
     started = time.perf_counter()
     embeddings = read_embeddings(working)
     if dask_scheduler is None:

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from hilander.data.images import Images
+from hilander.data.errors import DataError
+from hilander.data.images import Images, check_readable
 from hilander.distributed.connect import connected
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def encode_on_workers(
     Raises
     ------
     DataError
-        An image is damaged; the message names it.
+        Images are damaged; the message names all of them.
     OSError
         No connection to the scheduler, no worker within a minute, or all of them lost again and again.
     ImportError
@@ -139,7 +140,11 @@ def encode_on_workers(
                     running.add(submit(following))
         return np.concatenate([encoded[rows] for rows in partitions])
 
-    return _on_workers(scheduler, encode_all)
+    try:
+        return _on_workers(scheduler, encode_all)
+    except DataError:  # of one partition; here, where all images are at hand, others may be damaged too
+        check_readable(images, show_progress=show_progress)
+        raise
 
 
 def cluster_on_a_worker(

@@ -54,7 +54,7 @@ def embed(
     Raises
     ------
     DataError
-        Nothing readable, a damaged image, or ids that occur twice.
+        Nothing readable, damaged images, all of which are named, or ids that occur twice.
     ValueError
         No item, another width than the encoder's, NaN, inf or zero rows.
     """

@@ -130,7 +130,8 @@ def find_run(runs: str | Path, name: str | Path | None) -> RunFolder | None:
     runs : str or Path
         Folder of all runs.
     name : str, Path or None
-        A run's id, its folder, or ``latest``: the one in `runs` that was finished last.
+        A run's id, its folder, or ``latest``: of the runs in `runs` that no other one there goes on from, the one that
+        was finished last.
 
     Returns
     -------
@@ -149,7 +150,11 @@ def find_run(runs: str | Path, name: str | Path | None) -> RunFolder | None:
     # What an interrupted run left behind has a hidden name.
     known = sorted(path.parent.name for path in Path(runs).glob(f"[!.]*/{MANIFEST}"))
     if name == LATEST:
-        return RunFolder.load(max((Path(runs) / run for run in known), key=_made_at)) if known else None
+        told = {Path(runs) / run: _told(Path(runs) / run) for run in known}
+        # One that was finished while the clock was ahead would be the last one until it is that late.
+        gone_on_from = {facts.get("earlier_run") for facts in told.values()}
+        ends = [folder for folder, facts in told.items() if facts.get("run_id") not in gone_on_from] or list(told)
+        return RunFolder.load(max(ends, key=lambda folder: str(told[folder]["made_at"]))) if ends else None
     for folder in (Path(runs) / name, Path(name)):
         if (folder / MANIFEST).is_file():
             return RunFolder.load(folder)
@@ -157,8 +162,9 @@ def find_run(runs: str | Path, name: str | Path | None) -> RunFolder | None:
     raise FileNotFoundError(f"expected the earlier run {name} in {runs} or as a folder; the newest there: {shown}")
 
 
-def _made_at(folder: Path) -> str:
+def _told(folder: Path) -> dict[str, Any]:
     try:
-        return str(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["made_at"])
+        facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return {**facts, "made_at": facts["made_at"]}
     except (ValueError, KeyError, TypeError) as error:
         raise RunFolderError(f"{folder / MANIFEST} was altered or damaged ({error!r}); remove that run") from error

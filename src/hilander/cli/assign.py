@@ -13,8 +13,9 @@ from hilander.cli.inputs import (
     ModelOption,
     ThresholdOption,
     WhiteningOption,
+    embeddings_of,
     load_clusterer,
-    load_embeddings,
+    load_dataset,
     parse_threshold,
 )
 
@@ -43,6 +44,7 @@ def assign(
         hilander assign new.npy --to embeddings.npy --clusters clusters.parquet --threshold 0.5
     """
     from hilander.cli.outputs import check_output
+    from hilander.embeddings import check_embeddings
     from hilander.label_files import Labels, align, read_labels, write_clusters
 
     check_output(output, data, to, clusters)
@@ -50,9 +52,11 @@ def assign(
         model, linkage_threshold=parse_threshold(threshold), whitening=whitening, show_progress=True
     )
     made = read_labels(clusters)  # before images are encoded
-    old, old_embeddings = load_embeddings(to, encoder)
+    old, new = load_dataset(to, encoder), load_dataset(data, encoder)
     labels = align(Labels(old.ids, old.ids), made)
-    new, embeddings = load_embeddings(data, encoder)
+    embeddings = embeddings_of(new, encoder)  # before those that were clustered, which are more and were read before
+    check_embeddings(embeddings, n_features=None if old.embeddings is None else old.embeddings.shape[1])
+    old_embeddings = embeddings_of(old, encoder)
     assignment = clusterer.adopt(old_embeddings, labels).assign(embeddings)
     write_clusters(output, new.ids, assignment.labels, assignment.probabilities)
     known = int((assignment.labels >= 0).sum())

@@ -75,8 +75,8 @@ def load_clusterer(model: Path | None, **parameters: Any) -> HiLander:
     return clusterer
 
 
-def load_embeddings(path: Path, encoder: Path | None) -> tuple[Dataset, NDArray[np.float32]]:
-    """Read a dataset and its embeddings, encoding images where there are some.
+def load_dataset(path: Path, encoder: Path | None) -> Dataset:
+    """Read a dataset of embeddings, or of images where there is an encoder for them.
 
     Raises
     ------
@@ -86,13 +86,31 @@ def load_embeddings(path: Path, encoder: Path | None) -> tuple[Dataset, NDArray[
     from hilander.data.read import read_dataset
 
     dataset = read_dataset(path)
-    if dataset.embeddings is not None:
-        if encoder is not None:
-            raise ValueError(f"{path} holds embeddings already; leave --encoder out")
-        return dataset, dataset.embeddings
-    if encoder is None:
+    if dataset.embeddings is not None and encoder is not None:
+        raise ValueError(f"{path} holds embeddings already; leave --encoder out")
+    if dataset.embeddings is None and encoder is None:
         raise ValueError(f"{path} holds images; name the encoder that turns them into embeddings with --encoder FOLDER")
+    return dataset
+
+
+def embeddings_of(dataset: Dataset, encoder: Path | None) -> NDArray[np.float32]:
+    """Return the embeddings of what `load_dataset` read, encoding images where there are some.
+
+    Raises
+    ------
+    DataError
+        Images cannot be read; all of these are named.
+    """
+    if dataset.embeddings is not None:
+        return dataset.embeddings
     from hilander.encoder import load_encoder
 
     assert dataset.images is not None
-    return dataset, load_encoder(encoder).encode(dataset.images, show_progress=True)
+    assert encoder is not None
+    return load_encoder(encoder).encode(dataset.images, show_progress=True)
+
+
+def load_embeddings(path: Path, encoder: Path | None) -> tuple[Dataset, NDArray[np.float32]]:
+    """Read a dataset and its embeddings; raises as `load_dataset` and `embeddings_of` do."""
+    dataset = load_dataset(path, encoder)
+    return dataset, embeddings_of(dataset, encoder)

@@ -52,6 +52,7 @@ def self_train(
 
     from hilander.cli.outputs import check_output, check_output_folder
     from hilander.config import SelfTrainingParams, load_params
+    from hilander.data.images import check_readable
     from hilander.embeddings import missing_labels
     from hilander.encoder import encoder_folder, load_encoder
     from hilander.encoder.encode_dataset import images_of
@@ -75,6 +76,7 @@ def self_train(
     if (unlabelled := missing_labels(classes)).any():
         known, classes = known.subset(~unlabelled), classes[~unlabelled]
         typer.echo(f"{unlabelled.sum():,} images of {labelled} without a label are left out")
+    check_readable(images_of(known), images_of(unknown), show_progress=True)  # reading them once is the least of it
     checkpoints = output / "checkpoints"
     result = learn(
         load_encoder(encoder, settings.encoder.device),

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from tqdm import tqdm
 
-from hilander.data.errors import DataError
+from hilander.data.errors import DataError, some
 
 _ORIENTATION = ExifTags.Base.Orientation
 _WHITE_IS_ZERO = 0  # as a TIFF says it
+_MOST_NAMED = 100
 _NO_WHITE = {"I": "32-bit pixels", "F": "floating-point pixels", "LAB": "CIE L*a*b* colours"}
 
 
@@ -144,3 +146,36 @@ class Images:
     def take(self, rows: NDArray | slice) -> Images:
         """Return the images at `rows`, in that order; nothing is read."""
         return Images(self._sources[rows], self.ids[rows])
+
+
+def check_readable(*sets: Images, show_progress: bool = False) -> None:
+    """Decode every image, so that all that cannot be read are named at once and not one a run.
+
+    Parameters
+    ----------
+    *sets : Images
+    show_progress : bool
+        Draw a progress bar.
+
+    Raises
+    ------
+    DataError
+        What is wrong with the one image that cannot be read, or which ones cannot, up to a hundred.
+    """
+    faults: dict[str, DataError] = {}
+    total = sum(len(images) for images in sets)
+    with tqdm(total=total, desc="looking at images", unit="image", disable=not show_progress, leave=False) as progress:
+        for images in sets:
+            for i in range(len(images)):
+                try:
+                    images[i]
+                except DataError as error:
+                    faults[str(images.ids[i])] = error
+                progress.update()
+    if len(faults) == 1:
+        raise faults.popitem()[1]
+    if faults:
+        raise DataError(
+            f"{len(faults):,} images cannot be read, they are damaged, cut short or of a kind that is not supported; "
+            f"replace them or leave them out: {some(faults, _MOST_NAMED)}"
+        )

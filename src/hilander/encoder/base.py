@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from hilander.data.errors import some
-from hilander.data.images import Images
+from hilander.data.errors import DataError, some
+from hilander.data.images import Images, check_readable
 from hilander.embeddings import check_embeddings
 from hilander.encoder.encoder_folder import write_encoder_folder
 from hilander.encoder.images import ImageSequence, image_at
@@ -58,6 +58,8 @@ class Encoder(ABC):
         ValueError
             There are no images, a batch is to hold none, an image has no pixels or is of a mode that does not say what
             is light, or the encoder made NaN, inf or a zero vector of an image, which is named.
+        DataError
+            Of `Images`, some cannot be read; all of these are named.
         TypeError
             What came are no Pillow images.
         """
@@ -68,14 +70,19 @@ class Encoder(ABC):
         if not len(images):
             raise ValueError("expected images to encode, got none")
         embeddings = np.empty((len(images), self.embedding_size), dtype=np.float32)
-        with tqdm(total=len(images), desc="encoding", unit="image", disable=not show_progress) as progress:
-            start = 0
-            for batch in _batches(images, batch_size):
-                embeddings[start : start + len(batch)] = encoded = self._encode_batch(batch)
-                _check_each(encoded, images, start)
-                start += len(batch)
-                progress.update(len(batch))
-                del batch  # before the next images are decoded
+        start = 0
+        try:
+            with tqdm(total=len(images), desc="encoding", unit="image", disable=not show_progress) as progress:
+                for batch in _batches(images, batch_size):
+                    embeddings[start : start + len(batch)] = encoded = self._encode_batch(batch)
+                    _check_each(encoded, images, start)
+                    start += len(batch)
+                    progress.update(len(batch))
+                    del batch  # before the next images are decoded
+        except DataError:  # which one was met first says nothing of the others
+            if isinstance(images, Images):
+                check_readable(images.take(slice(start, None)), show_progress=show_progress)
+            raise
         return check_embeddings(embeddings)
 
     def save(self, folder: str | Path) -> None:

@@ -22,7 +22,7 @@ def encode_dataset(
         The dataset holds embeddings and the encoder wants images, or the other way round; embeddings of another width
         than the encoder's, or with NaN, inf or zero rows.
     DataError
-        An image is damaged; the message names it.
+        Images are damaged; the message names all of them.
     """
     if isinstance(encoder, IdentityEncoder):
         return encoder.normalize(embeddings_of(dataset))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from hilander.monitoring.drift.verdict import Verdict
 logger = logging.getLogger(__name__)
 
 FILE = "drift.jsonl"
+_BYTES_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -58,24 +59,62 @@ def append_judgement(folder: str | Path, judgement: Judgement) -> Path:
     return path
 
 
-def read_history(folder: str | Path) -> list[Judgement]:
-    """Return all judgements in the order in which they were reached; lines that are torn are skipped with a warning.
+def read_history(folder: str | Path, *, last: int | None = None, model_version: str | None = None) -> list[Judgement]:
+    """Return judgements in the order in which they were reached; lines that are torn are skipped with a warning.
 
     Not in order of time: verdicts of a clock that was ahead would be the last ones until it is that late.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Where there is no history yet, there are no judgements.
+    last : int, optional
+        The last so many, 1 or more. The file is read from its end, and no farther than that: of a verdict a minute it
+        grows by 1.6 GB a year.
+    model_version : str, optional
+        Those on this release.
+
+    Raises
+    ------
+    ValueError
+        `last` below 1.
     """
+    if last is not None and last < 1:
+        raise ValueError(f"last must be at least 1; got {last}")
     path = Path(folder) / FILE
-    found = []
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-    for number, line in enumerate(lines, start=1):
-        if not line:
+    # Looked for before a line is parsed, which takes far longer: a new release has all verdicts on others behind it.
+    named = b"" if model_version is None else json.dumps(model_version).encode()
+    found: list[Judgement] = []
+    for line in _lines_from_the_end(path):
+        if not line or named not in line:
             continue
         try:
-            content = json.loads(line)
-            time = datetime.fromisoformat(content["time"])
-            found.append(Judgement(time, content["model_version"], Verdict.from_dict(content["verdict"])))
+            content = json.loads(line.decode(errors="replace"))
+            time, version = datetime.fromisoformat(content["time"]), content["model_version"]
+            judgement = Judgement(time, version, Verdict.from_dict(content["verdict"]))
         except (ValueError, KeyError, TypeError) as error:
-            logger.warning("line %d of %s is torn and was skipped: %s", number, path, error)
-    return found
+            logger.warning("a line of %s is torn and was skipped, %.60r: %s", path, line, error)
+            continue
+        if model_version in (None, version):
+            found.append(judgement)
+        if len(found) == last:
+            break
+    return found[::-1]
+
+
+def _lines_from_the_end(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, the last one first; none where there is no file."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        position, begun = file.seek(0, os.SEEK_END), b""
+        while position:
+            size = min(_BYTES_AT_ONCE, position)
+            position -= size
+            file.seek(position)
+            begun, *lines = (file.read(size) + begun).split(b"\n")  # the first one may begin in the block before
+            yield from reversed(lines)
+        yield begun
 
 
 def sustained(history: Sequence[Judgement], n: int, *, model_version: str | None = None) -> bool:

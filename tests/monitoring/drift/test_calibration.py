@@ -61,6 +61,21 @@ def test_p_values_count_healthy_draws_that_lie_as_far_out_as_the_value():
     assert min(calibration.p_values({"a": 98.0, "b": 98.0})[0].values()) == pytest.approx(0.02)
 
 
+def test_an_auc_that_healthy_windows_do_not_reach_has_a_limit_that_can_be_exceeded():
+    draws = pd.DataFrame({"domain_auc": np.random.default_rng(0).uniform(0.75, 0.99, 100), "steady": np.ones(100)})
+    calibration = Calibration.of(draws, draws, 0.05, 0.95)
+    assert draws["domain_auc"].max() - 0.01 < calibration.thresholds["domain_auc"] < 1
+    assert calibration.excess({"domain_auc": 1.0, "steady": 1.0})["domain_auc"] > 1
+    assert calibration.excess({"domain_auc": 0.5, "steady": 1.0})["domain_auc"] < 0
+    assert calibration.excess(calibration.thresholds)["domain_auc"] == pytest.approx(1)
+
+
+def test_an_auc_that_healthy_windows_reach_has_no_limit_beyond_1():
+    draws = pd.DataFrame({"domain_auc": [0.9, 1.0] * 50, "steady": np.ones(100)})
+    calibration = Calibration.of(draws, draws, 0.05, 0.95)
+    assert calibration.thresholds["domain_auc"] == 1
+
+
 def test_a_statistic_of_large_numbers_weighs_no_more_than_others():
     random = np.random.default_rng(0)
     draws = pd.DataFrame({"small": random.normal(size=200), "large": 1e6 + 1e4 * random.normal(size=200)})

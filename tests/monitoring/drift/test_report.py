@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,16 @@ def test_the_report_says_it_at_once_and_loads_nothing(drifted, tmp_path):
     for page in tmp_path.iterdir():
         loaded = re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(https?:[^"]+)', page.read_text(encoding="utf-8"))
         assert loaded == []
+
+
+def test_the_report_says_where_the_classifier_can_tell_nothing(drifted, tmp_path):
+    assert "tells nothing here" not in write_drift_report(tmp_path / "a.html", drifted).read_text(encoding="utf-8")
+    statistics = [
+        replace(statistic, threshold=1.0) if statistic.name == "domain_auc" else statistic
+        for statistic in drifted.verdict.statistics
+    ]
+    blind = replace(drifted, verdict=replace(drifted.verdict, statistics=statistics))
+    assert "tells nothing here" in write_drift_report(tmp_path / "b.html", blind).read_text(encoding="utf-8")
 
 
 def test_evidently_finds_the_same_values_and_tests_them_at_our_limits(drifted):

@@ -8,7 +8,7 @@ from sklearn.metrics import pairwise_distances
 from hilander.models.similarity import SETTINGS, SimilarityModel
 from hilander.monitoring.drift.model_view import model_scalars
 from hilander.monitoring.drift.sampling import rows_to_compare, sample_window, split_rows
-from hilander.monitoring.drift.sparseness import draw_split
+from hilander.monitoring.drift.sparseness import draw_split, window_like
 from hilander.monitoring.drift.statistics import Frame, domain_auc, mean_discrepancy, row_scalars, scalar_statistics
 
 
@@ -89,6 +89,37 @@ def test_a_draw_holds_other_classes_than_the_rest():
     first, second = split_rows(900, labels, 0.5, np.random.default_rng(1))
     assert set(labels[first]).isdisjoint(labels[second])
     np.testing.assert_array_equal(np.sort(np.r_[first, second]), np.arange(900))
+
+
+@pytest.mark.parametrize("n_window", [128, 192])
+def test_a_draw_for_a_small_window_holds_whole_classes_of_about_as_many_rows(n_window):
+    labels = np.repeat(np.arange(200), 12)
+    rows = unit(200, 0)[labels] + 0.02 * unit(2400, 1)
+    for seed in range(5):
+        held, rest = draw_split(rows, labels, 128, np.random.default_rng(seed), n_window=n_window)
+        assert set(labels[held]).isdisjoint(labels[rest])
+        assert len(held) == len(rest) == 128
+        assert len(np.unique(labels[held])) <= (4 * n_window / 3) / 12 + 1
+    spread = draw_split(rows, labels, 128, np.random.default_rng(0))[0]
+    assert len(np.unique(labels[spread])) < 20  # regions of the whole, which cut few of such dense classes
+
+
+@pytest.mark.parametrize(("level", "low", "high"), [(0, 12, 12), (1, 5, 12), (2, 2, 7), (-1, 1, 2)])
+def test_a_thinned_draw_for_a_small_window_holds_as_many_rows_of_fewer_each(level, low, high):
+    labels = np.repeat(np.arange(400), 12)
+    kept = [window_like(np.arange(4800), labels, level, 64, 96, np.random.default_rng(seed)) for seed in range(10)]
+    for rows in kept:
+        assert 96 - 12 <= len(rows) <= 96 + 12
+        assert low <= len(rows) / len(np.unique(labels[rows])) <= high
+    assert len({len(np.unique(labels[rows])) for rows in kept}) > (1 if level else 0)
+
+
+@pytest.mark.parametrize("level", [0, 1, -1])
+def test_a_draw_for_a_small_window_holds_as_many_rows_as_are_asked_for_where_classes_are_of_one_row(level):
+    labels = np.arange(400)
+    for seed in range(5):
+        rows = window_like(np.arange(200), labels, level, 128, 128, np.random.default_rng(seed))
+        assert 128 <= len(set(rows)) <= 200
 
 
 def test_a_sample_holds_every_row_at_most_once_and_lonely_ones_as_often_as_others():

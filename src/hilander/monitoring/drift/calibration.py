@@ -9,17 +9,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 from scipy.stats import binom
 
 from hilander.atomic_write import atomic_file
 
-FORMAT = "hilander-drift-calibration/1"
+FORMAT = "hilander-drift-calibration/2"
 N_QUANTILES = 400
+_FINEST = 1e-6  # by which an AUC can differ from 1: of 1,024 rows and 1,024, one pair
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Statistics of healthy windows.
+
+    A limit lies so many standard deviations above the mean. Of the classifier's AUC that could be more than 1, where
+    it ends; so it is counted as the distance of two normal distributions that overlap as much, which has no end.
 
     Attributes
     ----------
@@ -45,7 +50,8 @@ class Calibration:
         The limit is the draw of so high a rank that, with probability `confidence`, no more than `false_alarm_rate`
         of all healthy windows lie above it (Wilks, 1941): the limit is itself estimated, and errs to the safe side.
         """
-        largest = np.sort(_standardized(draws.to_numpy(), draws.to_numpy()).max(axis=1))
+        endless = _without_end(draws.to_numpy(), list(draws.columns))
+        largest = np.sort(_standardized(endless, endless).max(axis=1))
         ranks = np.arange(1, len(largest) + 1)
         safe = ranks[binom.cdf(ranks - 1, len(largest), 1 - false_alarm_rate) >= confidence]
         if not len(safe):
@@ -59,13 +65,16 @@ class Calibration:
 
     @property
     def thresholds(self) -> dict[str, float]:
-        """Largest healthy value of each statistic."""
-        draws = np.array(self.draws)
-        return dict(zip(self.names, (draws.mean(axis=0) + self.limit * _deviation(draws)).tolist(), strict=True))
+        """Largest healthy value of each statistic; of the AUC 1, which none exceeds, where healthy windows reach it."""
+        draws = self._endless_draws()
+        limits = (draws.mean(axis=0) + self.limit * _deviation(draws)).tolist()
+        return {
+            name: _auc(limit) if name == "domain_auc" else limit for name, limit in zip(self.names, limits, strict=True)
+        }
 
     def p_values(self, values: dict[str, float]) -> tuple[dict[str, float], float]:
         """Return each statistic's p and that of the largest of all: the share of healthy draws as far out."""
-        draws, row = np.array(self.draws), np.array([[values[name] for name in self.names]])
+        draws, row = self._endless_draws(), self._endless(values)
         each = (1 + (draws >= row).sum(axis=0)) / (len(draws) + 1)
         largest = _standardized(draws, draws).max(axis=1)
         overall = (1 + (largest >= _standardized(row, draws).max()).sum()) / (len(draws) + 1)
@@ -73,9 +82,14 @@ class Calibration:
 
     def excess(self, values: dict[str, float]) -> dict[str, float]:
         """Return how far each statistic lies out, 1 being its threshold and 0 the mean of healthy windows."""
-        row = np.array([[values[name] for name in self.names]])
-        out = _standardized(row, np.array(self.draws))[0] / self.limit
+        out = _standardized(self._endless(values), self._endless_draws())[0] / self.limit
         return dict(zip(self.names, out.tolist(), strict=True))
+
+    def _endless_draws(self) -> NDArray[np.float64]:
+        return _without_end(np.array(self.draws), self.names)
+
+    def _endless(self, values: dict[str, float]) -> NDArray[np.float64]:
+        return _without_end(np.array([[values[name] for name in self.names]]), self.names)
 
     def save(self, path: Path) -> None:
         """Write as JSON, whole or not at all."""
@@ -90,6 +104,17 @@ class Calibration:
             return cls(**content) if content.pop("format") == FORMAT else None
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
+
+
+def _without_end(rows: NDArray[np.float64], names: list[str]) -> NDArray[np.float64]:
+    """Return statistics (n, n_statistics) on scales that go on for ever."""
+    is_auc = np.array(names) == "domain_auc"
+    return np.where(is_auc, ndtri(np.clip(rows, _FINEST, 1 - _FINEST)), rows)
+
+
+def _auc(distance: float) -> float:
+    auc = float(ndtr(distance))
+    return auc if auc < 1 - _FINEST else 1.0
 
 
 def _deviation(draws: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from hilander.embeddings import check_embeddings
 from hilander.monitoring.drift.calibration import Calibration
 from hilander.monitoring.drift.calibrations import Calibrations
-from hilander.monitoring.drift.reference import Reference, norms_of
-from hilander.monitoring.drift.sampling import MIN_ROWS, rows_to_compare, sample_window
+from hilander.monitoring.drift.reference import Reference, first_of_each, norms_of
+from hilander.monitoring.drift.sampling import MIN_ROWS, rows_to_compare, sample_window, size_below
 from hilander.monitoring.drift.settings import DriftSettings
 from hilander.monitoring.drift.sparseness import may_be_sparse, sparse_levels
 from hilander.monitoring.drift.statistics import scalar_statistics
@@ -61,9 +61,10 @@ class DriftMonitor:
     Parameters
     ----------
     embeddings : array-like of shape (n, d)
-        The reference.
+        The reference. Repeats of a row count once, as in a window.
     labels : array-like of shape (n,), optional
-        Its classes or clusters. Without them the draws are random rows, and new classes alone may raise an alarm.
+        Its classes or clusters. Without them the draws are random rows, and new classes alone may raise an alarm. One
+        that holds more than a tenth of the rows is taken for several, since whole classes are held out.
     model : ClusteringModel, optional
         Adds its own view: linkage, density, cluster sizes, share of singletons.
     settings : DriftSettings, optional
@@ -73,7 +74,7 @@ class DriftMonitor:
     Raises
     ------
     ValueError
-        Bad embeddings or labels, fewer than 250 rows, or a class that holds more than a tenth of them.
+        Bad embeddings or labels, or fewer than 250 distinct rows.
     """
 
     def __init__(
@@ -140,19 +141,21 @@ class DriftMonitor:
             Fewer than 64 distinct rows.
         """
         window = check_embeddings(embeddings, n_features=self._reference.embeddings.shape[1])
-        norms, labels = norms_of(embeddings), self._reference.labels
-        first = _distinct(window)
-        n = rows_to_compare(len(first), len(self._reference.embeddings), self.settings.max_rows)
+        norms, labels, n_window = norms_of(embeddings), self._reference.labels, len(window)
+        first = first_of_each(window)
+        if len(first) < n_window:
+            window, norms = window[first], norms[first]
+        n = rows_to_compare(len(window), len(self._reference.embeddings), self.settings.max_rows)
         if not n:
             raise TooFewRows(
-                f"a window must have at least {MIN_ROWS} distinct rows to be judged; got {len(first)}. Wait for more"
+                f"a window must have at least {MIN_ROWS} distinct rows to be judged; got {len(window)}. Wait for more"
             )
-        comparison = self._compare(window, norms, first, n, 0, show_progress)
+        comparison = self._compare(window, norms, n_window, n, 0, show_progress)
         beyond = {statistic.name for statistic in comparison.verdict.statistics if statistic.drifted}
         if labels is None or not may_be_sparse(beyond, comparison.scalars, comparison.healthy):
             return comparison
-        for level, n_rows in sparse_levels(len(first), labels, self.settings.max_rows):
-            sparse = self._compare(window, norms, first, n_rows, level, show_progress)
+        for level, n_rows in sparse_levels(len(window), labels, self.settings.max_rows):
+            sparse = self._compare(window, norms, n_window, n_rows, level, show_progress)
             if not sparse.verdict.drifted:
                 return sparse
         return comparison
@@ -161,18 +164,20 @@ class DriftMonitor:
         self,
         window: NDArray[np.float32],
         norms: NDArray[np.float64],
-        first: NDArray[np.int64],
+        n_window: int,
         n: int,
         level: int,
         show_progress: bool,
     ) -> Comparison:
         """Compare `n` of the window's distinct rows with healthy windows, thinned as the level says."""
-        reference, calibration = self._reference, self._calibrations.of(n, level, show_progress=show_progress)
+        reference, size = self._reference, size_below(len(window))
+        like = size if reference.labels is not None and size < size_below(len(reference.embeddings) // 2) else None
+        calibration = self._calibrations.of(n, level, like, show_progress=show_progress)
         random = np.random.default_rng(self.settings.seed)
         healthy, is_sparse = pd.DataFrame(calibration.healthy), level != 0
         sets, tables = [], []
         for _ in range(self.settings.n_samples):
-            rows = first[sample_window(window[first], n, random, whole_classes=reference.labels is not None)]
+            rows = sample_window(window, n, random, whole_classes=reference.labels is not None)
             others = reference.embeddings[random.permutation(len(reference.embeddings))[:n]]
             of_the_set, of_rows = reference.measure(window[rows], norms[rows], others, self.settings.model_rows)
             sets.append(of_the_set)
@@ -191,16 +196,10 @@ class DriftMonitor:
             reasons=reasons_of(statistics, scalars, healthy, sparse=is_sparse),
             statistics=statistics,
             false_alarm_rate=self.settings.false_alarm_rate,
-            n_window=len(window),
-            n_distinct=len(first),
+            n_window=n_window,
+            n_distinct=len(window),
             n_compared=n,
             n_reference=reference.n_given,
             sparse=is_sparse,
         )
         return Comparison(verdict, calibration, scalars, healthy, window[rows] @ axes, others @ axes)
-
-
-def _distinct(embeddings: NDArray[np.float32]) -> NDArray[np.int64]:
-    """First position of every distinct row, in order."""
-    as_bytes = embeddings.view(np.dtype((np.void, embeddings.shape[1] * embeddings.itemsize))).ravel()
-    return np.sort(np.unique(as_bytes, return_index=True)[1])

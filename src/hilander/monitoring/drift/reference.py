@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from hilander.embeddings import check_embeddings, check_labels
-from hilander.monitoring.drift.sampling import split_rows
+from hilander.embeddings import as_real_matrix, check_embeddings, check_labels
+from hilander.graph.distinct_rows import distinct_rows
+from hilander.monitoring.drift.sampling import cut_large_classes, split_rows
 from hilander.monitoring.drift.statistics import Frame, domain_auc, mean_discrepancy, row_scalars
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 _FEWEST_ROWS = 250
 _SHARE_FOR_AXES = 0.2
-_LARGEST_CLASS = 0.1  # of the rows: what is held out is then always enough
+_ROWS_AT_ONCE = 65_536
+_LARGEST_CLASS = 0.1  # of the rows: what is held out is then always enough; larger ones are taken for several
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,11 @@ class Reference:
     Attributes
     ----------
     embeddings : ndarray of shape (n, d), float32
-        Of norm 1.
+        Of norm 1, each once: a window's repeats count once too.
     norms : ndarray of shape (n,), float64
         Before they were normalised.
     labels : ndarray of shape (n,), int64, or None
-        Classes 0..C-1.
+        Classes 0..C-1, of which none is large, see `cut_large_classes`.
     frame : Frame
         Axes, of rows that are compared no more.
     n_given : int
@@ -56,18 +58,19 @@ class Reference:
         Raises
         ------
         ValueError
-            Bad embeddings or labels, fewer than 250 rows, or a class that holds more than a tenth of them.
+            Bad embeddings or labels, or fewer than 250 distinct rows.
         """
         checked = check_embeddings(embeddings, n_features=None if model is None else model.n_features)
-        if len(checked) < _FEWEST_ROWS:
-            raise ValueError(f"the reference must have at least {_FEWEST_ROWS} rows; got {len(checked)}")
-        norms = norms_of(embeddings)
         classes = None if labels is None else check_labels(labels, len(checked))
-        if classes is not None and (largest := np.bincount(classes).max()) > _LARGEST_CLASS * len(classes):
-            raise ValueError(
-                f"no class of the reference may hold more than a tenth of its rows, since whole classes are held out; "
-                f"one holds {largest:,} of {len(classes):,}. Thin it, or leave the labels out"
-            )
+        norms, n_given = norms_of(embeddings), len(checked)
+        first = first_of_each(checked)
+        if len(first) < _FEWEST_ROWS:
+            raise ValueError(f"the reference must have at least {_FEWEST_ROWS} distinct rows; got {len(first)}")
+        if len(first) < n_given:
+            checked, norms = checked[first], norms[first]
+        if classes is not None:
+            classes = np.unique(classes[first], return_inverse=True)[1]
+            classes = cut_large_classes(checked, classes, int(_LARGEST_CLASS * len(checked)))
         random = np.random.default_rng(seed)
         # Axes fit the rows that they are computed from better than any others, so these rows are compared no more.
         for_axes, compared = split_rows(len(checked), classes, _SHARE_FOR_AXES, random)
@@ -76,7 +79,7 @@ class Reference:
             norms=norms[compared],
             labels=None if classes is None else np.unique(classes[compared], return_inverse=True)[1],
             frame=Frame.of(checked[for_axes], norms[for_axes], random),
-            n_given=len(checked),
+            n_given=n_given,
             model=model,
         )
 
@@ -129,6 +132,17 @@ class Reference:
                 digest.update(name.encode() + weight.cpu().numpy().tobytes())
 
 
+def first_of_each(embeddings: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the first position of each distinct row, in order."""
+    return np.sort(distinct_rows(embeddings)[0])
+
+
 def norms_of(embeddings: ArrayLike) -> NDArray[np.float64]:
     """Return the norm of every row (n,), as it was given."""
-    return np.linalg.norm(np.asarray(embeddings, np.float64), axis=1)
+    array = as_real_matrix(embeddings)
+    norms = np.empty(len(array))
+    for start in range(0, len(array), _ROWS_AT_ONCE):
+        rows = np.asarray(array[start : start + _ROWS_AT_ONCE], np.float64)
+        scale = np.abs(rows).max(axis=1)  # guards against overflow, after which no length would be compared
+        norms[start : start + len(rows)] = scale * np.linalg.norm(rows / scale[:, None], axis=1)
+    return norms

@@ -65,6 +65,7 @@ def draw_split(
     n_rows: int,
     random: np.random.Generator,
     level: int = 0,
+    n_window: int | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Draw a healthy window out of the reference, and what it is compared with.
 
@@ -79,6 +80,9 @@ def draw_split(
     random : Generator
     level : int
         Of thinning, where there are labels; see `sparse_levels`.
+    n_window : int, optional
+        Rows of the window that so many are sampled from. Where there are labels, a draw is sampled from classes of
+        about as many rows, by default from half of the reference: of a large set, a sample cuts more classes apart.
 
     Returns
     -------
@@ -93,16 +97,22 @@ def draw_split(
         pool, rest = np.flatnonzero(held_class[labels]), np.flatnonzero(~held_class[labels])
     else:
         pool, rest = split_rows(len(embeddings), labels, 0.5, random)
-    if level:
-        pool = thin(pool, labels, level, n_rows, random)
+    if n_window is not None:
+        n_window = int(random.integers(n_window, 4 * n_window // 3, endpoint=True))  # up to the next size
+    pool = window_like(pool, labels, level, n_rows, n_window, random)
     held = pool[sample_window(embeddings[pool], n_rows, random, whole_classes=True)]
     return held, random.permutation(rest)[:n_rows]
 
 
-def thin(
-    pool: NDArray[np.int64], labels: NDArray[np.int64], level: int, n_rows: int, random: np.random.Generator
+def window_like(
+    pool: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    level: int,
+    n_rows: int,
+    n_window: int | None,
+    random: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Keep so many of the `pool`'s row numbers as the level says, at least `n_rows`; how many is drawn at random.
+    """Keep so many of each class of the `pool`'s row numbers as the level says, and so many rows as a window has.
 
     Parameters
     ----------
@@ -111,17 +121,37 @@ def thin(
     labels : ndarray of shape (n,), int64
         Class of every row.
     level : int
-        See `sparse_levels`.
+        See `sparse_levels`; how much of a class is kept is drawn at random within it.
     n_rows : int
-        At most m.
+        To keep at least; at most m.
+    n_window : int or None
+        About so many are kept, of whole classes before these are thinned; None for all.
     random : Generator
     """
     order = random.permutation(pool)
     if level < 0:  # a second row of a class comes after the first ones of all
         turn = pd.Series(labels[order]).groupby(labels[order]).cumcount().to_numpy()
         order = order[np.argsort(turn, kind="stable")]
-        fewest, most = n_rows, 2 * int((turn == 0).sum())
+        n_classes, of_each = int((turn == 0).sum()), 2.0 ** random.uniform(0, 1)
+        if n_window is None:
+            kept = int(np.exp(random.uniform(np.log(n_rows), np.log(max(n_rows, 2 * n_classes)))))
+        else:
+            n_classes = min(n_classes, int(n_window / of_each))
+            of_some = np.isin(labels[order], labels[order[:n_classes]])
+            if of_some.sum() >= n_rows:  # else many are of one row
+                order = order[of_some]
+            kept = int(of_each * n_classes)
     else:
-        fewest, most = len(pool) >> level, len(pool) >> (level - 1)
-    kept = int(np.exp(random.uniform(np.log(fewest), np.log(max(fewest, most)))))
+        share = 2.0 ** random.uniform(-level, min(0, 1 - level))
+        if n_window is not None:
+            order = order[_of_whole_classes(labels[order], n_window / share, random)]
+        kept = int(share * len(order))
     return np.sort(order[: max(n_rows, kept)])
+
+
+def _of_whole_classes(labels: NDArray[np.int64], n_rows: float, random: np.random.Generator) -> NDArray[np.bool_]:
+    """Where labels are of some random classes, of so many rows together, or a few more."""
+    sizes = np.bincount(labels)
+    classes = random.permutation(np.flatnonzero(sizes))
+    n_classes = int(np.searchsorted(np.cumsum(sizes[classes]), n_rows)) + 1
+    return np.isin(labels, classes[:n_classes])
