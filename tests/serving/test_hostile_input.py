@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 
+import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -262,6 +263,20 @@ def test_the_refusal_of_another_media_type_names_all_that_are_read(client):
     error = client.post("/cluster", content=b"1,2,3", headers={"Content-Type": "text/csv"}).json()["error"]
     named = re.findall(r"[\w.-]+/[\w.-]+", error.partition("; got")[0])
     assert {JSON, NPY, "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"} <= set(named)
+
+
+@pytest.mark.parametrize(("path", "n_bytes_lost"), [("/encode", 3), ("/encode", 30), ("/cluster", 3), ("/cluster", 30)])
+def test_a_form_that_is_cut_short_is_refused_and_not_answered_in_part(client, make, path, n_bytes_lost):
+    """Its last part is what is lost: an image, or the constraints of rows that came whole."""
+    images = [("images", ("0.png", make.png())), ("images", ("1.png", make.png(ink=5)))]
+    constrained = [("file", ("rows.npy", make.npy(make.blobs(30)))), ("cannot_link", ("pairs", b"[[0, 1]]"))]
+    request = httpx.Request("POST", "http://localhost", files=images if path == "/encode" else constrained)
+    headers, body = {"Content-Type": request.headers["Content-Type"]}, request.read()
+
+    assert client.post(path, content=body, headers=headers).status_code == 200
+    answer = client.post(path, content=body[: -len("\r\n") - n_bytes_lost], headers=headers)
+    assert answer.status_code == 422
+    assert "not whole" in answer.json()["error"]
 
 
 def test_a_truncated_image_is_named(client, make):
