@@ -112,9 +112,10 @@ def test_unknown_tasks_are_refused(client, task_id):
 
 @pytest.fixture
 def request_of(folder):
+    release = (folder / "models" / "in_service").resolve()
     return {
-        "release": str((folder / "models" / "in_service").resolve()), "version": "1", "options": {}, "max_running": 1,
-        "max_seconds": 60, "capture": None,
+        "release": str(release), "version": release.name, "options": {}, "max_running": 1, "max_seconds": 60,
+        "capture": None,
     }  # fmt: skip
 
 
@@ -191,6 +192,15 @@ def test_a_job_is_cancelled_whose_worker_was_killed_as_it_started_it(tmp_path, m
 def test_a_job_whose_model_is_gone_says_why(tmp_path, make, request_of):
     jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
     name = jobs.submit(make.blobs(50), {**request_of, "release": str(tmp_path / "left")})
+    error = wait_for(lambda: jobs.status(name), until={"failed"})["error"]
+    assert error == "the model of this task is gone; submit the task again"
+
+
+def test_a_job_whose_model_was_replaced_by_another_under_the_same_name_has_failed(tmp_path, make, request_of):
+    copy = tmp_path / "copy"
+    shutil.copytree(make.release(tmp_path / "models", seed=1).folder, copy)
+    jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
+    name = jobs.submit(make.blobs(50), {**request_of, "release": str(copy)})
     error = wait_for(lambda: jobs.status(name), until={"failed"})["error"]
     assert error == "the model of this task is gone; submit the task again"
 
