@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from starlette.testclient import TestClient
 
 from hilander.estimator import HiLander
+from hilander.serving.app import make_app
 from hilander.serving.configuration import Tasks
 from hilander.serving.jobs import Jobs
 from hilander.serving.refusals import Refusal
@@ -162,6 +164,25 @@ def test_what_killed_jobs_of_other_workers_were_given_is_deleted(tmp_path, make,
     jobs.cancel(jobs.submit(make.blobs(50), request_of))
     assert not (tmp_path / "tasks" / name / "embeddings.npy").exists()
     assert jobs.status(name)["status"] == "failed"
+
+
+def test_a_service_that_starts_deletes_what_a_crash_left(tmp_path, make, request_of, monkeypatch):
+    monkeypatch.setenv("HILANDER_SERVING_CONFIG", str(make.configuration(tmp_path)))
+    jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
+    monkeypatch.setattr("hilander.serving.jobs._reap", lambda process, folder: process.wait())  # that worker is gone
+    killed = tmp_path / "tasks" / jobs.submit(make.blobs(50), request_of)
+    os.kill(number_of(killed), signal.SIGKILL)
+    wait_for(lambda: jobs.status(killed.name), until={"failed"})
+    old, half_written = (tmp_path / "tasks" / name for name in ("a" * len(killed.name), f".{killed.name}-x1y2z3"))
+    for folder in (old, half_written):
+        shutil.copytree(killed, folder)
+    os.utime(old, (0, 0))
+    with TestClient(make_app()):
+        deadline = time.monotonic() + 20
+        while (killed / "embeddings.npy").exists() or old.exists() or half_written.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert jobs.status(killed.name)["status"] == "failed"
 
 
 def test_a_job_outlives_the_end_of_the_service(tmp_path, make, request_of):

@@ -16,6 +16,7 @@ from hilander.serving.configuration import load_configuration
 from hilander.serving.measures import measuring
 from hilander.serving.refusals import Refusal, answer_refusal
 from hilander.serving.serving import Serving
+from hilander.serving.tidying import tidying
 
 ROUTES = (
     Route("/cluster", endpoints.cluster, methods=["POST"]),
@@ -51,7 +52,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     app.state.serving = serving
     try:
         serving.start()
-        async with measuring(serving):
+        async with measuring(serving), tidying(serving.jobs):
             yield
     finally:
         serving.close()
