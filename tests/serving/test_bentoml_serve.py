@@ -45,7 +45,8 @@ def test_the_description_holds_under_schemathesis(url):
 
 def test_the_metrics_count_what_was_captured_and_keep_no_label_for_unknown_paths(url, make):
     httpx.post(f"{url}/assign", json={"embeddings": np.eye(make.width).tolist()}, timeout=30)
-    httpx.get(f"{url}/nowhere/{time.time()}", timeout=30)
+    for below in ("", "/static_content"):
+        assert httpx.get(f"{url}{below}/nowhere/{time.time()}", timeout=30).status_code == 404
     metrics = httpx.get(f"{url}/metrics", timeout=30).text
     assert "nowhere" not in metrics
     assert "hilander_capture{" in metrics

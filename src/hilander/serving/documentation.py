@@ -35,10 +35,11 @@ _TASK_ID = {
     "description": "From /cluster/submit or /cluster_images/submit.",
 }
 _KNOBS = [{"name": name, "in": "query", "schema": schema} for name, schema in schemas.KNOBS.items()]
-_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>hilander</title>
-<link rel="stylesheet" href="./static_content/swagger-ui.css"></head><body><div id="swagger-ui"></div>
-<script src="./static_content/swagger-ui-bundle.js"></script>
-<script>SwaggerUIBundle({url: "./docs.json", dom_id: "#swagger-ui"})</script></body></html>
+PAGE_FILES = ("/static_content/swagger-ui.css", "/static_content/swagger-ui-bundle.js")  # BentoML's
+_PAGE = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>hilander</title>
+<link rel="stylesheet" href=".{PAGE_FILES[0]}"></head><body><div id="swagger-ui"></div>
+<script src=".{PAGE_FILES[1]}"></script>
+<script>SwaggerUIBundle({{url: "./docs.json", dom_id: "#swagger-ui"}})</script></body></html>
 """
 
 

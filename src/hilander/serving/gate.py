@@ -27,15 +27,14 @@ class Gate:
     ----------
     app : ASGI application
     paths : collection of str
-        What there is; a trailing ``*`` stands for everything below.
+        What there is.
     tokens : callable
         Returns the tokens in force.
     """
 
     def __init__(self, app: ASGIApp, paths: Collection[str], tokens: Callable[[], Tokens]) -> None:
         self.app, self.tokens = app, tokens
-        self._exact = {path for path in paths if not path.endswith("*")}
-        self._prefixes = tuple(path[:-1] for path in paths if path.endswith("*"))
+        self._paths = frozenset(paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -80,7 +79,7 @@ class Gate:
                     {"WWW-Authenticate": "Bearer"},
                 )
             _check_no_other_site(headers)
-        if path not in self._exact and not path.startswith(self._prefixes or ("\0",)):
+        if path not in self._paths:
             raise Refusal(404, "there is no such path here; /docs.json lists those that there are")
 
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from hilander.serving.app import ROUTES, make_app
 from hilander.serving.configuration import CONFIGURATION_VARIABLE, complete_variables, load_configuration
-from hilander.serving.documentation import client_routes
+from hilander.serving.documentation import PAGE_FILES, client_routes
 from hilander.serving.gate import PROBES, Gate
 from hilander.serving.serving import Serving
 from hilander.serving.tokens import Tokens
@@ -21,7 +21,7 @@ from hilander.serving.tokens import Tokens
 app = make_app()
 
 _SPARE_SECONDS = 10
-_BENTOML_PATHS = ("/metrics", "/schema.json", "/static_content/*")
+_BENTOML_PATHS = ("/metrics", "/schema.json", *PAGE_FILES)
 
 
 @attrs.define(hash=False, repr=False)
