@@ -68,11 +68,13 @@ def test_without_tokens_nobody_gets_in_and_probes_need_none():
         (True, "::1", {}, 200),
         (True, "192.0.2.1", {}, 401),
         (True, "127.0.0.1", {"X-Forwarded-For": "192.0.2.1"}, 401),
+        (True, "127.0.0.1", {"X-Forwarded-Proto": "https"}, 401),
+        (True, "127.0.0.1", {"Via": "1.1 cache.example"}, 401),
         (True, "unix", {}, 401),
         (False, "127.0.0.1", {}, 401),
     ],
 )
-def test_loopback_is_open_only_when_said_so_and_never_through_a_proxy(is_open, address, headers, status):
+def test_loopback_is_open_only_when_said_so_and_not_through_a_proxy_that_says_so(is_open, address, headers, status):
     client = client_of(Tokens(Security(open_on_loopback=is_open)), address)
     assert client.get("/here", headers={"Host": "localhost:3000", **headers}).status_code == status
 

@@ -15,7 +15,7 @@ from hilander.serving.tokens import Tokens
 logger = logging.getLogger(__name__)
 
 PROBES = frozenset({"/livez", "/readyz", "/healthz"})
-_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip")  # a proxy on this machine speaks for somebody else
+_FORWARDED = (b"forwarded", b"x-forwarded-", b"x-real-ip", b"via")  # a proxy on this machine speaks for somebody else
 
 
 class Gate:
@@ -84,7 +84,7 @@ class Gate:
 
 
 def _is_local(scope: Scope, headers: dict[bytes, bytes]) -> bool:
-    if any(name in headers for name in _FORWARDED):
+    if any(name.startswith(_FORWARDED) for name in headers):
         return False
     try:
         return ipaddress.ip_address((scope.get("client") or ("",))[0]).is_loopback
