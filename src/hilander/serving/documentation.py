@@ -131,7 +131,7 @@ def describe(serving: Serving) -> dict[str, Any]:
 
 
 def client_routes() -> list[dict[str, Any]]:
-    """Describe the JSON endpoints as BentoML's clients want them: ``client.cluster(embeddings=…)``."""
+    """Describe the endpoints as BentoML's clients want them: ``client.cluster(embeddings=…)``."""
 
     def route(name: str, request: dict[str, Any], is_task: bool) -> dict[str, Any]:
         return {
@@ -146,7 +146,7 @@ def client_routes() -> list[dict[str, Any]]:
     return [
         route("cluster", schemas.CLUSTER_REQUEST, True),
         route("assign", schemas.ASSIGN_REQUEST, False),
-        route("cluster_images", schemas.IMAGES_REQUEST, True),
+        route("cluster_images", schemas.CLUSTER_IMAGES_REQUEST, True),
         route("encode", schemas.IMAGES_REQUEST, False),
     ]
 
