@@ -46,7 +46,8 @@ class GatedService(Service):
 
 def _n_workers(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"HILANDER_WORKERS must be a whole number from 1, got {text!r}")
+        # of those errors that end the command with one line
+        raise BentoMLException(f"HILANDER_WORKERS must be a whole number from 1, got {text!r}")
     return int(text)
 
 
