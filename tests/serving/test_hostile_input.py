@@ -64,6 +64,18 @@ def messages_of(stream):
         yield stream[start : source.tell()]
 
 
+def arrow_file_of_one_batch_of_two():
+    file = io.BytesIO()
+    table = pa.table({"embedding": [[1.0] * 8] * 2})
+    with pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table, 1)
+    source = pa.BufferReader(file.getvalue())
+    source.seek(8)
+    for _ in range(2):
+        pa.ipc.read_message(source)
+    return file.getvalue()[: source.tell()]
+
+
 def arrow_of_an_unknown_head():
     """A head of a type that Arrow does not know, and so does not check: its table points out of the body."""
     stream = bytearray(arrow(embedding=[[1.0] * 8]))
@@ -195,6 +207,9 @@ EMBEDDINGS = {
         "must begin with its schema",
     ),
     "Arrow of an unknown head": (BINARY, arrow_of_an_unknown_head(), 422, "must begin with its schema"),
+    "Arrow of nothing": (BINARY, b"\xff\xff\xff\xff" + bytes(4), 422, "Arrow"),
+    "Arrow file of nothing": (BINARY, b"ARROW1", 422, "Arrow"),
+    "Arrow file cut between batches": (BINARY, arrow_file_of_one_batch_of_two(), 422, "cut short"),
     "broken Arrow": (BINARY, b"\xff\xff\xff\xff" + b"\x07" * 60, 422, "Arrow"),
     "form without file": ("multipart/form-data; boundary=x", b"--x--\r\n", 422, "one file"),
     "form without boundary": ("multipart/form-data", b"--x--\r\n", 422, "boundary"),
