@@ -89,7 +89,7 @@ class Whitening:
         covariance = np.zeros((embeddings.shape[1],) * 2)
         for start in range(0, len(pairs), _PAIRS_PER_CHUNK):
             rows = slice(start, start + _PAIRS_PER_CHUNK)
-            apart = embeddings[pairs[rows, 0]].astype(np.float64)  # in place from here: wide rows make it half a gigabyte
+            apart = embeddings[pairs[rows, 0]].astype(np.float64)  # half a gigabyte of wide rows: once is enough
             apart -= embeddings[pairs[rows, 1]]
             apart *= np.sqrt(weights[rows, None])
             covariance += apart.T @ apart

@@ -108,7 +108,7 @@ class ModelInService:
     def __init__(self, models: str | Path, reload_seconds: float) -> None:
         self._models, self._reload_seconds = Path(models), reload_seconds
         self._loaded: LoadedRelease | None = None
-        self._seen: tuple[str, tuple[int, int, int] | None] | None = None
+        self._seen: tuple[Path, tuple[int, int, int] | None] | None = None
         self.failure: str | None = None
         self._pause, self._retry_at = reload_seconds, 0.0
         self._stopping = threading.Event()
@@ -163,14 +163,14 @@ class ModelInService:
         self._seen = seen
 
 
-def _stamp(link: Path) -> tuple[str, tuple[int, int, int] | None]:
+def _stamp(link: Path) -> tuple[Path, tuple[int, int, int] | None]:
     """Where a link leads, and what tells one manifest there from the next: a copy is replaced under the same name.
 
     Nothing is raised, whatever stands there or fails: the thread that looks would end, and no release come any more.
     """
-    target = os.path.realpath(link)
+    target = Path(os.path.realpath(link))  # `Path.resolve` raises on links that lead to themselves
     try:
-        stat = os.stat(os.path.join(target, MANIFEST))
+        stat = (target / MANIFEST).stat()
     except OSError:
         return target, None
     return target, (stat.st_mtime_ns, stat.st_ino, stat.st_size)
