@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from hilander.serving import documentation, endpoints
 from hilander.serving.configuration import load_configuration
+from hilander.serving.kernels import keep_few_kernels
 from hilander.serving.measures import measuring
 from hilander.serving.refusals import Refusal, answer_refusal
 from hilander.serving.serving import Serving
@@ -48,6 +49,7 @@ def make_app() -> Starlette:
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    keep_few_kernels()
     serving = Serving(load_configuration())
     app.state.serving = serving
     try:
