@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -74,6 +76,20 @@ def test_pairs_count_by_their_weights(slanted):
     repeated = Whitening.fit_pairs(unit, pairs, np.ones(4), 0.3)
     weighted = Whitening.fit_pairs(unit, pairs[:2], np.array([1.0, 3.0]), 0.3)
     assert np.allclose(repeated(unit), weighted(unit), atol=1e-5)
+
+
+def test_many_pairs_of_wide_rows_are_held_once():
+    """Five times over, rows of 2,000 columns took gigabytes, and most of the time went into making room for them."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(500, 64)).astype(np.float32)
+    pairs = rng.integers(len(rows), size=(4 * 2**15, 2))
+    at_once = 2**15 * rows.shape[1] * np.dtype(np.float64).itemsize
+    tracemalloc.start()
+    try:
+        Whitening.fit_pairs(rows, pairs, np.ones(len(pairs), np.float32), 0.1)
+        assert tracemalloc.get_traced_memory()[1] < 2 * at_once
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_row_comes_out_the_same_whichever_rows_it_comes_with(slanted):

@@ -89,9 +89,11 @@ class Whitening:
         covariance = np.zeros((embeddings.shape[1],) * 2)
         for start in range(0, len(pairs), _PAIRS_PER_CHUNK):
             rows = slice(start, start + _PAIRS_PER_CHUNK)
-            first, second = (embeddings[ends].astype(np.float64) for ends in pairs[rows].T)
-            apart = (first - second) * np.sqrt(weights[rows, None])
+            apart = embeddings[pairs[rows, 0]].astype(np.float64)  # half a gigabyte of wide rows: once is enough
+            apart -= embeddings[pairs[rows, 1]]
+            apart *= np.sqrt(weights[rows, None])
             covariance += apart.T @ apart
+            del apart  # before there is another
         return cls._of(embeddings.mean(axis=0, dtype=np.float64), covariance / (2 * weights.sum()), shrinkage)
 
     @classmethod

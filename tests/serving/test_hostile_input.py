@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 
+import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -61,6 +62,18 @@ def messages_of(stream):
         start = source.tell()
         pa.ipc.read_message(source)
         yield stream[start : source.tell()]
+
+
+def arrow_file_of_one_batch_of_two():
+    file = io.BytesIO()
+    table = pa.table({"embedding": [[1.0] * 8] * 2})
+    with pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table, 1)
+    source = pa.BufferReader(file.getvalue())
+    source.seek(8)
+    for _ in range(2):
+        pa.ipc.read_message(source)
+    return file.getvalue()[: source.tell()]
 
 
 def arrow_of_an_unknown_head():
@@ -194,6 +207,9 @@ EMBEDDINGS = {
         "must begin with its schema",
     ),
     "Arrow of an unknown head": (BINARY, arrow_of_an_unknown_head(), 422, "must begin with its schema"),
+    "Arrow of nothing": (BINARY, b"\xff\xff\xff\xff" + bytes(4), 422, "Arrow"),
+    "Arrow file of nothing": (BINARY, b"ARROW1", 422, "Arrow"),
+    "Arrow file cut between batches": (BINARY, arrow_file_of_one_batch_of_two(), 422, "cut short"),
     "broken Arrow": (BINARY, b"\xff\xff\xff\xff" + b"\x07" * 60, 422, "Arrow"),
     "form without file": ("multipart/form-data; boundary=x", b"--x--\r\n", 422, "one file"),
     "form without boundary": ("multipart/form-data", b"--x--\r\n", 422, "boundary"),
@@ -262,6 +278,20 @@ def test_the_refusal_of_another_media_type_names_all_that_are_read(client):
     error = client.post("/cluster", content=b"1,2,3", headers={"Content-Type": "text/csv"}).json()["error"]
     named = re.findall(r"[\w.-]+/[\w.-]+", error.partition("; got")[0])
     assert {JSON, NPY, "application/vnd.apache.parquet", "application/vnd.apache.arrow.stream"} <= set(named)
+
+
+@pytest.mark.parametrize(("path", "n_bytes_lost"), [("/encode", 3), ("/encode", 30), ("/cluster", 3), ("/cluster", 30)])
+def test_a_form_that_is_cut_short_is_refused_and_not_answered_in_part(client, make, path, n_bytes_lost):
+    """Its last part is what is lost: an image, or the constraints of rows that came whole."""
+    images = [("images", ("0.png", make.png())), ("images", ("1.png", make.png(ink=5)))]
+    constrained = [("file", ("rows.npy", make.npy(make.blobs(30)))), ("cannot_link", ("pairs", b"[[0, 1]]"))]
+    request = httpx.Request("POST", "http://localhost", files=images if path == "/encode" else constrained)
+    headers, body = {"Content-Type": request.headers["Content-Type"]}, request.read()
+
+    assert client.post(path, content=body, headers=headers).status_code == 200
+    answer = client.post(path, content=body[: -len("\r\n") - n_bytes_lost], headers=headers)
+    assert answer.status_code == 422
+    assert "not whole" in answer.json()["error"]
 
 
 def test_a_truncated_image_is_named(client, make):

@@ -8,9 +8,11 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
 from hilander.data import Images
 from hilander.encoder.images import prepare_image
+from hilander.serving.app import make_app
 from hilander.serving.bodies import File
 from hilander.serving.configuration import Limits
 from hilander.serving.images_body import LimitedImages, read_images
@@ -142,6 +144,29 @@ def test_a_task_is_not_made_of_an_image_whose_colours_cannot_be_read(client, mak
     answer = client.post("/cluster_images/submit", files=as_files([("good.png", make.png()), ("bad one", EXOTIC)]))
     assert answer.status_code == 422
     assert "image 'bad one'" in answer.json()["error"]
+
+
+def test_images_that_nobody_waits_for_keep_nobody_waiting(tmp_path, make, monkeypatch):
+    make.release(tmp_path / "models")
+    limits = {"max_seconds": 0.3, "max_images": 100, "max_image_pixels": 25_000_000}
+    monkeypatch.setenv("HILANDER_SERVING_CONFIG", str(make.configuration(tmp_path, limits=limits)))
+    decode, decoded = LimitedImages.__getitem__, []
+
+    def count(images, i):
+        image = decode(images, i)
+        decoded.append(i)
+        return image
+
+    monkeypatch.setattr(LimitedImages, "__getitem__", count)
+    files = as_files([(f"{i}.png", make.png((4000, 4000))) for i in range(60)])  # all of them take seconds
+    with TestClient(make_app(), headers={"Authorization": f"Bearer {make.token}"}) as client:
+        assert client.post("/encode", files=files).status_code in (413, 429)
+        lane = client.app.state.serving.lane
+        deadline = time.monotonic() + 60
+        while lane.taken:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert len(decoded) < len(files)
 
 
 def test_a_zip_that_lists_millions_of_entries_is_refused_before_they_are_read(client):

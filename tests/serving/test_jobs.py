@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from starlette.testclient import TestClient
 
 from hilander.estimator import HiLander
+from hilander.serving.app import make_app
 from hilander.serving.configuration import Tasks
 from hilander.serving.jobs import Jobs
 from hilander.serving.refusals import Refusal
@@ -112,9 +114,10 @@ def test_unknown_tasks_are_refused(client, task_id):
 
 @pytest.fixture
 def request_of(folder):
+    release = (folder / "models" / "in_service").resolve()
     return {
-        "release": str((folder / "models" / "in_service").resolve()), "version": "1", "options": {}, "max_running": 1,
-        "max_seconds": 60, "capture": None,
+        "release": str(release), "version": release.name, "options": {}, "max_running": 1, "max_seconds": 60,
+        "capture": None,
     }  # fmt: skip
 
 
@@ -163,6 +166,25 @@ def test_what_killed_jobs_of_other_workers_were_given_is_deleted(tmp_path, make,
     assert jobs.status(name)["status"] == "failed"
 
 
+def test_a_service_that_starts_deletes_what_a_crash_left(tmp_path, make, request_of, monkeypatch):
+    monkeypatch.setenv("HILANDER_SERVING_CONFIG", str(make.configuration(tmp_path)))
+    jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
+    monkeypatch.setattr("hilander.serving.jobs._reap", lambda process, folder: process.wait())  # that worker is gone
+    killed = tmp_path / "tasks" / jobs.submit(make.blobs(50), request_of)
+    os.kill(number_of(killed), signal.SIGKILL)
+    wait_for(lambda: jobs.status(killed.name), until={"failed"})
+    old, half_written = (tmp_path / "tasks" / name for name in ("a" * len(killed.name), f".{killed.name}-x1y2z3"))
+    for folder in (old, half_written):
+        shutil.copytree(killed, folder)
+    os.utime(old, (0, 0))
+    with TestClient(make_app()):
+        deadline = time.monotonic() + 20
+        while (killed / "embeddings.npy").exists() or old.exists() or half_written.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert jobs.status(killed.name)["status"] == "failed"
+
+
 def test_a_job_outlives_the_end_of_the_service(tmp_path, make, request_of):
     jobs = Jobs(Tasks(folder=str(tmp_path / "tasks"), max_running=2))
     name = jobs.submit(make.blobs(50), request_of)
@@ -191,6 +213,15 @@ def test_a_job_is_cancelled_whose_worker_was_killed_as_it_started_it(tmp_path, m
 def test_a_job_whose_model_is_gone_says_why(tmp_path, make, request_of):
     jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
     name = jobs.submit(make.blobs(50), {**request_of, "release": str(tmp_path / "left")})
+    error = wait_for(lambda: jobs.status(name), until={"failed"})["error"]
+    assert error == "the model of this task is gone; submit the task again"
+
+
+def test_a_job_whose_model_was_replaced_by_another_under_the_same_name_has_failed(tmp_path, make, request_of):
+    copy = tmp_path / "copy"
+    shutil.copytree(make.release(tmp_path / "models", seed=1).folder, copy)
+    jobs = Jobs(Tasks(folder=str(tmp_path / "tasks")))
+    name = jobs.submit(make.blobs(50), {**request_of, "release": str(copy)})
     error = wait_for(lambda: jobs.status(name), until={"failed"})["error"]
     assert error == "the model of this task is gone; submit the task again"
 

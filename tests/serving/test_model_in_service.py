@@ -44,6 +44,36 @@ def test_a_new_release_is_taken_over_and_an_old_one_again(in_service, models, ma
     wait_until(lambda: in_service.current().version == old.version)
 
 
+def test_a_copy_of_a_release_is_taken_over_where_it_replaces_another_copy(models, make, tmp_path):
+    """As tools leave it that follow links, and mounts that know none."""
+    old, new = make.release(models), make.release(models, seed=1)
+    copy = tmp_path / "copies" / "in_service"
+    shutil.copytree(old.folder, copy)
+    model = ModelInService(copy.parent, 0.05)
+    model.start()
+    try:
+        assert model.current().version == old.version
+        shutil.rmtree(copy)
+        shutil.copytree(new.folder, copy)
+        wait_until(lambda: model.current().version == new.version)
+    finally:
+        model.close()
+
+
+def test_a_link_that_leads_nowhere_but_to_itself_ends_nothing(in_service, models, make, tmp_path):
+    old, new = in_service.current(), make.release(tmp_path / "later", seed=1)
+    shutil.copytree(new.folder, models / "versions" / new.version)
+    link = models / "in_service"
+    link.unlink()
+    link.symlink_to("in_service")
+    wait_until(lambda: in_service.failure is not None)
+    assert str(models) not in in_service.failure
+    assert in_service.current() is old
+    make.move_link(models, new.version)
+    wait_until(lambda: in_service.current().version == new.version)
+    assert in_service.failure is None
+
+
 def test_an_altered_release_is_refused_and_the_old_one_goes_on(in_service, models, make, caplog):
     old = in_service.current().version
     new = make.release(models, seed=1)

@@ -1,6 +1,7 @@
 """The service answers as the library does, in every format."""
 
 import io
+import re
 import time
 import zipfile
 
@@ -145,6 +146,13 @@ def test_the_examples_of_the_description_run_as_they_stand(client):
         if "example" in content:
             assert client.post(path, json=content["example"]).status_code in (200, 202), path
     assert {"/cluster", "/assign", "/encode", "/cluster_images", "/model"} <= set(description["paths"])
+
+
+def test_the_page_finds_all_that_it_names(client):
+    named = re.findall(r"\"\./([^\"]+)\"", client.get("/").text)
+    assert len(named) == 3  # styles, script, description
+    assert [client.get(f"/{name}").status_code for name in named] == [200] * 3
+    assert client.get("/static_content/nowhere").json()["error"].startswith("there is no such path here")
 
 
 def test_incoming_embeddings_are_captured_with_labels_and_without_images(client, make, folder):

@@ -23,27 +23,27 @@ def environment(home, **own):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "workers", "words"),
     [
-        ("tasks: {max_running: 0}", "tasks.max_running must be from 1 to 1,000,000,000,000; got 0"),
-        (None, "expected the service's configuration in"),
+        ("tasks: {max_running: 0}", "1", "{path}: tasks.max_running must be from 1 to 1,000,000,000,000; got 0"),
+        (None, "1", "expected the service's configuration in {path}"),
+        ("", "two", "HILANDER_WORKERS must be a whole number from 1, got 'two'"),
     ],
 )
-def test_a_wrong_configuration_ends_the_command_with_one_line(tmp_path, text, words):
+def test_a_wrong_configuration_ends_the_command_with_one_line(tmp_path, text, workers, words):
     if text is not None:
         (tmp_path / "mine.yaml").write_text(text)
     ended = subprocess.run(
         [BENTOML, "serve", "hilander.serving.service:HilanderService"],
         cwd=tmp_path,
-        env=environment(tmp_path / "bentoml", HILANDER_SERVING_CONFIG="mine.yaml"),
+        env=environment(tmp_path / "bentoml", HILANDER_SERVING_CONFIG="mine.yaml", HILANDER_WORKERS=workers),
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert ended.returncode != 0
-    assert words in ended.stderr.splitlines()[-1]
-    assert str(tmp_path / "mine.yaml") in ended.stderr.splitlines()[-1]
+    assert words.format(path=tmp_path / "mine.yaml") in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
 
 

@@ -13,9 +13,11 @@ from starlette.routing import Route
 
 from hilander.serving import documentation, endpoints
 from hilander.serving.configuration import load_configuration
+from hilander.serving.kernels import keep_few_kernels
 from hilander.serving.measures import measuring
 from hilander.serving.refusals import Refusal, answer_refusal
 from hilander.serving.serving import Serving
+from hilander.serving.tidying import tidying
 
 ROUTES = (
     Route("/cluster", endpoints.cluster, methods=["POST"]),
@@ -47,11 +49,12 @@ def make_app() -> Starlette:
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    keep_few_kernels()
     serving = Serving(load_configuration())
     app.state.serving = serving
     try:
         serving.start()
-        async with measuring(serving):
+        async with measuring(serving), tidying(serving.jobs):
             yield
     finally:
         serving.close()

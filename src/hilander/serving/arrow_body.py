@@ -14,6 +14,7 @@ from hilander.serving.configuration import Limits
 from hilander.serving.parquet_footer import read_chunk_sizes
 from hilander.serving.refusals import invalid, too_large
 
+ARROW_FILE = b"ARROW1"  # what a file begins and ends with
 COLUMN = "embedding"
 _REMEDY = f"send one column {COLUMN!r} of lists of numbers, all of one length"
 
@@ -54,8 +55,10 @@ def read_arrow(body: bytearray | bytes, limits: Limits) -> NDArray:
         are), or goes beyond the limits.
     """
     buffer = pa.py_buffer(body)
-    if bytes(body[:6]) == b"ARROW1":  # a file is a stream between a head of 8 bytes and a footer
-        buffer = buffer.slice(8)
+    if body.startswith(ARROW_FILE):  # a file is a stream between a head of 8 bytes and a footer
+        if not body.endswith(ARROW_FILE):  # one that ends between two batches is a whole stream of fewer rows
+            raise invalid(f"the Arrow file is cut short, its footer is missing; {_REMEDY}")
+        buffer = buffer.slice(min(8, len(buffer)))
     try:
         source = pa.BufferReader(buffer)
         head = pa.ipc.read_message(source)
@@ -73,7 +76,7 @@ def read_arrow(body: bytearray | bytes, limits: Limits) -> NDArray:
             _check_rows(n_rows, limits)
             columns.append(batch.column(COLUMN))
         return _stack(columns, limits)
-    except (pa.ArrowException, OSError, ValueError, struct.error) as error:
+    except (pa.ArrowException, EOFError, OSError, ValueError, struct.error) as error:
         raise invalid(f"the Arrow body is damaged ({_short(error)}); {_REMEDY}") from error
 
 

@@ -164,6 +164,7 @@ def read_form(body: bytearray, content_type: str, *, most_files: int) -> Form:
     """
     form = Form()
     n_parts = 0
+    is_whole = False
 
     def count() -> None:
         nonlocal n_parts
@@ -185,17 +186,23 @@ def read_form(body: bytearray, content_type: str, *, most_files: int) -> Form:
         part.close()
         form.files.append((_text(part.field_name), file))
 
+    def on_end() -> None:
+        nonlocal is_whole
+        is_whole = True
+
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise invalid("the Content-Type multipart/form-data must name its boundary; let the client library write it")
     in_memory = {"MAX_MEMORY_FILE_SIZE": len(body) + 1, "UPLOAD_ERROR_ON_BAD_CTE": True}
     try:
-        parser = FormParser("multipart/form-data", on_field, on_file, boundary=boundary, config=in_memory)
+        parser = FormParser("multipart/form-data", on_field, on_file, on_end, boundary, config=in_memory)
         for start in range(0, len(body), _FORM_CHUNK):
             parser.write(bytes(body[start : start + _FORM_CHUNK]))
         parser.finalize()
     except (FormParserError, ValueError) as error:
         raise invalid(f"the multipart body is not whole ({error}); send it again") from error
+    if not is_whole:  # which the parser passes over, and the last part with it, be it an image or constraints
+        raise invalid("the form is not whole, its closing boundary is missing; send it again")
     return form
 
 

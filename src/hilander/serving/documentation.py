@@ -35,10 +35,11 @@ _TASK_ID = {
     "description": "From /cluster/submit or /cluster_images/submit.",
 }
 _KNOBS = [{"name": name, "in": "query", "schema": schema} for name, schema in schemas.KNOBS.items()]
-_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>hilander</title>
-<link rel="stylesheet" href="./static_content/swagger-ui.css"></head><body><div id="swagger-ui"></div>
-<script src="./static_content/swagger-ui-bundle.js"></script>
-<script>SwaggerUIBundle({url: "./docs.json", dom_id: "#swagger-ui"})</script></body></html>
+PAGE_FILES = ("/static_content/swagger-ui.css", "/static_content/swagger-ui-bundle.js")  # BentoML's
+_PAGE = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>hilander</title>
+<link rel="stylesheet" href=".{PAGE_FILES[0]}"></head><body><div id="swagger-ui"></div>
+<script src=".{PAGE_FILES[1]}"></script>
+<script>SwaggerUIBundle({{url: "./docs.json", dom_id: "#swagger-ui"}})</script></body></html>
 """
 
 
@@ -130,7 +131,7 @@ def describe(serving: Serving) -> dict[str, Any]:
 
 
 def client_routes() -> list[dict[str, Any]]:
-    """Describe the JSON endpoints as BentoML's clients want them: ``client.cluster(embeddings=…)``."""
+    """Describe the endpoints as BentoML's clients want them: ``client.cluster(embeddings=…)``."""
 
     def route(name: str, request: dict[str, Any], is_task: bool) -> dict[str, Any]:
         return {
@@ -145,7 +146,7 @@ def client_routes() -> list[dict[str, Any]]:
     return [
         route("cluster", schemas.CLUSTER_REQUEST, True),
         route("assign", schemas.ASSIGN_REQUEST, False),
-        route("cluster_images", schemas.IMAGES_REQUEST, True),
+        route("cluster_images", schemas.CLUSTER_IMAGES_REQUEST, True),
         route("encode", schemas.IMAGES_REQUEST, False),
     ]
 

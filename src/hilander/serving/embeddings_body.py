@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.embeddings import check_embeddings
-from hilander.serving.arrow_body import read_arrow, read_parquet
+from hilander.serving.arrow_body import ARROW_FILE, read_arrow, read_parquet
 from hilander.serving.bodies import media_type_of, read_form
 from hilander.serving.configuration import Limits
 from hilander.serving.npy_body import NPY_MAGIC, read_npy
@@ -126,7 +126,7 @@ def _from_binary(body: bytearray | bytes, limits: Limits) -> NDArray:
         )
     if body.startswith(b"PAR1"):
         return read_parquet(body, limits)
-    if body.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
+    if body.startswith((ARROW_FILE, b"\xff\xff\xff\xff")):
         return read_arrow(body, limits)
     if body.startswith(b"\x80"):
         raise wrong_type(

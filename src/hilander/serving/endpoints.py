@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from functools import partial
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,8 @@ async def encode(request: Request) -> Response:
         most = serving.limits.max_images_at_once
         if len(files) > most:
             raise too_large(f"at most {most:,} images can be encoded at once, got {len(files):,}; send them in parts")
-        embeddings = encode_images(loaded.encoder, LimitedImages(files, serving.limits.max_image_pixels))
+        images = LimitedImages(files, serving.limits.max_image_pixels, request.state.left)
+        embeddings = encode_images(loaded.encoder, images)
         if "application/x-npy" in request.headers.get("accept", ""):
             file = io.BytesIO()
             np.save(file, embeddings)
@@ -153,7 +155,7 @@ async def _cluster_images(request: Request, *, as_task: bool) -> Response:
         files, given = read_images(body, _content_type(request), serving.limits)
         options = check_options({**request.query_params, **given}, CLUSTER_OPTIONS, serving.limits)
         check_constraints(options, len(files))
-        images = LimitedImages(files, serving.limits.max_image_pixels)
+        images = LimitedImages(files, serving.limits.max_image_pixels, request.state.left)
         if as_task or len(files) > serving.limits.max_images_at_once:
             images.check()
             return _submitted(serving, loaded, files, options, "/cluster_images")
@@ -178,8 +180,12 @@ def _submitted(
 async def _with_body(
     request: Request, work: Callable[[bytearray], Response], choose: Callable[[int], Lane] | None = None
 ) -> Response:
-    """Read the body and work on it in a lane, if there is room for both."""
+    """Read the body and work on it in a lane, if there is room for both.
+
+    ``request.state.left`` is set once nobody waits for the answer: what can stop then does not keep the others waiting.
+    """
     serving = _serving(request)
+    request.state.left = Event()
     serving.model.current()
     lane = serving.lane if choose is None else choose(declared_bytes(request))
     lane.check_room()
@@ -188,7 +194,10 @@ async def _with_body(
         body = await read_body(request, account, most_bytes=limits.max_bytes, most_seconds=limits.max_upload_seconds)
         lane = serving.lane if choose is None else choose(len(body))
         working = lane.run(partial(work, body), most_seconds=limits.max_seconds)
-        return await while_connected(request, working)
+        try:
+            return await while_connected(request, working)
+        finally:
+            request.state.left.set()
 
 
 def _checked(call: Callable[[], Any]) -> Any:

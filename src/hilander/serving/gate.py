@@ -15,7 +15,7 @@ from hilander.serving.tokens import Tokens
 logger = logging.getLogger(__name__)
 
 PROBES = frozenset({"/livez", "/readyz", "/healthz"})
-_FORWARDED = (b"forwarded", b"x-forwarded-for", b"x-real-ip")  # a proxy on this machine speaks for somebody else
+_FORWARDED = (b"forwarded", b"x-forwarded-", b"x-real-ip", b"via")  # a proxy on this machine speaks for somebody else
 
 
 class Gate:
@@ -27,15 +27,14 @@ class Gate:
     ----------
     app : ASGI application
     paths : collection of str
-        What there is; a trailing ``*`` stands for everything below.
+        What there is.
     tokens : callable
         Returns the tokens in force.
     """
 
     def __init__(self, app: ASGIApp, paths: Collection[str], tokens: Callable[[], Tokens]) -> None:
         self.app, self.tokens = app, tokens
-        self._exact = {path for path in paths if not path.endswith("*")}
-        self._prefixes = tuple(path[:-1] for path in paths if path.endswith("*"))
+        self._paths = frozenset(paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -80,12 +79,12 @@ class Gate:
                     {"WWW-Authenticate": "Bearer"},
                 )
             _check_no_other_site(headers)
-        if path not in self._exact and not path.startswith(self._prefixes or ("\0",)):
+        if path not in self._paths:
             raise Refusal(404, "there is no such path here; /docs.json lists those that there are")
 
 
 def _is_local(scope: Scope, headers: dict[bytes, bytes]) -> bool:
-    if any(name in headers for name in _FORWARDED):
+    if any(name.startswith(_FORWARDED) for name in headers):
         return False
     try:
         return ipaddress.ip_address((scope.get("client") or ("",))[0]).is_loopback

@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
+from threading import Event
 from typing import Any
 
 from PIL import Image
@@ -18,7 +19,7 @@ from hilander.serving.bodies import File, media_type_of, read_form
 from hilander.serving.configuration import Limits
 from hilander.serving.embeddings_body import FORM_TYPE
 from hilander.serving.pairs_body import PAIRS
-from hilander.serving.refusals import invalid, too_large, wrong_type
+from hilander.serving.refusals import Refusal, invalid, too_large, wrong_type
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 ZIP_TYPES = frozenset({"application/zip", "application/x-zip-compressed"})
@@ -51,10 +52,12 @@ class LimitedImages:
     ----------
     files : sequence of File
     max_pixels : int
+    left : Event, optional
+        Set once nobody waits for what is made of them.
     """
 
-    def __init__(self, files: Sequence[File], max_pixels: int) -> None:
-        self._files, self._max_pixels = files, max_pixels
+    def __init__(self, files: Sequence[File], max_pixels: int, left: Event | None = None) -> None:
+        self._files, self._max_pixels, self._left = files, max_pixels, left
         self.names = [file.name for file in files]
 
     def __len__(self) -> int:
@@ -66,8 +69,10 @@ class LimitedImages:
         Raises
         ------
         Refusal
-            It is no image, is cut short, has too many pixels, or colours that cannot be read.
+            It is no image, is cut short, has too many pixels, or colours that cannot be read; or nobody waits for it.
         """
+        if self._left is not None and self._left.is_set():
+            raise Refusal(400, "whoever sent the images waits no longer")
         image = self._open(i)
         try:
             image.load()

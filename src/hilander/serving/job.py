@@ -53,8 +53,9 @@ def main() -> None:
 def run(folder: Path, request: dict[str, Any]) -> None:
     """Cluster what lies in the folder, telling how far it is."""
     _report(folder, "loading the model", 0.0)
-    lander = Path(request["release"]) / "lander"
-    if not lander.is_dir():  # said before the libraries are loaded, which takes seconds
+    release = Path(request["release"])
+    lander = release / "lander"
+    if not lander.is_dir() or _version(release) != request["version"]:  # said before libraries are loaded for seconds
         raise invalid("the model of this task is gone; submit the task again") from FileNotFoundError(lander)
     import numpy as np
 
@@ -73,7 +74,7 @@ def run(folder: Path, request: dict[str, Any]) -> None:
         files = read_packed(folder / IMAGES)
         ids = [file.name for file in files]
         _report(folder, f"encoding {len(ids):,} images", 0.02)
-        encoder = load_encoder(Path(request["release"]) / "encoder")
+        encoder = load_encoder(release / "encoder")
         embeddings = encode_images(encoder, LimitedImages(files, request["max_image_pixels"]))
     else:
         embeddings = np.load(folder / EMBEDDINGS, allow_pickle=False)
@@ -107,6 +108,16 @@ def _turn(folder: Path, max_running: int) -> Iterator[None]:
                 yield
                 return
         time.sleep(_POLL_SECONDS)
+
+
+def _version(release: Path) -> str | None:
+    """Return the version of the release that lies there by now: a copy may have been replaced by another one's."""
+    from hilander.releases.release import MANIFEST
+
+    try:
+        return str(json.loads((release / MANIFEST).read_text(encoding="utf-8"))["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _for_callers(error: Exception) -> str:

@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ REQUEST, EMBEDDINGS, IMAGES, PROGRESS, RESULT, CANCELED, ALIVE, PID = (
 )  # fmt: skip
 _ROOT = str(Path(__file__).parents[2])  # in a Bento, hilander is not installed but lies on the path
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
+_HALF_WRITTEN = re.compile(rf"\.{_ID.pattern}-.*")  # as `atomic_folder` calls what is to become a job
 # BentoML ends a worker by SIGTERM to it and to its children, so that a job must not heed that; `cancel` sends SIGKILL
 # to the number that a job notes itself, since the worker that started it may have been killed at once.
 _DEAF = ("/bin/sh", "-c", 'trap "" TERM && echo $$ >"$0" && exec "$@"')
@@ -70,8 +71,7 @@ class Jobs:
             Too many are waiting.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it holds what callers sent
-        with (self.folder / "submit.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._alone():
             self._delete_old()
             n_unfinished = sum(_is_alive(path) for path in self._jobs())
             most = self.tasks.max_running + self.tasks.max_waiting
@@ -86,6 +86,12 @@ class Jobs:
                 (folder / REQUEST).write_text(json.dumps({**request, "submitted": time.time()}))
             self._start(self.folder / name)
         return name
+
+    def tidy(self) -> None:
+        """Delete what ended jobs were given, and results that were kept long enough, which `submit` does as well."""
+        if self.folder.is_dir():
+            with self._alone():
+                self._delete_old()
 
     def status(self, name: str) -> dict[str, Any]:
         """Return ``task_id``, ``status``, ``progress`` (step and share) and, where it failed, ``error``."""
@@ -164,7 +170,17 @@ class Jobs:
     def _jobs(self) -> list[Path]:
         return [path for path in self.folder.iterdir() if _ID.fullmatch(path.name)]
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other workers from making jobs: one that does not run yet looks like one that has ended."""
+        with (self.folder / "submit.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def _delete_old(self) -> None:
+        for path in self.folder.iterdir():
+            if _HALF_WRITTEN.fullmatch(path.name):  # by a worker that was killed as it did so
+                shutil.rmtree(path, ignore_errors=True)
         for folder in self._jobs():
             with contextlib.suppress(OSError):
                 if not _is_alive(folder) and not self._delete_if_old(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.releases import IN_SERVICE, Release, release_in_service
+from hilander.releases.release import MANIFEST
 from hilander.serving.pairs_body import PAIRS
 from hilander.serving.refusals import Refusal, without_folders
 
@@ -93,20 +95,20 @@ def fit(clusterer: HiLander, embeddings: NDArray, options: Mapping[str, Any]) ->
 
 
 class ModelInService:
-    """Follows the link to the release in service.
+    """Follows the link to the release in service, or the copy of a release that lies in its place.
 
     Parameters
     ----------
     models : str or Path
         Folder of releases.
     reload_seconds : float
-        How often the link is looked at.
+        How often it is looked at.
     """
 
     def __init__(self, models: str | Path, reload_seconds: float) -> None:
         self._models, self._reload_seconds = Path(models), reload_seconds
         self._loaded: LoadedRelease | None = None
-        self._target: Path | None = None
+        self._seen: tuple[Path, tuple[int, int, int] | None] | None = None
         self.failure: str | None = None
         self._pause, self._retry_at = reload_seconds, 0.0
         self._stopping = threading.Event()
@@ -144,10 +146,10 @@ class ModelInService:
             self._look()
 
     def _look(self) -> None:
-        target = (self._models / IN_SERVICE).resolve()
-        if target != self._target:
+        seen = target, manifest = _stamp(self._models / IN_SERVICE)
+        if seen != self._seen:
             self._pause, self._retry_at = self._reload_seconds, 0.0
-        elif self.failure is None or not target.exists() or time.monotonic() < self._retry_at:
+        elif self.failure is None or manifest is None or time.monotonic() < self._retry_at:
             return
         try:
             loaded = LoadedRelease.load(self._models)
@@ -158,4 +160,17 @@ class ModelInService:
             logger.error("the release in %s is not taken into service: %s", target, error)
             self._retry_at = time.monotonic() + self._pause  # the fault may pass, as one of memory or of a disk
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-        self._target = target
+        self._seen = seen
+
+
+def _stamp(link: Path) -> tuple[Path, tuple[int, int, int] | None]:
+    """Where a link leads, and what tells one manifest there from the next: a copy is replaced under the same name.
+
+    Nothing is raised, whatever stands there or fails: the thread that looks would end, and no release come any more.
+    """
+    target = Path(os.path.realpath(link))  # `Path.resolve` raises on links that lead to themselves
+    try:
+        stat = (target / MANIFEST).stat()
+    except OSError:
+        return target, None
+    return target, (stat.st_mtime_ns, stat.st_ino, stat.st_size)

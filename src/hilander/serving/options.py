@@ -42,6 +42,8 @@ def check_options(given: Mapping[str, Any], known: Collection[str], limits: Limi
     for name, value in given.items():
         if value is None:
             continue
+        if isinstance(value, str) and value.startswith('"'):  # BentoML's client writes the fields of a form as JSON
+            value = value.strip('"')
         if name in PAIRS:
             options[name] = read_pairs(name, value, limits)
         elif name == "linkage_threshold" and value == ADAPTED:

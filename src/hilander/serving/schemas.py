@@ -67,6 +67,10 @@ IMAGES_REQUEST: dict[str, Any] = {  # as BentoML's clients spell a list of files
     **IMAGES_FORM,
     "properties": {"images": {"type": "array", "items": {"type": "file"}}},
 }
+CLUSTER_IMAGES_REQUEST: dict[str, Any] = {
+    **IMAGES_REQUEST,
+    "properties": {**IMAGES_REQUEST["properties"], **KNOBS, **_CONSTRAINTS},
+}
 
 _LEVEL = {
     "type": "object",

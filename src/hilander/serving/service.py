@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from hilander.serving.app import ROUTES, make_app
 from hilander.serving.configuration import CONFIGURATION_VARIABLE, complete_variables, load_configuration
-from hilander.serving.documentation import client_routes
+from hilander.serving.documentation import PAGE_FILES, client_routes
 from hilander.serving.gate import PROBES, Gate
 from hilander.serving.serving import Serving
 from hilander.serving.tokens import Tokens
@@ -21,7 +21,7 @@ from hilander.serving.tokens import Tokens
 app = make_app()
 
 _SPARE_SECONDS = 10
-_BENTOML_PATHS = ("/metrics", "/schema.json", "/static_content/*")
+_BENTOML_PATHS = ("/metrics", "/schema.json", *PAGE_FILES)
 
 
 @attrs.define(hash=False, repr=False)
@@ -46,7 +46,8 @@ class GatedService(Service):
 
 def _n_workers(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"HILANDER_WORKERS must be a whole number from 1, got {text!r}")
+        # of those errors that end the command with one line
+        raise BentoMLException(f"HILANDER_WORKERS must be a whole number from 1, got {text!r}")
     return int(text)
 
 

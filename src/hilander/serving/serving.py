@@ -45,11 +45,15 @@ class Serving:
         self.model.start()
 
     def close(self) -> None:
-        """Let requests end, write what was captured."""
+        """Write what was captured, let calls end.
+
+        In this order: all that was answered was captured, and calls that go on by now, which nobody waits for, may go
+        on for longer than whoever ends the service has patience.
+        """
         self.model.close()
+        self.capture.close()
         self.lane.close()
         self.short_lane.close()
-        self.capture.close()
 
     def lane_for(self, n_bytes: int) -> Lane:
         """Return the lane of an assignment with a body of so many bytes."""
