@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -165,7 +166,7 @@ def train(
         Version of the model in service.
     """
     from hilander.pipeline.dvc_stages import outdated_stages, stage_names
-    from hilander.pipeline.experiment import check_data_recorded, finish_experiment, open_experiment
+    from hilander.pipeline.experiment import check_data_recorded, open_experiment, save_experiment
     from hilander.pipeline.workspace_lock import workspace_lock
 
     if not 0 <= wait_minutes < math.inf:  # the lock would wait for ever
@@ -195,13 +196,17 @@ def train(
             if state.name == "Completed":
                 ran.append(name)
         show_results(here)
-        quality_gate(here, releases)
-        version = package(here, releases, experiment)
-        if push:
-            push_artifacts(here)
-        if experiment:
-            finish_experiment(home, here, log.info)
+        if experiment:  # before the gate: what it refuses is to be looked at as well
+            save_experiment(home, here, log.info)
             show_where_to_find(experiment)
+        try:
+            quality_gate(here, releases)
+            version = package(here, releases, experiment)
+            if push:
+                push_artifacts(here)
+        finally:
+            if experiment:
+                shutil.rmtree(here)
     done = f"ran {', '.join(ran)}" if ran else "nothing to do: every stage is up to date"
     log.info("%s; model in service: %s", done, version)
     return version

@@ -125,6 +125,17 @@ def test_parameters_of_one_run_are_an_experiment(server, workspace, first, tmp_p
     assert (clone / "reports/report.html").is_file()
 
 
+def test_an_experiment_whose_model_is_refused_can_be_looked_at(server, workspace, first):
+    version = workspace.in_service()
+    run = workspace.run("python", "flows/train.py", "--set", "gate.min_f_pairwise=1.0")
+    assert run.returncode == 1
+    assert "asked for is 1.0000: missed" in run.both
+    assert workspace.in_service() == version
+    name = re.search(r"`dvc exp apply (run-\w+)`", run.both)[1]
+    assert name in workspace.run("dvc", "exp", "list", check=True).stdout
+    assert not any((workspace.folder / ".dvc/tmp/hilander/experiments").iterdir())
+
+
 def test_a_stage_that_users_add_is_run_in_its_place(server, workspace, first):
     """The example of docs/orchestration.md: duplicates go before anything else."""
     path, before = workspace.folder / "dvc.yaml", workspace.params()["data"]

@@ -96,6 +96,14 @@ def test_an_error_of_several_lines_is_told_whole(workspace):
     assert str(error.value).endswith(": the data are bad:\n- row 7\nSee the page")
 
 
+def test_an_error_of_dvc_s_own_is_told_and_not_where_it_offers_help(workspace):
+    lock = workspace.folder / ".dvc/tmp/lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir(parents=True)
+    with pytest.raises(StageFailed, match=r"^dvc repro failed with exit code \d+: ERROR: .*lock'?$"):
+        run_dvc(workspace.folder, ["repro"], lambda line: None)
+
+
 def test_a_dependency_that_is_missing_is_named(workspace):
     (workspace.folder / "data").unlink()
     with pytest.raises(StageFailed, match=r"stage 'build_graph' failed .* No such file or directory: .*/data"):

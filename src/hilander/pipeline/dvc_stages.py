@@ -210,7 +210,14 @@ def _end_group(process: subprocess.Popen[str]) -> None:
 def _last_words(lines: list[str], stage: str | None) -> str:
     """What the stage said before DVC's own summary of the failure: all of its error, or else its last line."""
     summary = "ERROR: failed to reproduce"
-    frame = (summary, "Running stage", "> ", "Is your cache up to date?", "<https://error.dvc.org")
+    frame = (
+        summary,
+        "Running stage",
+        "> ",
+        "Is your cache up to date?",
+        "<https://error.dvc.org",
+        "Having any troubles?",
+    )
     own = [line for line in lines if not line.startswith(frame)]
     for start in reversed(range(len(own))):
         if own[start].startswith(f"{stage}: "):  # as every stage of ours begins its error
