@@ -72,6 +72,26 @@ def test_an_experiment_carries_on_is_saved_and_applied_and_leaves_the_workspace_
     assert "Stage 'evaluate' is cached - skipping run" in told
 
 
+def test_an_encoder_that_is_brought_along_is_there_on_record_or_not(workspace):
+    workspace.write("models/net/config.json", "{}")
+    overrides = {"encoder": {"name": "huggingface", "path": "models/net"}}
+    for _ in range(2):  # the second one carries on
+        copy = open_experiment(workspace.folder, "run-1", overrides)
+        assert (copy / "models/net/config.json").read_text() == "{}"
+    run_dvc(copy, ["repro"], quiet)
+    save_experiment(workspace.folder, copy, quiet)
+    shutil.rmtree(copy)
+    assert workspace.read("models/net/config.json") == "{}"
+    assert "models" not in workspace.run("git", "ls-tree", "-r", "--name-only", "refs/exps/" + exps_of(workspace))
+    copy = open_experiment(workspace.folder, "run-2", {"encoder.path": "../nowhere"})
+    assert not (copy / "models").exists()
+
+
+def exps_of(workspace):
+    """The one experiment: its place below refs/exps."""
+    return workspace.run("git", "for-each-ref", "--format=%(refname:lstrip=2)", "refs/exps/**/run-1").strip()
+
+
 def test_an_experiment_that_goes_back_to_what_is_committed_is_saved(workspace):
     """What the workspace has changed, it changes back: its folder holds what is committed, its index what was not."""
     home = workspace.folder

@@ -66,6 +66,12 @@ def test_a_release_names_the_data_that_were_read_and_not_those_on_record(finishe
     assert provenance["data"] == hashlib.md5(b"changed\n").hexdigest()
 
 
+def test_a_release_names_its_data_where_their_path_is_written_in_full(finished):
+    finished.write("params.yaml", finished.read("params.yaml") + f"data: {{path: '{finished.folder / 'data'}'}}\n")
+    provenance = package(finished.folder, finished.folder / "models").provenance
+    assert f"md5: {provenance['data']}" in finished.read("data.dvc")
+
+
 def test_a_workspace_without_git_has_a_release_that_names_no_commit(finished, monkeypatch):
     monkeypatch.setenv("PATH", str(finished.folder))  # where no git is
     assert package(finished.folder, finished.folder / "models").provenance["commit"] is None

@@ -74,6 +74,7 @@ def open_experiment(workspace: Path, name: str, overrides: Mapping[str, Any]) ->
     _share_identity(workspace, copy)
     with atomic_file(copy / "params.yaml") as temporary:
         temporary.write_text(params, encoding="utf-8")
+    _share_encoder(workspace, copy)
     return copy
 
 
@@ -183,6 +184,15 @@ def _share_settings(workspace: Path, copy: Path) -> None:
     (copy / ".dvc/config.local").touch(mode=0o600)
     with Config(str(copy / ".dvc")).edit("local") as local:
         local.update(settings)
+
+
+def _share_encoder(workspace: Path, copy: Path) -> None:
+    """Link to the encoder that is brought along, which mostly neither Git nor DVC has on record."""
+    path = Path(load_params(copy / "params.yaml").encoder.path)
+    if ".." in path.parts or not (workspace / path).exists() or os.path.lexists(copy / path):
+        return
+    (copy / path).parent.mkdir(parents=True, exist_ok=True)
+    (copy / path).symlink_to((workspace / path).resolve())
 
 
 def _share_identity(workspace: Path, copy: Path) -> None:

@@ -90,5 +90,8 @@ def _data_digest(workspace: Path, data: str) -> str | None:
     """The version of the data that the stages have read, as DVC names it, whether it is recorded or not."""
     lock = workspace / "dvc.lock"
     stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
-    deps = [dep for stage in stages.values() for dep in stage.get("deps", []) if Path(dep["path"]) == Path(data)]
+    # DVC notes what lies in the workspace by its path there, however params.yaml writes it.
+    deps = [
+        dep for stage in stages.values() for dep in stage.get("deps", []) if workspace / dep["path"] == workspace / data
+    ]
     return deps[0].get("md5") if deps else None
