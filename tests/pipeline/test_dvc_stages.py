@@ -88,6 +88,24 @@ def test_a_failure_says_what_the_stage_said_last(workspace):
         run_stage(workspace.folder, "fails", lambda line: None)
 
 
+@pytest.mark.parametrize("command", ["python killed.py", "echo start; python killed.py; exit $?"])
+def test_a_stage_that_is_killed_is_told_from_one_that_fails(workspace, command):
+    workspace.write("killed.py", "import os\nprint('level 0: 600 nodes', flush=True)\nos.kill(os.getpid(), 9)")
+    workspace.add_stage("large", command)
+    with pytest.raises(StageFailed) as error:
+        run_stage(workspace.folder, "large", lambda line: None)
+    told, _, last = str(error.value).partition("; it said last: ")
+    assert told == "stage 'large' was killed (SIGKILL, as where memory runs out)"
+    assert last == "level 0: 600 nodes" or "Killed" in last  # which a shell says where one stands between
+
+
+@pytest.mark.parametrize("code", [3, 200])
+def test_an_exit_code_is_no_signal(workspace, code):
+    workspace.add_stage("fails", f"echo no more; exit {code}")
+    with pytest.raises(StageFailed, match=r"stage 'fails' failed with exit code \d+: no more$"):
+        run_stage(workspace.folder, "fails", lambda line: None)
+
+
 def test_an_error_of_several_lines_is_told_whole(workspace):
     workspace.write("fails.py", "import sys; sys.exit('fails: the data are bad:\\n- row 7\\nSee the page')")
     workspace.add_stage("fails", "echo starting; python fails.py")

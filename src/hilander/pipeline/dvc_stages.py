@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 _PERCENT = re.compile(r"(\d{1,3})%\|")
+_SUMMARY = "ERROR: failed to reproduce"  # as DVC begins what it says of a stage that failed
+_EXITED = re.compile(r", exited with (-?\d+)$", re.MULTILINE)
 _UNCHANGED = re.compile(r"Stage '.*' didn't change, skipping|Data and pipelines are up to date")
 
 
@@ -184,7 +186,7 @@ def run_dvc(
     if overdue.is_set():
         raise StageFailed(f"{what} ran longer than its limit of {time_limit:.0f} s and was ended")
     if code != 0:
-        raise StageFailed(f"{what} failed with exit code {code}: {_last_words(lines, stage)}")
+        raise StageFailed(f"{what} {_how_it_ended(lines, code)}: {_last_words(lines, stage)}")
     return lines
 
 
@@ -207,11 +209,21 @@ def _end_group(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
+def _how_it_ended(lines: list[str], code: int) -> str:
+    """Whether the stage was killed, of which its last words know nothing, and DVC's own exit code neither."""
+    summary = "\n".join(lines).rpartition(_SUMMARY)[2]
+    exited = [int(found) for found in _EXITED.findall(summary)]
+    number = (-exited[-1] if exited[-1] < 0 else exited[-1] - 128) if exited else 0  # 137 where a shell stood between
+    if number not in list(signal.Signals):  # those with a name
+        return f"failed with exit code {code}"
+    name = signal.Signals(number).name
+    return f"was killed ({name}{', as where memory runs out' if name == 'SIGKILL' else ''}); it said last"
+
+
 def _last_words(lines: list[str], stage: str | None) -> str:
     """What the stage said before DVC's own summary of the failure: all of its error, or else its last line."""
-    summary = "ERROR: failed to reproduce"
     frame = (
-        summary,
+        _SUMMARY,
         "Running stage",
         "> ",
         "Is your cache up to date?",
@@ -224,5 +236,5 @@ def _last_words(lines: list[str], stage: str | None) -> str:
             return "\n".join(own[start:]).removeprefix(f"{stage}: ")
     if own:
         return own[-1]
-    of_dvc = [line for line in lines if line.startswith(summary)]  # such as a dependency that is missing
+    of_dvc = [line for line in lines if line.startswith(_SUMMARY)]  # such as a dependency that is missing
     return of_dvc[-1].removeprefix("ERROR: ") if of_dvc else "it printed nothing"
