@@ -23,6 +23,7 @@ IRRELEVANT = (
     "model_folder",
     "openmp",
     "paged_arrays",
+    "stages.inputs",
     "typed_mapping",
 )
 

@@ -9,18 +9,20 @@ from pathlib import Path
 import numpy as np
 
 from hilander.atomic_write import atomic_file
-from hilander.config import DataParams, load_params
+from hilander.config import DataParams
 from hilander.data import DataError, Dataset, read_dataset, with_splits
 from hilander.data.errors import some
 from hilander.data.read import labels_file
 from hilander.data.validation import validate_dataset
+from hilander.stages.inputs import Inputs
 
 REPORT, DOCS = Path("reports/validation.json"), Path("reports/data_docs")
 
 
 def main() -> None:
     """Validate the data of ``params.yaml``; write the counts and the Data Docs, or raise and keep the old counts."""
-    params = load_params()
+    inputs = Inputs("data", "validate")
+    params = inputs.params
     if (labels := labels_file(params.data.path, params.data.format)) is not None:
         raise DataError(
             f"the labels of {params.data.path} lie in {labels}, where DVC would not see them change; set data.path to "
@@ -29,6 +31,7 @@ def main() -> None:
     dataset = _of_the_two_splits(read_dataset(params.data.path, params.data.format), params.data)
     report = validate_dataset(dataset, params.validate, DOCS, show_progress=True)
     report.raise_for_failures()
+    inputs.check_unchanged()
     with atomic_file(REPORT) as temporary:
         temporary.write_text(
             json.dumps({"success": report.success, **report.counts}, indent=2) + "\n", encoding="utf-8"
