@@ -187,7 +187,8 @@ def train(
             check_data_recorded(home, here, unrecorded)
         ran = []
         outdated = outdated_stages(here)
-        for name in stage_names(here):
+        names = stage_names(here)
+        for name in names:
             # Once one has run, what depends on it may be out of date too: DVC is asked again, as it is run.
             state = run_stage.with_options(name=name)(
                 here, name, stage_hours, bool(ran) or name in outdated, return_state=True
@@ -195,6 +196,12 @@ def train(
             state.result()  # raises what the stage raised
             if state.name == "Completed":
                 ran.append(name)
+        again = outdated_stages(here, or_always_run=False) if ran else set()
+        if changed := [name for name in names if name in again]:
+            raise RuntimeError(
+                f"parameters, data or code of {', '.join(changed)} were changed while this run went on, so that the "
+                "model is none of theirs; run it again"
+            )
         show_results(here)
         if experiment:  # before the gate: what it refuses is to be looked at as well
             save_experiment(home, here, log.info)

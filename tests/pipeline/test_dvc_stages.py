@@ -82,6 +82,15 @@ def test_what_is_out_of_date_is_what_dvc_would_run(workspace):
     assert "build_graph" not in outdated
 
 
+def test_what_is_out_of_date_by_nature_can_be_left_out(workspace):
+    workspace.add_stage("looks", "echo looking", deps="[data]", always_changed="true")
+    workspace.run("dvc", "repro", "-q")
+    assert outdated_stages(workspace.folder) == {"looks"}
+    assert outdated_stages(workspace.folder, or_always_run=False) == set()
+    workspace.write("params.yaml", workspace.read("params.yaml").replace("epochs: 3", "epochs: 4"))
+    assert "train_lander" in outdated_stages(workspace.folder, or_always_run=False)
+
+
 def test_a_failure_says_what_the_stage_said_last(workspace):
     workspace.add_stage("fails", "echo one; echo the disk is full >&2; exit 3")
     with pytest.raises(StageFailed, match=r"stage 'fails' failed with exit code \d+: the disk is full$"):

@@ -50,10 +50,17 @@ def stage_names(workspace: Path) -> list[str]:
         return [stage.name for stage in by_dependency if stage.path_in_repo == "dvc.yaml"]
 
 
-def outdated_stages(workspace: Path) -> set[str]:
+def outdated_stages(workspace: Path, *, or_always_run: bool = True) -> set[str]:
     """Return the stages that `dvc status` names: all the others are up to date as long as none of these has run.
 
     Asked once, this spares a run with nothing to do the start of one process a stage.
+
+    Parameters
+    ----------
+    workspace : Path
+        Folder of ``dvc.yaml``.
+    or_always_run : bool
+        Count those that are out of date by nature too: without dependencies, or ``always_changed``.
 
     Raises
     ------
@@ -62,7 +69,11 @@ def outdated_stages(workspace: Path) -> set[str]:
     """
     with _repository(workspace, f"tell what is out of date in {workspace}") as repo:
         # A stage is named alone from its folder, and as path/dvc.yaml:name from elsewhere.
-        return {address.rpartition(":")[2] for address in repo.status()}
+        return {
+            address.rpartition(":")[2]
+            for address, changes in repo.status().items()
+            if or_always_run or changes != ["always changed"]
+        }
 
 
 def paths_read(workspace: Path) -> set[Path]:
