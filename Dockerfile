@@ -4,6 +4,8 @@ RUN apt-get update \
  && apt-get install --yes --no-install-recommends git libgomp1 \
  && rm -rf /var/lib/apt/lists/* \
  && pip install --no-cache-dir uv
+# The workspace is a volume, which may belong to another user than the container's.
+RUN git config --system --add safe.directory '*'
 WORKDIR /hilander
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src src

@@ -116,6 +116,8 @@ def cluster(
     from hilander.batch.working_folder import working_folder
     from hilander.releases import release_in_service
 
+    if isinstance(linkage_threshold, float | int) and not 0 <= linkage_threshold <= 1:  # before images are encoded
+        raise ValueError(f"linkage_threshold must lie within [0, 1] or be 'adapted', got {linkage_threshold}")
     home = Path(workspace).resolve()
     folder = home / runs
     release = release_in_service(home / models)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -165,7 +166,7 @@ def train(
         Version of the model in service.
     """
     from hilander.pipeline.dvc_stages import outdated_stages, stage_names
-    from hilander.pipeline.experiment import check_data_recorded, finish_experiment, open_experiment
+    from hilander.pipeline.experiment import check_data_recorded, open_experiment, save_experiment
     from hilander.pipeline.workspace_lock import workspace_lock
 
     if not 0 <= wait_minutes < math.inf:  # the lock would wait for ever
@@ -186,7 +187,8 @@ def train(
             check_data_recorded(home, here, unrecorded)
         ran = []
         outdated = outdated_stages(here)
-        for name in stage_names(here):
+        names = stage_names(here)
+        for name in names:
             # Once one has run, what depends on it may be out of date too: DVC is asked again, as it is run.
             state = run_stage.with_options(name=name)(
                 here, name, stage_hours, bool(ran) or name in outdated, return_state=True
@@ -194,14 +196,24 @@ def train(
             state.result()  # raises what the stage raised
             if state.name == "Completed":
                 ran.append(name)
+        again = outdated_stages(here, or_always_run=False) if ran else set()
+        if changed := [name for name in names if name in again]:
+            raise RuntimeError(
+                f"parameters, data or code of {', '.join(changed)} were changed while this run went on, so that the "
+                "model is none of theirs; run it again"
+            )
         show_results(here)
-        quality_gate(here, releases)
-        version = package(here, releases, experiment)
-        if push:
-            push_artifacts(here)
-        if experiment:
-            finish_experiment(home, here, log.info)
+        if experiment:  # before the gate: what it refuses is to be looked at as well
+            save_experiment(home, here, log.info)
             show_where_to_find(experiment)
+        try:
+            quality_gate(here, releases)
+            version = package(here, releases, experiment)
+            if push:
+                push_artifacts(here)
+        finally:
+            if experiment:
+                shutil.rmtree(here)
     done = f"ran {', '.join(ran)}" if ran else "nothing to do: every stage is up to date"
     log.info("%s; model in service: %s", done, version)
     return version

@@ -93,6 +93,12 @@ def test_a_source_that_is_not_there_fails_at_once_and_leaves_nothing(harness, wo
     assert list((workspace / "runs").glob("*")) == []
 
 
+@pytest.mark.parametrize("threshold", [2, -0.1, float("nan")])
+def test_a_threshold_out_of_its_range_fails_before_the_source_is_looked_for(harness, workspace, threshold):
+    with pytest.raises(ValueError, match=r"linkage_threshold must lie within \[0, 1\] or be 'adapted', got "):
+        load_flow("cluster")("nothing.npy", str(workspace), linkage_threshold=threshold)
+
+
 def test_too_few_captures_give_no_verdict(harness, workspace):
     assert load_flow("monitor")(str(workspace)) == "too little"
 

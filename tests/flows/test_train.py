@@ -13,6 +13,11 @@ DEDUPLICATE = """
     deps: [data, examples/deduplicate.py]
     outs: [artifacts/distinct.parquet]
 """
+MEDDLE = """
+  meddle:
+    cmd: "sed -i 's/n_cluster_steps: 8/n_cluster_steps: 9/' params.yaml"
+    deps: [artifacts/lander]
+"""
 STAGES = ["validate", "train_encoder", "encode", "build_graph", "train_lander", "evaluate"]
 
 
@@ -125,6 +130,17 @@ def test_parameters_of_one_run_are_an_experiment(server, workspace, first, tmp_p
     assert (clone / "reports/report.html").is_file()
 
 
+def test_an_experiment_whose_model_is_refused_can_be_looked_at(server, workspace, first):
+    version = workspace.in_service()
+    run = workspace.run("python", "flows/train.py", "--set", "gate.min_f_pairwise=1.0")
+    assert run.returncode == 1
+    assert "asked for is 1.0000: missed" in run.both
+    assert workspace.in_service() == version
+    name = re.search(r"`dvc exp apply (run-\w+)`", run.both)[1]
+    assert name in workspace.run("dvc", "exp", "list", check=True).stdout
+    assert not any((workspace.folder / ".dvc/tmp/hilander/experiments").iterdir())
+
+
 def test_a_stage_that_users_add_is_run_in_its_place(server, workspace, first):
     """The example of docs/orchestration.md: duplicates go before anything else."""
     path, before = workspace.folder / "dvc.yaml", workspace.params()["data"]
@@ -141,6 +157,21 @@ def test_a_stage_that_users_add_is_run_in_its_place(server, workspace, first):
     assert "1,500 of 1,500 items are distinct" in log
     assert log.index("Running stage 'deduplicate'") < log.index("Running stage 'validate'")
     assert server.tasks_of(run)["deduplicate"] == "Completed"
+
+
+def test_parameters_that_change_while_it_runs_put_no_model_into_service(server, workspace, first):
+    version = workspace.in_service()
+    before = {name: (workspace.folder / name).read_text() for name in ("dvc.yaml", "params.yaml")}
+    (workspace.folder / "dvc.yaml").write_text(before["dvc.yaml"] + MEDDLE)
+    try:
+        run = workspace.run("python", "flows/train.py")
+        assert workspace.params()["lander"]["hilander"]["n_cluster_steps"] == 9
+    finally:
+        for name, text in before.items():
+            (workspace.folder / name).write_text(text)
+    assert run.returncode == 1
+    assert "were changed while this run went on" in run.both
+    assert workspace.in_service() == version
 
 
 def test_of_two_runs_at_once_the_second_waits(server, workspace, first):

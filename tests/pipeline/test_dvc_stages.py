@@ -82,9 +82,36 @@ def test_what_is_out_of_date_is_what_dvc_would_run(workspace):
     assert "build_graph" not in outdated
 
 
+def test_what_is_out_of_date_by_nature_can_be_left_out(workspace):
+    workspace.add_stage("looks", "echo looking", deps="[data]", always_changed="true")
+    workspace.run("dvc", "repro", "-q")
+    assert outdated_stages(workspace.folder) == {"looks"}
+    assert outdated_stages(workspace.folder, or_always_run=False) == set()
+    workspace.write("params.yaml", workspace.read("params.yaml").replace("epochs: 3", "epochs: 4"))
+    assert "train_lander" in outdated_stages(workspace.folder, or_always_run=False)
+
+
 def test_a_failure_says_what_the_stage_said_last(workspace):
     workspace.add_stage("fails", "echo one; echo the disk is full >&2; exit 3")
     with pytest.raises(StageFailed, match=r"stage 'fails' failed with exit code \d+: the disk is full$"):
+        run_stage(workspace.folder, "fails", lambda line: None)
+
+
+@pytest.mark.parametrize("command", ["python killed.py", "echo start; python killed.py; exit $?"])
+def test_a_stage_that_is_killed_is_told_from_one_that_fails(workspace, command):
+    workspace.write("killed.py", "import os\nprint('level 0: 600 nodes', flush=True)\nos.kill(os.getpid(), 9)")
+    workspace.add_stage("large", command)
+    with pytest.raises(StageFailed) as error:
+        run_stage(workspace.folder, "large", lambda line: None)
+    told, _, last = str(error.value).partition("; it said last: ")
+    assert told == "stage 'large' was killed (SIGKILL, as where memory runs out)"
+    assert last == "level 0: 600 nodes" or "Killed" in last  # which a shell says where one stands between
+
+
+@pytest.mark.parametrize("code", [3, 200])
+def test_an_exit_code_is_no_signal(workspace, code):
+    workspace.add_stage("fails", f"echo no more; exit {code}")
+    with pytest.raises(StageFailed, match=r"stage 'fails' failed with exit code \d+: no more$"):
         run_stage(workspace.folder, "fails", lambda line: None)
 
 
@@ -94,6 +121,14 @@ def test_an_error_of_several_lines_is_told_whole(workspace):
     with pytest.raises(StageFailed) as error:
         run_stage(workspace.folder, "fails", lambda line: None)
     assert str(error.value).endswith(": the data are bad:\n- row 7\nSee the page")
+
+
+def test_an_error_of_dvc_s_own_is_told_and_not_where_it_offers_help(workspace):
+    lock = workspace.folder / ".dvc/tmp/lock"
+    lock.unlink(missing_ok=True)
+    lock.mkdir(parents=True)
+    with pytest.raises(StageFailed, match=r"^dvc repro failed with exit code \d+: ERROR: .*lock'?$"):
+        run_dvc(workspace.folder, ["repro"], lambda line: None)
 
 
 def test_a_dependency_that_is_missing_is_named(workspace):

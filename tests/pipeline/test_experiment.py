@@ -1,14 +1,15 @@
 """Parameters of one run: an experiment of DVC's beside a workspace that stays as it is."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
 from dvc.config import Config
 
 from hilander.config import load_params
-from hilander.pipeline.dvc_stages import run_stage
-from hilander.pipeline.experiment import ExperimentError, check_data_recorded, finish_experiment, open_experiment
+from hilander.pipeline.dvc_stages import run_dvc, run_stage
+from hilander.pipeline.experiment import ExperimentError, check_data_recorded, open_experiment, save_experiment
 from hilander.typed_mapping import ConfigError
 
 SETTINGS = """\
@@ -54,8 +55,8 @@ def test_an_experiment_carries_on_is_saved_and_applied_and_leaves_the_workspace_
     assert (copy / "new.py").is_file()
     assert not run_stage(copy, "train_lander", quiet)
     assert run_stage(copy, "evaluate", quiet)
-    finish_experiment(home, copy, quiet)
-    assert not copy.exists()
+    save_experiment(home, copy, quiet)
+    shutil.rmtree(copy)
 
     assert workspace.read("params.yaml") == written
     assert not (home / "artifacts/model").exists()
@@ -69,6 +70,60 @@ def test_an_experiment_carries_on_is_saved_and_applied_and_leaves_the_workspace_
     told = workspace.run("dvc", "repro")  # brings what lies beside the cache as well, without a run
     assert workspace.read("reports/metrics.json").startswith("model 5\n")
     assert "Stage 'evaluate' is cached - skipping run" in told
+
+
+def test_an_encoder_that_is_brought_along_is_there_on_record_or_not(workspace):
+    workspace.write("models/net/config.json", "{}")
+    overrides = {"encoder": {"name": "huggingface", "path": "models/net"}}
+    for _ in range(2):  # the second one carries on
+        copy = open_experiment(workspace.folder, "run-1", overrides)
+        assert (copy / "models/net/config.json").read_text() == "{}"
+    run_dvc(copy, ["repro"], quiet)
+    save_experiment(workspace.folder, copy, quiet)
+    shutil.rmtree(copy)
+    assert workspace.read("models/net/config.json") == "{}"
+    assert "models" not in workspace.run("git", "ls-tree", "-r", "--name-only", "refs/exps/" + exps_of(workspace))
+    copy = open_experiment(workspace.folder, "run-2", {"encoder.path": "../nowhere"})
+    assert not (copy / "models").exists()
+
+
+def exps_of(workspace):
+    """The one experiment: its place below refs/exps."""
+    return workspace.run("git", "for-each-ref", "--format=%(refname:lstrip=2)", "refs/exps/**/run-1").strip()
+
+
+def test_an_experiment_that_goes_back_to_what_is_committed_is_saved(workspace):
+    """What the workspace has changed, it changes back: its folder holds what is committed, its index what was not."""
+    home = workspace.folder
+    written = workspace.read("params.yaml")
+    workspace.run("dvc", "repro", "-q")
+    workspace.run("git", "add", "-A")
+    workspace.run("git", "commit", "-qm", "three epochs")
+    workspace.write("params.yaml", written.replace("epochs: 3", "epochs: 5"))
+    workspace.run("dvc", "repro", "-q")
+    copy = open_experiment(home, "run-1", {"encoder.epochs": 3})
+    for name in ("train_lander", "evaluate"):
+        assert run_stage(copy, name, quiet)
+    save_experiment(home, copy, quiet)
+    assert "run-1" in workspace.run("dvc", "exp", "list")
+    workspace.run("git", "checkout", "-q", "--", ".")
+    workspace.run("dvc", "exp", "apply", "run-1")
+    assert workspace.read("params.yaml") == written
+    assert workspace.read("artifacts/model") == "model 3\n"
+
+
+@pytest.mark.parametrize(("known", "author"), [(True, "n <a@b>"), (False, "hilander <hilander@localhost>")])
+def test_an_experiment_is_saved_whether_git_knows_a_name_or_not(workspace, tmp_path, monkeypatch, known, author):
+    for name in ("HOME", "XDG_CONFIG_HOME"):  # where no name is either
+        monkeypatch.setenv(name, str(tmp_path / "nobody"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    if not known:
+        workspace.run("git", "config", "--remove-section", "user")
+    copy = open_experiment(workspace.folder, "run-1", {"encoder.epochs": 5})
+    run_dvc(copy, ["repro"], quiet)
+    save_experiment(workspace.folder, copy, quiet)
+    found = workspace.run("git", "for-each-ref", "--format=%(authorname) %(authoremail)", "refs/exps/**/run-1")
+    assert found.strip() == author
 
 
 @pytest.mark.parametrize("cache_type", ["copy", "hardlink", "symlink"])

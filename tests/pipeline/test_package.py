@@ -66,9 +66,28 @@ def test_a_release_names_the_data_that_were_read_and_not_those_on_record(finishe
     assert provenance["data"] == hashlib.md5(b"changed\n").hexdigest()
 
 
+def test_a_release_names_its_data_where_their_path_is_written_in_full(finished):
+    finished.write("params.yaml", finished.read("params.yaml") + f"data: {{path: '{finished.folder / 'data'}'}}\n")
+    provenance = package(finished.folder, finished.folder / "models").provenance
+    assert f"md5: {provenance['data']}" in finished.read("data.dvc")
+
+
 def test_a_workspace_without_git_has_a_release_that_names_no_commit(finished, monkeypatch):
+    heard = []
+    shutil.rmtree(finished.folder / ".git")
+    assert package(finished.folder, finished.folder / "models", say=heard.append).provenance["commit"] is None
     monkeypatch.setenv("PATH", str(finished.folder))  # where no git is
-    assert package(finished.folder, finished.folder / "models").provenance["commit"] is None
+    assert package(finished.folder, finished.folder / "others", say=heard.append).provenance["commit"] is None
+    assert heard == []
+
+
+def test_a_commit_that_git_does_not_tell_is_missed(finished, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # as root in a container on somebody's folder
+    heard = []
+    assert package(finished.folder, finished.folder / "models", say=heard.append).provenance["commit"] is None
+    [told] = heard
+    assert "names no commit" in told
+    assert "safe.directory" in told
 
 
 def test_the_same_stages_do_not_bring_back_what_was_taken_out_of_service(finished):

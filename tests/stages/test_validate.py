@@ -69,6 +69,22 @@ def test_the_program_stops_with_a_sentence_and_a_failing_exit_code(folder, fault
     assert not validate.REPORT.exists()
 
 
+def test_items_of_no_split_are_refused_and_those_of_others_told_of(folder, capsys):
+    splits = np.where(np.arange(N) < 20, "train", "test")
+    splits[[3, 33]] = "", "tset"
+    write_dataset(Dataset(np.arange(N), LABELS, splits, embeddings=EMBEDDINGS), "data/mine.parquet")
+    with pytest.raises(DataError, match="items without a split, beside others that have one: 3; name a split for each"):
+        validate.main()
+    splits[3] = "train"
+    write_dataset(Dataset(np.arange(N), LABELS, splits, embeddings=EMBEDDINGS), "data/mine.parquet")
+    validate.main()
+    assert "1 of 40 items are of other splits and are left out: tset" in capsys.readouterr().out
+    splits[33] = "test"
+    write_dataset(Dataset(np.arange(N), LABELS, splits, embeddings=EMBEDDINGS), "data/mine.parquet")
+    validate.main()
+    assert "left out" not in capsys.readouterr().out
+
+
 def test_labels_beside_a_single_file_are_refused_since_dvc_would_not_watch_them(folder):
     np.save("data/mine.npy", EMBEDDINGS)
     np.save("data/mine_labels.npy", LABELS)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 _PERCENT = re.compile(r"(\d{1,3})%\|")
+_SUMMARY = "ERROR: failed to reproduce"  # as DVC begins what it says of a stage that failed
+_EXITED = re.compile(r", exited with (-?\d+)$", re.MULTILINE)
 _UNCHANGED = re.compile(r"Stage '.*' didn't change, skipping|Data and pipelines are up to date")
 
 
@@ -48,10 +50,17 @@ def stage_names(workspace: Path) -> list[str]:
         return [stage.name for stage in by_dependency if stage.path_in_repo == "dvc.yaml"]
 
 
-def outdated_stages(workspace: Path) -> set[str]:
+def outdated_stages(workspace: Path, *, or_always_run: bool = True) -> set[str]:
     """Return the stages that `dvc status` names: all the others are up to date as long as none of these has run.
 
     Asked once, this spares a run with nothing to do the start of one process a stage.
+
+    Parameters
+    ----------
+    workspace : Path
+        Folder of ``dvc.yaml``.
+    or_always_run : bool
+        Count those that are out of date by nature too: without dependencies, or ``always_changed``.
 
     Raises
     ------
@@ -60,7 +69,11 @@ def outdated_stages(workspace: Path) -> set[str]:
     """
     with _repository(workspace, f"tell what is out of date in {workspace}") as repo:
         # A stage is named alone from its folder, and as path/dvc.yaml:name from elsewhere.
-        return {address.rpartition(":")[2] for address in repo.status()}
+        return {
+            address.rpartition(":")[2]
+            for address, changes in repo.status().items()
+            if or_always_run or changes != ["always changed"]
+        }
 
 
 def paths_read(workspace: Path) -> set[Path]:
@@ -184,7 +197,7 @@ def run_dvc(
     if overdue.is_set():
         raise StageFailed(f"{what} ran longer than its limit of {time_limit:.0f} s and was ended")
     if code != 0:
-        raise StageFailed(f"{what} failed with exit code {code}: {_last_words(lines, stage)}")
+        raise StageFailed(f"{what} {_how_it_ended(lines, code)}: {_last_words(lines, stage)}")
     return lines
 
 
@@ -207,15 +220,32 @@ def _end_group(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
+def _how_it_ended(lines: list[str], code: int) -> str:
+    """Whether the stage was killed, of which its last words know nothing, and DVC's own exit code neither."""
+    summary = "\n".join(lines).rpartition(_SUMMARY)[2]
+    exited = [int(found) for found in _EXITED.findall(summary)]
+    number = (-exited[-1] if exited[-1] < 0 else exited[-1] - 128) if exited else 0  # 137 where a shell stood between
+    if number not in list(signal.Signals):  # those with a name
+        return f"failed with exit code {code}"
+    name = signal.Signals(number).name
+    return f"was killed ({name}{', as where memory runs out' if name == 'SIGKILL' else ''}); it said last"
+
+
 def _last_words(lines: list[str], stage: str | None) -> str:
     """What the stage said before DVC's own summary of the failure: all of its error, or else its last line."""
-    summary = "ERROR: failed to reproduce"
-    frame = (summary, "Running stage", "> ", "Is your cache up to date?", "<https://error.dvc.org")
+    frame = (
+        _SUMMARY,
+        "Running stage",
+        "> ",
+        "Is your cache up to date?",
+        "<https://error.dvc.org",
+        "Having any troubles?",
+    )
     own = [line for line in lines if not line.startswith(frame)]
     for start in reversed(range(len(own))):
         if own[start].startswith(f"{stage}: "):  # as every stage of ours begins its error
             return "\n".join(own[start:]).removeprefix(f"{stage}: ")
     if own:
         return own[-1]
-    of_dvc = [line for line in lines if line.startswith(summary)]  # such as a dependency that is missing
+    of_dvc = [line for line in lines if line.startswith(_SUMMARY)]  # such as a dependency that is missing
     return of_dvc[-1].removeprefix("ERROR: ") if of_dvc else "it printed nothing"

@@ -71,8 +71,10 @@ def open_experiment(workspace: Path, name: str, overrides: Mapping[str, Any]) ->
                 dirs_exist_ok=True,
             )
         incoming.replace(copy)
+    _share_identity(workspace, copy)
     with atomic_file(copy / "params.yaml") as temporary:
         temporary.write_text(params, encoding="utf-8")
+    _share_encoder(workspace, copy)
     return copy
 
 
@@ -116,16 +118,17 @@ def _holds_any(tracked: Path, read: Collection[Path]) -> bool:
     return any(path.is_relative_to(tracked) or tracked.is_relative_to(path) for path in read)
 
 
-def finish_experiment(workspace: Path, copy: Path, say: Callable[[str], None]) -> None:
-    """Save the run as a DVC experiment of `workspace` and remove the copy.
+def save_experiment(workspace: Path, copy: Path, say: Callable[[str], None]) -> None:
+    """Save the run as a DVC experiment of `workspace`, which does without the copy from then on.
 
     ``dvc exp show`` lists it with its metrics, ``dvc exp apply NAME`` brings its parameters and cached outputs into
     the workspace, and ``dvc repro`` after that the others, if there are any.
     """
     name = copy.name
-    run_dvc(copy, ["exp", "save", "--force", "--name", name], say)
+    # DVC puts changes aside and back, which Git refuses of a file that is one way in the index, another in the folder.
+    _git(copy, "add", "--update")
+    run_dvc(copy, ["exp", "save", "--force", "--name", name], say, what="saving the experiment")
     _git(workspace, "fetch", "--quiet", "--force", str(copy), f"refs/exps/*/{name}:refs/exps/*/{name}")
-    shutil.rmtree(copy)
 
 
 def _overridden(path: Path, overrides: Mapping[str, Any]) -> str:
@@ -181,6 +184,21 @@ def _share_settings(workspace: Path, copy: Path) -> None:
     (copy / ".dvc/config.local").touch(mode=0o600)
     with Config(str(copy / ".dvc")).edit("local") as local:
         local.update(settings)
+
+
+def _share_encoder(workspace: Path, copy: Path) -> None:
+    """Link to the encoder that is brought along, which mostly neither Git nor DVC has on record."""
+    path = Path(load_params(copy / "params.yaml").encoder.path)
+    if ".." in path.parts or not (workspace / path).exists() or os.path.lexists(copy / path):
+        return
+    (copy / path).parent.mkdir(parents=True, exist_ok=True)
+    (copy / path).symlink_to((workspace / path).resolve())
+
+
+def _share_identity(workspace: Path, copy: Path) -> None:
+    """Let `copy` commit as `workspace` does; as ourselves where Git knows no name, without which DVC saves nothing."""
+    for key, ours in (("user.name", "hilander"), ("user.email", "hilander@localhost")):
+        _git(copy, "config", key, _git(workspace, "config", "--default", ours, "--get", key))
 
 
 def _git(folder: Path, *arguments: str) -> str:

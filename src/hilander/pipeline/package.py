@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +34,7 @@ def package(
     experiment : str, optional
         Name of the DVC experiment that it comes from.
     say : callable
-        Gets a sentence where the model stays out of service.
+        Gets a sentence where the model stays out of service, and where Git does not tell the commit.
 
     Returns
     -------
@@ -57,7 +58,7 @@ def package(
         catalogue=Items(test.embeddings, clusters),
         metrics=metrics,
         provenance={
-            "commit": _commit(workspace),
+            "commit": _commit(workspace, say),
             "experiment": experiment,
             "data": _data_digest(workspace, params.data.path),
             "params": dataclasses.asdict(params),
@@ -77,12 +78,15 @@ def _found(path: Path) -> Path:
     return path
 
 
-def _commit(workspace: Path) -> str | None:
-    command = ["git", "rev-parse", "HEAD"]
+def _commit(workspace: Path, say: Callable[[str], None]) -> str | None:
+    command = ["git", "rev-parse", "--verify", "HEAD"]
+    environment = os.environ | {"LC_ALL": "C"}
     try:
-        answer = subprocess.run(command, cwd=workspace, capture_output=True, text=True, check=False)
+        answer = subprocess.run(command, cwd=workspace, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError:  # DVC does without Git, in a workspace of `dvc init --no-scm`
         return None
+    if answer.returncode != 0 and "not a git repository" not in answer.stderr:  # as a volume of another owner is
+        say(f"the release names no commit, since Git does not tell it: {answer.stderr.strip()}")
     return answer.stdout.strip() or None
 
 
@@ -90,5 +94,8 @@ def _data_digest(workspace: Path, data: str) -> str | None:
     """The version of the data that the stages have read, as DVC names it, whether it is recorded or not."""
     lock = workspace / "dvc.lock"
     stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.is_file() else {}
-    deps = [dep for stage in stages.values() for dep in stage.get("deps", []) if Path(dep["path"]) == Path(data)]
+    # DVC notes what lies in the workspace by its path there, however params.yaml writes it.
+    deps = [
+        dep for stage in stages.values() for dep in stage.get("deps", []) if workspace / dep["path"] == workspace / data
+    ]
     return deps[0].get("md5") if deps else None

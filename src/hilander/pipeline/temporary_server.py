@@ -1,8 +1,10 @@
-"""Prefect's temporary server, which a flow without a server starts for itself, ends with the flow that is killed."""
+"""The temporary server of Prefect, which a flow starts where there is none: it ends with the flow, and not before."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from uuid import uuid4
@@ -16,7 +18,7 @@ _watches: list[subprocess.Popen[bytes]] = []  # held to the end of the interpret
 
 
 def end_server_with_this_process() -> None:
-    """Start a process that waits for this one to end, and then ends the temporary server where it is left over.
+    """Start the temporary server, if one is needed, and a process that ends it where this one leaves it behind.
 
     Prefect stops its server as the interpreter exits, which a killed one does not. The kernel could send the server a
     signal of its own, but at the end of the thread that started it, which is sooner.
@@ -27,6 +29,23 @@ def end_server_with_this_process() -> None:
     # In a session of its own, which Ctrl-C in the terminal does not reach.
     watch = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nothing, stderr=nothing, start_new_session=True)
     _watches.append(watch)
+    _start_server_deaf_to_ctrl_c()
+
+
+def _start_server_deaf_to_ctrl_c() -> None:
+    """Start Prefect's server now, while no interrupt reaches what this thread starts.
+
+    Ctrl-C reaches the whole group of processes. A server that ended by it left the flow asking it for minutes to note
+    that the run was interrupted.
+    """
+    from prefect.client.orchestration import get_client
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with contextlib.suppress(Exception):  # the flow tries for itself, and says why it cannot
+            get_client(sync_client=True)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_servers(mark: str) -> None:

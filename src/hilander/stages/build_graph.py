@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from hilander.atomic_write import atomic_folder, save_array
-from hilander.config import load_params
 from hilander.graph.knn import nearest_neighbors
+from hilander.stages.inputs import Inputs
 
 EMBEDDINGS, GRAPH = Path("artifacts/embeddings"), Path("artifacts/graph")
 
 
 def main() -> None:
     """Write ``neighbors.npy`` (n, k) and ``similarities.npy`` (n, k) of each split."""
-    params = load_params().graph
+    inputs = Inputs("graph")
+    params = inputs.params.graph
     with atomic_folder(GRAPH) as folder:
         for split in ("train", "test"):
             embeddings = np.load(EMBEDDINGS / split / "embeddings.npy")
@@ -24,6 +25,7 @@ def main() -> None:
             (folder / split).mkdir()
             save_array(folder / split / "neighbors.npy", neighbors)
             save_array(folder / split / "similarities.npy", similarities)
+        inputs.check_unchanged()
 
 
 if __name__ == "__main__":

@@ -9,17 +9,18 @@ from pathlib import Path
 import pandas as pd
 
 from hilander.atomic_write import atomic_file, atomic_folder, save_array
-from hilander.config import load_params
 from hilander.data import read_dataset, train_test
 from hilander.encoder import encode_dataset, load_encoder
 from hilander.graph.knn import nearest_neighbors
+from hilander.stages.inputs import Inputs
 
 ENCODER, EMBEDDINGS, METRICS = Path("artifacts/encoder"), Path("artifacts/embeddings"), Path("reports/encode.json")
 
 
 def main() -> None:
     """Write ``embeddings.npy`` and ``items.parquet`` (id, label) of each split, and their 1-NN accuracy."""
-    params = load_params()
+    inputs = Inputs("data", "encode")
+    params = inputs.params
     encoder = load_encoder(ENCODER, params.encoder.device)
     train, test = train_test(read_dataset(params.data.path, params.data.format), params.data)
     metrics: dict[str, dict[str, float]] = {}
@@ -35,6 +36,7 @@ def main() -> None:
                 neighbors, _ = nearest_neighbors(embeddings, 1)
                 right = table["label"].to_numpy()[neighbors[:, 0]] == table["label"].to_numpy()
                 metrics[split]["one_nn"] = float(right.mean())
+        inputs.check_unchanged()
     with atomic_file(METRICS) as temporary:
         temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
 

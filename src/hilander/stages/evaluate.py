@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from hilander.atomic_write import atomic_file, atomic_folder
-from hilander.config import Params, load_params
+from hilander.config import Params
 from hilander.data import Dataset, read_dataset, train_test
 from hilander.estimator import HiLander
 from hilander.evaluation import Evaluation, Prediction, evaluate, format_table, write_report
+from hilander.stages.inputs import Inputs
 
 EMBEDDINGS, GRAPH = Path("artifacts/embeddings"), Path("artifacts/graph")
 MODELS = Path("artifacts/lander")
@@ -28,7 +29,8 @@ ENCODER_HISTORY, LANDER_HISTORY = Path("reports/encoder_training.csv"), Path("re
 
 def main() -> None:
     """Write clusters, ``metrics.json``, the plots' tables and the HTML report; print the table of methods."""
-    params = load_params()
+    inputs = Inputs("data", "encoder", "lander", "evaluate")
+    params = inputs.params
     train, train_items, train_graph = _read_split("train")
     test, test_items, test_graph = _read_split("test")
     variants = dict.fromkeys((params.lander.variant, *params.lander.compare_with))
@@ -46,6 +48,7 @@ def main() -> None:
         train_graph=train_graph,
         test_graph=test_graph,
     )
+    inputs.check_unchanged()
     _write_tables(evaluation, test_items, predictions[0])
     _, dataset = train_test(read_dataset(params.data.path, params.data.format), params.data)
     write_report(

@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from hilander.atomic_write import atomic_file
-from hilander.config import load_params
 from hilander.data import read_dataset, train_test
 from hilander.encoder import make_encoder
+from hilander.stages.inputs import Inputs
 
 ENCODER, CHECKPOINTS = Path("artifacts/encoder"), Path("artifacts/checkpoints/encoder")
 METRICS, HISTORY = Path("reports/encoder.json"), Path("reports/encoder_training.csv")
@@ -21,9 +21,11 @@ METRICS, HISTORY = Path("reports/encoder.json"), Path("reports/encoder_training.
 
 def main() -> None:
     """Train or open the encoder; write its folder, what its training came to, and the history."""
-    params = load_params()
+    inputs = Inputs("data", "encoder")
+    params = inputs.params
     train, _ = train_test(read_dataset(params.data.path, params.data.format), params.data)
     encoder, history = make_encoder(train, params.encoder, checkpoint_folder=CHECKPOINTS, show_progress=True)
+    inputs.check_unchanged()  # while the checkpoint is there: with the old parameters again it is no work
     encoder.save(ENCODER)
     # Durations stay out of both files: the same data and parameters give the same outputs.
     columns = ["epoch", "loss", "held_out_one_nn"]

@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from hilander.atomic_write import atomic_file, atomic_folder
-from hilander.config import load_params
+from hilander.stages.inputs import Inputs
 from hilander.training.train_lander import train_lander
 
 EMBEDDINGS, GRAPH = Path("artifacts/embeddings/train"), Path("artifacts/graph/train")
@@ -20,7 +20,8 @@ MODELS, HISTORY = Path("artifacts/lander"), Path("reports/lander_training.csv")
 
 def main() -> None:
     """Write a model folder for the variant in service and for those it is compared with, and their histories."""
-    params = load_params().lander
+    inputs = Inputs("lander")
+    params = inputs.params.lander
     embeddings = np.load(EMBEDDINGS / "embeddings.npy")
     labels = pd.read_parquet(EMBEDDINGS / "items.parquet")["label"].to_numpy()
     neighbors = np.load(GRAPH / "neighbors.npy"), np.load(GRAPH / "similarities.npy")
@@ -39,6 +40,7 @@ def main() -> None:
             )
             model.save(folder / variant)
             histories.append(pd.DataFrame(model.provenance["history"]).assign(variant=variant))
+        inputs.check_unchanged()
     with atomic_file(HISTORY) as temporary:
         pd.concat(histories).to_csv(temporary, index=False)
 
