@@ -73,7 +73,7 @@ def test_many_rows_come_in_their_order_in_space(run, monkeypatch, most_cells):
     for each in (module, distinct_rows):
         monkeypatch.setattr(each, "EXACT_UP_TO", 500)
     monkeypatch.setattr(spatial_order, "_ROWS_PER_CELL", 40)
-    monkeypatch.setattr(spatial_order, "_MOST_CELLS", most_cells)  # with few, the cells are divided once more
+    monkeypatch.setattr(spatial_order, "_CELLS", most_cells)  # with few, the cells are divided once more
     embeddings = clustered(3000)
     embeddings[2000:2500] = embeddings[:500]
     expect_the_same(ingest(run, from_array(run.store, embeddings), rows_per_part=1000), embeddings)
