@@ -136,8 +136,8 @@ other pages are let go; before it did, a million took 141 s. Each megabyte that 
 100k. On machines that keep their memory both pipelines lose that, and the ratio grows.
 
 Five million rows (of this generator as well, 5 GB) took 14.7 minutes and 27 GB of disk at commit 56f334d, what stands
-above them is of a184fa2 of the same day. A script that prints each step had 31 minutes just before, with rows ordered by
-1,024 centroids, which tear apart the 3,300 regions that there are: of the rows of a class a quarter lay more than
+above them is of a184fa2 of the same day. A script that prints each step had 31 minutes just before, with rows ordered
+by 1,024 centroids, which tear apart the 3,300 regions that there are: of the rows of a class a quarter lay more than
 16,384 rows apart, now 3 % do. And before twice as many inverted lists were tried where few spare little, each of the
 searches would have compared twenty times as many pairs, 3.4 % of all. Pairwise F is .996, as of a million. What still
 grows faster than n is waiting for pages: the states of 90 million edges, 8.6 GB, do not stay in 24 GB beside all else.
