@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hilander.serving.background import in_background
 from hilander.serving.serving import Serving
 
 if TYPE_CHECKING:
@@ -26,13 +27,8 @@ async def measuring(serving: Serving) -> AsyncIterator[None]:
     """Keep this worker's gauges up to date; any worker can then be asked for those of all."""
     _forget_killed_workers()
     _set(serving)
-    task = asyncio.create_task(_keep_setting(serving))
-    try:
+    async with in_background(_keep_setting(serving)):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def _forget_killed_workers() -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 from starlette.concurrency import run_in_threadpool
 
+from hilander.serving.background import in_background
 from hilander.serving.jobs import Jobs
 
 logger = logging.getLogger(__name__)
@@ -19,13 +20,8 @@ _SECONDS = 60.0
 @contextlib.asynccontextmanager
 async def tidying(jobs: Jobs) -> AsyncIterator[None]:
     """Tidy at once, and every minute; any worker does it for all of them."""
-    task = asyncio.create_task(_keep_tidying(jobs))
-    try:
+    async with in_background(_keep_tidying(jobs)):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def _keep_tidying(jobs: Jobs) -> None:
