@@ -66,6 +66,20 @@ def test_image_folders_name_class_and_split(tmp_path):
         read_dataset(tmp_path / "all")
 
 
+def test_pictures_of_a_kind_that_is_not_read_are_counted_never_passed_over_in_silence(tmp_path, caplog):
+    for name in ("a.heic", "b.HEIC", "c.svg"):
+        (tmp_path / name).write_bytes(b"?")
+    with pytest.raises(DataError, match=r"found 2 \.heic, 1 \.svg alone; convert these"):
+        read_dataset(tmp_path)
+    picture = Image.open(io.BytesIO(png(0)))
+    for name in ("d.jfif", "e.avif", "f.png"):
+        picture.save(tmp_path / name, {"jfif": "JPEG"}.get(name[2:], name[2:]))
+    dataset = read_dataset(tmp_path)
+    assert dataset.ids.tolist() == ["d.jfif", "e.avif", "f.png"]
+    assert [image.size for image in dataset.images] == 3 * [picture.size]
+    assert "left out 2 .heic, 1 .svg" in caplog.text
+
+
 def test_npy_takes_the_labels_beside_it_and_stays_on_disk(tmp_path):
     np.save(tmp_path / "mine.npy", EMBEDDINGS)
     assert read_dataset(tmp_path / "mine.npy").labels is None

@@ -113,6 +113,13 @@ def test_netpbm_that_would_be_read_in_python_is_refused_at_once(content):
     assert time.process_time() - started < 0.2  # reading it takes half a second and more
 
 
+def test_avif_is_read_as_the_library_reads_it(client, make):
+    content = encoded(Image.open(io.BytesIO(make.png())), "AVIF")
+    answer = client.post("/encode", files=as_files([("a", content)])).json()["embeddings"]
+    same_pixels = client.post("/encode", files=as_files([("a", encoded(Image.open(io.BytesIO(content)), "PNG"))]))
+    np.testing.assert_allclose(answer, same_pixels.json()["embeddings"], atol=1e-5)
+
+
 def test_netpbm_of_too_many_pixels_is_refused_before_it_is_decoded(client):
     answer = client.post(
         "/encode", content=b"P5 100000 100000 255\n", headers={"Content-Type": "image/x-portable-graymap"}

@@ -9,7 +9,7 @@ from hilander.data.arrays import labels_beside, read_npy, read_npz
 from hilander.data.concatenate import concatenate
 from hilander.data.dataset import Dataset
 from hilander.data.errors import DataError, some
-from hilander.data.image_folder import SUFFIXES, read_image_folder
+from hilander.data.image_folder import SUFFIXES, UNREAD, read_image_folder
 from hilander.data.learn_to_cluster import meta_of, read_learn_to_cluster
 from hilander.data.listing import has_files, list_files, names_url
 from hilander.data.official_pickle import read_official_pickle
@@ -104,6 +104,8 @@ def _format_of_folder(path: Path) -> str:
         found.append("image_folder")
     if not found and has_files(path, {".parquet"}):  # in folders such as split=train/
         found.append("parquet")
+    if not found and has_files(path, UNREAD):  # whose reader says what they are
+        found.append("image_folder")
     if len(found) != 1:
         several = f"found {some(found)} side by side; keep one of them, or name the format"
         what = several if found else "found nothing of the kind"

@@ -21,7 +21,7 @@ from hilander.serving.embeddings_body import FORM_TYPE
 from hilander.serving.pairs_body import PAIRS
 from hilander.serving.refusals import Refusal, invalid, too_large, wrong_type
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "BMP", "GIF", "TIFF")
 ZIP_TYPES = frozenset({"application/zip", "application/x-zip-compressed"})
 _PATH_PARTS = re.compile(r"[\\/]")
 _ABSOLUTE = re.compile(r"[\\/]|[A-Za-z]:")
