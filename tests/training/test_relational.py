@@ -116,6 +116,7 @@ def test_a_training_that_diverges_ends_at_once(params):
         (replace(BRIEF, n_cores=0), "n_cores must be from 1"),
         (replace(BRIEF, n_item_steps=-5), "n_item_steps must be from 1"),
         (replace(BRIEF, n_drawn=-3), "n_drawn must be from 0"),
+        (replace(BRIEF, n_projected=-1), "n_projected must be from 0"),
         (replace(BRIEF, learning_rate=float("nan")), "learning_rate must be from"),
         (replace(BRIEF, dropout=1.5), "dropout must be from 0 to 1"),
         (PublishedParams(epochs=0), "epochs must be from 1"),
@@ -150,6 +151,15 @@ def test_arguments_are_looked_at_before_the_embeddings(arguments, message):
 def test_thinned_copies_of_one_set_do_not_teach_what_is_usual_in_sets():
     params = replace(BRIEF, n_thinned=16, n_context_steps=1)
     assert train_lander(*blobs(10, 8, seed=0), params=params).landers.context is None
+
+
+def test_views_in_fewer_dimensions_are_learned_from_beside_the_set():
+    blob, parameters = blobs(10, 8, seed=0, d=40), {}
+    for n_projected in (0, 2):
+        model = train_lander(*blob, params=replace(BRIEF, n_projected=n_projected))
+        assert model.landers.context is None
+        parameters[n_projected] = model.landers.items.feature_mean
+    assert not torch.equal(parameters[0], parameters[2])
 
 
 def test_a_thinned_copy_may_lose_all_rows_that_differ():

@@ -58,6 +58,10 @@ class RelationalParams:
     n_thinned : int
         Learn from so many copies of the labelled set with classes unevenly thinned, in place of the set itself: where
         labelled classes are of even sizes and those to be clustered are not. 0 learns from the set as it is.
+    n_projected : int
+        Learn also from so many random projections of the labelled set, see
+        `hilander.training.labelled_set.projected`: there known classes are confused as unknown ones will be. 0 leaves
+        them out; each makes the training longer by a quarter or so.
     n_drawn : int
         Learn from so many drawn worlds beside the labelled set (42 hold every width and size), and fewer sets of three
         other kinds, see `hilander.training.general_sets.sets_beside`: where classes to be clustered are of another kind
@@ -86,6 +90,7 @@ class RelationalParams:
     n_starter_steps: Count = 100
     n_context_steps: Count = 3000
     n_thinned: CountOrNone = 0
+    n_projected: CountOrNone = 3
     n_drawn: CountOrNone = 0
     n_cores: Count = 24
     core_size: Count = 900

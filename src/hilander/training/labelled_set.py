@@ -1,4 +1,4 @@
-"""Embeddings of known classes, as they are and with their classes unevenly thinned."""
+"""Embeddings of known classes: as they are, with their classes unevenly thinned, and seen in fewer dimensions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from hilander.graph.knn import nearest_neighbors
 from hilander.graph.relations import N_CONTEXT
 
 _STEEPEST = 3.0
+_SHARE_OF_DIMENSIONS = 0.3
+_FEWEST_DIMENSIONS = 16
 
 
 @dataclass(frozen=True)
@@ -63,3 +65,26 @@ def thinned(labelled: LabelledSet, *, seed: int) -> LabelledSet:
     kept = rng.random(len(labelled.labels)) < shares[labelled.labels]
     kept[first] = True
     return LabelledSet(labelled.embeddings[kept], np.unique(labelled.labels[kept], return_inverse=True)[1])
+
+
+def projected(labelled: LabelledSet, *, seed: int) -> LabelledSet:
+    """Look at the embeddings in a random subspace of three tenths of their dimensions.
+
+    An encoder parts the classes that it learned from better than those it has never seen. With less to tell them by,
+    known classes are confused as unknown ones will be, and in another way in each subspace.
+
+    Parameters
+    ----------
+    labelled : LabelledSet
+    seed : int
+
+    Returns
+    -------
+    LabelledSet
+        Of at least 16 dimensions, or as many as there are.
+    """
+    d = labelled.embeddings.shape[1]
+    width = min(max(round(_SHARE_OF_DIMENSIONS * d), _FEWEST_DIMENSIONS), d)
+    basis = np.linalg.qr(np.random.default_rng(seed).normal(size=(d, width)))[0].astype(np.float32)
+    rows = labelled.embeddings @ basis
+    return LabelledSet(rows / np.linalg.norm(rows, axis=1, keepdims=True), labelled.labels)

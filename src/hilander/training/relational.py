@@ -42,6 +42,7 @@ SETTINGS = ClusteringSettings(
 _UPPER_LEVELS = 4  # of clusters of clusters, to learn from
 _WARM_UP_SHARE = 0.1  # of the steps
 _SETS_PER_SAMPLE = 16  # of the features; of more sets not every edge is looked at
+_EDGES_PER_SAMPLE = 1 << 20  # of one level at least, where there are as many: .3 to .5 GB
 _FEWEST_SETS_FOR_CONTEXT = 16  # what is usual is one and the same in all of a set
 _SHORTEST_CYCLE = 20  # steps; torch's schedule divides by the warm-up's length less one
 
@@ -140,7 +141,8 @@ class _Lessons:
     def add(self, level: LabelledGraph) -> None:
         """Cut parts out of one more level."""
         params = self._run.params
-        self._features.append(level.graph.features[:: self._every].copy())
+        features = level.graph.features
+        self._features.append(features[:: max(self._every, len(features) // _EDGES_PER_SAMPLE)].copy())
         self._levels.append(connected_batches(level, params.n_cores, params.core_size, self._rng, self._run.device))
 
     def n_parts(self) -> int:

@@ -14,7 +14,7 @@ from hilander.embeddings import check_embeddings, check_labels, check_neighbors
 from hilander.models.clustering_model import ClusteringModel
 from hilander.nn.device import resolve_device
 from hilander.training.general_sets import sets_beside
-from hilander.training.labelled_set import LabelledSet, thinned
+from hilander.training.labelled_set import LabelledSet, projected, thinned
 from hilander.training.relational import fit_relational
 from hilander.training.threshold import choose_threshold_for_all, with_threshold
 
@@ -108,12 +108,13 @@ def train_lander(
             model, history = fit_published(checked, classes, params, neighbors=neighbors, **common)
         else:
             sets = [thinned(whole, seed=i) for i in range(params.n_thinned)] or [whole]
+            views = [projected(sets[i % len(sets)], seed=i) for i in range(params.n_projected)]
             drawn = sets_beside(params.n_drawn, show_progress=show_progress)
             model, history = fit_relational(
-                [*sets, *drawn.items],
+                [*sets, *views, *drawn.items],
                 params,
-                cluster_sets=[*sets, *drawn.clusters],
-                context_sets=[*sets, *drawn.context] if params.n_drawn else sets[:1],  # thinned copies are one set
+                cluster_sets=[*sets, *views, *drawn.clusters],
+                context_sets=[*sets, *drawn.context] if params.n_drawn else sets[:1],  # copies and views are one set
                 mixed=params.n_drawn > 0,
                 **common,
             )
