@@ -119,7 +119,7 @@ def ours_end_to_end(n: int) -> Figures:
 
 
 def ours_again(n: int) -> Figures:
-    """`HiLander.fit` in a process that has done the same before, and keeps the memory that it took: see `figures_of`."""
+    """`HiLander.fit` in a process that has done the same before and keeps the memory that it took, see `figures_of`."""
     model, embeddings = load_model(model_folder("hilander")), np.load(drawn(n), mmap_mode="r")
     return _again(lambda: HiLander(model).fit(embeddings))
 

@@ -69,7 +69,8 @@ class RelationalParams:
         to 11 GB. The networks that correct the linkage and link clusters see as many others in place of these worlds,
         some with classes that hardly differ.
     n_cores, core_size : int
-        At most so many parts are cut out of each graph, of so many nodes without the halo of their neighbours.
+        At most so many parts are cut out of each graph, a sixth of it out of a projection's, of so many nodes without
+        the halo of their neighbours.
     learning_rate : float
         Peak of the one-cycle schedule of AdamW.
     weight_decay, dropout : float

@@ -27,11 +27,14 @@ class LabelledSet:
     labels : ndarray of shape (n,), int64
     neighbors : tuple of ndarrays of shape (n, >= 40), optional
         Neighbours and similarities, where they are known already.
+    is_view : bool
+        Whether the items are those of another set, seen otherwise: fewer parts of its graphs are enough.
     """
 
     embeddings: NDArray[np.float32]
     labels: NDArray[np.int64]
     neighbors: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None
+    is_view: bool = False
 
     @cached_property
     def nearest(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -87,4 +90,4 @@ def projected(labelled: LabelledSet, *, seed: int) -> LabelledSet:
     width = min(max(round(_SHARE_OF_DIMENSIONS * d), _FEWEST_DIMENSIONS), d)
     basis = np.linalg.qr(np.random.default_rng(seed).normal(size=(d, width)))[0].astype(np.float32)
     rows = labelled.embeddings @ basis
-    return LabelledSet(rows / np.linalg.norm(rows, axis=1, keepdims=True), labelled.labels)
+    return LabelledSet(rows / np.linalg.norm(rows, axis=1, keepdims=True), labelled.labels, is_view=True)

@@ -42,7 +42,8 @@ SETTINGS = ClusteringSettings(
 _UPPER_LEVELS = 4  # of clusters of clusters, to learn from
 _WARM_UP_SHARE = 0.1  # of the steps
 _SETS_PER_SAMPLE = 16  # of the features; of more sets not every edge is looked at
-_EDGES_PER_SAMPLE = 1 << 20  # of one level at least, where there are as many: .3 to .5 GB
+_EDGES_PER_SAMPLE = 1 << 17  # of one level at least, where there are as many: enough to standardise by
+_VIEWS_SHARE = 6  # of so many parts of a set's graphs, one of a view's: as good as more, and they fill the memory
 _FEWEST_SETS_FOR_CONTEXT = 16  # what is usual is one and the same in all of a set
 _SHORTEST_CYCLE = 20  # steps; torch's schedule divides by the warm-up's length less one
 
@@ -138,12 +139,13 @@ class _Lessons:
         self._features: list[NDArray[np.float32]] = []
         self._levels: list[list[Batch]] = []
 
-    def add(self, level: LabelledGraph) -> None:
-        """Cut parts out of one more level."""
+    def add(self, level: LabelledGraph, of: LabelledSet) -> None:
+        """Cut parts out of one more level of a set."""
         params = self._run.params
+        n_cores = max(params.n_cores // _VIEWS_SHARE, 1) if of.is_view else params.n_cores
         features = level.graph.features
         self._features.append(features[:: max(self._every, len(features) // _EDGES_PER_SAMPLE)].copy())
-        self._levels.append(connected_batches(level, params.n_cores, params.core_size, self._rng, self._run.device))
+        self._levels.append(connected_batches(level, n_cores, params.core_size, self._rng, self._run.device))
 
     def n_parts(self) -> int:
         """Number of parts of all levels."""
@@ -168,12 +170,12 @@ def _train_items(sets: Sequence[LabelledSet], run: _Run) -> tuple[RelationalLand
     """Train on the graphs of both passes; the second ones are made by a starter, which is thrown away."""
     lessons = _Lessons(run, len(sets))
     for each in sets:
-        lessons.add(_of_items(first_graph(each.embeddings, *each.nearest), each))
+        lessons.add(_of_items(first_graph(each.embeddings, *each.nearest), each), each)
     starter, _ = _train(lessons, run, run.params.n_starter_steps)
     for each in sets:
         graph = first_graph(each.embeddings, *each.nearest)
         second = next_graph(each.embeddings, *each.nearest, graph, predict(starter, graph).linkage)
-        lessons.add(_of_items(second, each))
+        lessons.add(_of_items(second, each), each)
     return _train(lessons, run, min(run.params.n_item_steps, run.params.max_passes * lessons.n_parts()))
 
 
@@ -195,7 +197,7 @@ def _train_clusters(
         merged = average_linkage(each.edges, each.linkage, len(each.labels), CONFIDENT)
         # One cluster of all: nothing to learn about clusters, and nothing to link.
         members.append(merged if merged.max() > 0 else np.arange(len(merged)))
-        lessons.add(level_of(i, members[i]))
+        lessons.add(level_of(i, members[i]), sets[i])
     starter, _ = _train(lessons, run, params.n_starter_steps)
     for i in range(len(sets)):
         level = level_of(i, members[i])
@@ -206,7 +208,7 @@ def _train_clusters(
             if merged.max() in (0, len(sizes) - 1):
                 break
             level = level_of(i, merged[level.members])
-            lessons.add(level)
+            lessons.add(level, sets[i])
     return _train(lessons, run, n_steps)
 
 
