@@ -61,7 +61,7 @@ class RelationalParams:
     n_projected : int
         Learn also from so many random projections of the labelled set, see
         `hilander.training.labelled_set.projected`: there known classes are confused as unknown ones will be. 0 leaves
-        them out; each makes the training longer by a quarter or so.
+        them out; three make the training some 40 % longer.
     n_drawn : int
         Learn from so many drawn worlds beside the labelled set (42 hold every width and size), and fewer sets of three
         other kinds, see `hilander.training.general_sets.sets_beside`: where classes to be clustered are of another kind
@@ -69,7 +69,7 @@ class RelationalParams:
         to 11 GB. The networks that correct the linkage and link clusters see as many others in place of these worlds,
         some with classes that hardly differ.
     n_cores, core_size : int
-        At most so many parts are cut out of each graph, a sixth of it out of a projection's, of so many nodes without
+        At most so many parts are cut out of each graph, a third of it out of a projection's, of so many nodes without
         the halo of their neighbours.
     learning_rate : float
         Peak of the one-cycle schedule of AdamW.

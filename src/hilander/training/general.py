@@ -27,7 +27,7 @@ from hilander.training.threshold import choose_threshold_for_all, with_threshold
 
 logger = logging.getLogger(__name__)
 
-PARAMS = RelationalParams(n_item_steps=3000, n_cluster_steps=1200, n_starter_steps=200, n_cores=2)
+PARAMS = RelationalParams(n_item_steps=3000, n_cluster_steps=1200, n_starter_steps=200, n_projected=0, n_cores=2)
 
 N_PARTS = 3  # small ones, of each set
 WHITENING = 0.3  # least shrinkage

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import count, cycle
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -24,10 +23,11 @@ from hilander.models.clustering_model import ClusteringSettings
 from hilander.models.relational import RelationalLanders, RelationalModel, predict
 from hilander.nn.device import resolve_device
 from hilander.nn.relational_lander import RelationalLander
-from hilander.training.connected_batches import Batch, LabelledGraph, connected_batches, mixed_batches
+from hilander.training.connected_batches import Batch, LabelledGraph
 from hilander.training.context import LinkedSet, corrected, link_each, train_context
 from hilander.training.divergence import check_finite
 from hilander.training.labelled_set import LabelledSet
+from hilander.training.lessons import Lessons, Run
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +41,6 @@ SETTINGS = ClusteringSettings(
 
 _UPPER_LEVELS = 4  # of clusters of clusters, to learn from
 _WARM_UP_SHARE = 0.1  # of the steps
-_SETS_PER_SAMPLE = 16  # of the features; of more sets not every edge is looked at
-_EDGES_PER_SAMPLE = 1 << 17  # of one level at least, where there are as many: enough to standardise by
-_VIEWS_SHARE = 6  # of so many parts of a set's graphs, one of a view's: as good as more, and they fill the memory
 _FEWEST_SETS_FOR_CONTEXT = 16  # what is usual is one and the same in all of a set
 _SHORTEST_CYCLE = 20  # steps; torch's schedule divides by the warm-up's length less one
 
@@ -93,7 +90,7 @@ def fit_relational(
     params = params or RelationalParams()
     cluster_sets = cluster_sets or sets
     context_sets = context_sets or cluster_sets
-    run = _Run(params, random_state, resolve_device(device), show_progress, mixed)
+    run = Run(params, random_state, resolve_device(device), show_progress, mixed)
     with torch.random.fork_rng():
         item_network, history = _train_items(sets, run)
         linked, of_clusters = link_each(item_network, context_sets, cluster_sets)
@@ -115,60 +112,9 @@ def fit_relational(
     return model, [{"network": number, **step} for number, steps in histories for step in steps]
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What all trainings have in common."""
-
-    params: RelationalParams
-    random_state: int
-    device: torch.device
-    show_progress: bool
-    mixed: bool
-
-
-class _Lessons:
-    """Parts of the graphs that one network learns from, level after level, and a sample of the levels' features.
-
-    The graphs themselves are not kept: those of many sets would fill the memory.
-    """
-
-    def __init__(self, run: _Run, n_sets: int) -> None:
-        self._run = run
-        self._rng = np.random.default_rng(run.random_state)
-        self._every = 1 + n_sets // _SETS_PER_SAMPLE
-        self._features: list[NDArray[np.float32]] = []
-        self._levels: list[list[Batch]] = []
-
-    def add(self, level: LabelledGraph, of: LabelledSet) -> None:
-        """Cut parts out of one more level of a set."""
-        params = self._run.params
-        n_cores = max(params.n_cores // _VIEWS_SHARE, 1) if of.is_view else params.n_cores
-        features = level.graph.features
-        self._features.append(features[:: max(self._every, len(features) // _EDGES_PER_SAMPLE)].copy())
-        self._levels.append(connected_batches(level, n_cores, params.core_size, self._rng, self._run.device))
-
-    def n_parts(self) -> int:
-        """Number of parts of all levels."""
-        return sum(len(level) for level in self._levels)
-
-    def features(self) -> Tensor:
-        """Features of the levels, to standardise by."""
-        return torch.from_numpy(np.concatenate(self._features))
-
-    def batches(self) -> Iterator[Batch]:
-        """Yield parts without end: of one level after the other by turns, or of all at random."""
-        if self._run.mixed:
-            parts = [batch for level in self._levels for batch in level]
-            for turn in count():  # put together anew each time: kept, they would take as much memory as the parts
-                yield from mixed_batches(parts, (self._run.random_state, turn))
-        endless = [cycle(level) for level in self._levels]
-        for level in cycle(endless):
-            yield next(level)
-
-
-def _train_items(sets: Sequence[LabelledSet], run: _Run) -> tuple[RelationalLander, list[dict[str, float]]]:
+def _train_items(sets: Sequence[LabelledSet], run: Run) -> tuple[RelationalLander, list[dict[str, float]]]:
     """Train on the graphs of both passes; the second ones are made by a starter, which is thrown away."""
-    lessons = _Lessons(run, len(sets))
+    lessons = Lessons(run, len(sets))
     for each in sets:
         lessons.add(_of_items(first_graph(each.embeddings, *each.nearest), each), each)
     starter, _ = _train(lessons, run, run.params.n_starter_steps)
@@ -180,12 +126,12 @@ def _train_items(sets: Sequence[LabelledSet], run: _Run) -> tuple[RelationalLand
 
 
 def _train_clusters(
-    sets: Sequence[LabelledSet], linked: Sequence[LinkedSet], run: _Run, n_steps: int
+    sets: Sequence[LabelledSet], linked: Sequence[LinkedSet], run: Run, n_steps: int
 ) -> tuple[RelationalLander, list[dict[str, float]]]:
     """Train on the clusters of all levels; those above the first are made by a starter, which is thrown away."""
     params = run.params
     run = replace(run, params=replace(params, weight_decay=params.cluster_weight_decay, dropout=params.cluster_dropout))
-    lessons = _Lessons(run, len(sets))
+    lessons = Lessons(run, len(sets))
     members: list[NDArray[np.int64]] = []
 
     def level_of(i: int, of_items: NDArray[np.int64]) -> LabelledGraph:
@@ -216,7 +162,7 @@ def _of_items(graph: RelationalGraph, labelled: LabelledSet) -> LabelledGraph:
     return LabelledGraph(graph, np.arange(graph.n_nodes), labelled.labels)
 
 
-def _train(lessons: _Lessons, run: _Run, n_steps: int) -> tuple[RelationalLander, list[dict[str, float]]]:
+def _train(lessons: Lessons, run: Run, n_steps: int) -> tuple[RelationalLander, list[dict[str, float]]]:
     """Train on connected parts of the graphs, at full scale."""
     params = run.params
     torch.manual_seed(run.random_state)
