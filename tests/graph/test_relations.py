@@ -20,7 +20,7 @@ def slow_features(embeddings, neighbors, similarities, i, j):
     lists = [row.tolist() for row in neighbors]
     in_degree = np.bincount(neighbors[:, :20].ravel(), minlength=n)
     similarity = float(embeddings[i] @ embeddings[j])
-    ranks = [lists[a].index(b) + 1 if b in lists[a] else 60 for a, b in ((i, j), (j, i))]
+    ranks = [min(lists[a].index(b) + 1, 60) if b in lists[a] else 60 for a, b in ((i, j), (j, i))]
     shared = [len(set(lists[i][:size]) & set(lists[j][:size])) / min(size, k) for size in (5, 10, 20, 40)]
     common = set(lists[i][:20]) & set(lists[j][:20])
     values = [similarity, np.log(min(ranks)), np.log(max(ranks)), *shared]
@@ -50,6 +50,16 @@ def test_features_equal_those_in_plain_python(n):
     features = relational_features(embeddings, neighbors, similarities, edges)
     expected = [slow_features(embeddings, neighbors, similarities, i, j) for i, j in edges]
     assert features.shape == (len(edges), len(FEATURE_NAMES))
+    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_ranks_in_longer_lists_end_where_an_absent_one_stands():
+    embeddings, rng = unit_rows(120), np.random.default_rng(0)
+    neighbors = np.stack([rng.permutation(np.delete(np.arange(120), row))[:100] for row in range(120)])
+    similarities = -np.sort(-rng.random((120, 100), np.float32), axis=1)
+    edges = undirected_edges(neighbors)
+    features = relational_features(embeddings, neighbors, similarities, edges)
+    expected = [slow_features(embeddings, neighbors, similarities, i, j) for i, j in edges]
     np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-4)
 
 

@@ -51,11 +51,13 @@ def smooth_embeddings(embeddings, neighbors, similarities, nodes, sizes, smoothe
 def describe_edges(edges, position, embeddings, neighbors, per_node, weight, smoothed, row_of, log_ranks, out, column):
     """Fill `out` in the order of `FEATURE_NAMES`; `per_node` holds local means, log in-degree and 1 / spread.
 
-    `position` (n,) comes and goes filled with k: the rank of every node in the list of the current first end.
+    `position` (n,) comes and goes filled with k: the rank of every node in the list of the current first end. The last
+    of `log_ranks` is that of a node which is not listed, or listed beyond it.
     """
     k = neighbors.shape[1]
     d = embeddings.shape[1]
     n_weighted = min(k, N_CANDIDATES)
+    last = len(log_ranks)
     worse = np.empty(k, np.int32)  # of a neighbour's two positions
     current = -1
     for e in range(len(edges)):
@@ -69,15 +71,16 @@ def describe_edges(edges, position, embeddings, neighbors, per_node, weight, smo
             current = i
         features = out[e, column:]
 
-        rank = len(log_ranks)
+        rank = last
         of_j = neighbors[j]
         for q in range(k):
             worse[q] = max(position[of_j[q]], np.int32(q))
         for q in range(k):
             if of_j[q] == i:
                 rank = q + 1
-        there = position[j] + 1 if position[j] < k else len(log_ranks)
-        features[1], features[2] = log_ranks[min(there, rank) - 1], log_ranks[max(there, rank) - 1]
+        there = position[j] + 1 if position[j] < k else last
+        better, other = min(there, rank), max(there, rank)  # both may lie beyond all logarithms where k does
+        features[1], features[2] = log_ranks[min(better, last) - 1], log_ranks[min(other, last) - 1]
         for s in range(len(_SHARED_SIZES)):
             size = min(_SHARED_SIZES[s], k)
             shared = np.int32(0)

@@ -46,7 +46,7 @@ FEATURE_NAMES = (
 
 _SMOOTHING_SIZES = (4, 10)
 SMOOTHED_NEIGHBORS = max(_SMOOTHING_SIZES)  # whose embeddings are looked at beside those of the ends
-_UNRANKED = 60  # rank given to an end that the other one's list of 40 does not hold
+_UNRANKED = 60  # rank given to an end that the other one's list of 40 does not hold; in longer lists the last one
 _LOG_RANKS = np.log(np.arange(1, _UNRANKED + 1)).astype(np.float32)
 _LOCAL_SIZES = (1, 5, 10, N_CONTEXT)
 _EDGES_PER_RANGE = 1 << 15  # bounds the smoothed embeddings that are held: those of the nodes at these edges
