@@ -94,18 +94,20 @@ Networks are trained, and every threshold and resolution of ours and of the base
 whole grid), on training classes; classes that are tested on play no part. Omniglot learns from the 964 background
 characters. Where alphabets are clustered one by one, or classes are uneven, the thresholds of all methods are chosen on
 the background characters in that same way. The networks there are those of the whole background; for uneven classes,
-trained on eight copies of it that are thinned at random (`n_thinned: 8`, by another law than the bed's). The synthetic
-beds learn from one draw of 20,000 points and are tested on others. `transfer_<from>_<to>` learns and tunes on one real
-domain and is tested on another: ours learns from drawn sets beside it (`n_drawn: 42`, of none of these domains: 42
-worlds that small encoders embed, 14 whose items come in styles, 14 sets of pictures and 8 of few, large classes), and
-suits itself to what is clustered (`linkage_threshold="adapted"`, `whitening=0.3`). `transfer_general_<to>` is the one
-model that ships in the package, beside baselines that are tuned on a third of what it has learned from. Both correct
-the linkage of items by what is usual in their set (`graph/linkage_context.py`); models of one labelled set do not.
-`omniglot_self_trained` is of the same images as `omniglot_all`, after our encoder has learned further from its own
-clusters of them (`hilander self-train`, three rounds of ten epochs); what they show, nobody told it, and the baselines
-cluster these embeddings too. Our encoder is trained anew on each machine, so its embeddings of Omniglot and of the
-glyphs are those of the machine and day of each row. Seconds are those of clustering, for the baselines on a kNN graph
-that is there already, on a machine that other work may have shared.
+trained on eight copies of it that are thinned at random (`n_thinned: 8`, by another law than the bed's). Since
+2026-12-01 models learn from three views of their labelled set in fewer dimensions as well (`n_projected: 3`, chosen on
+halves of the background, see docs/method.md). The synthetic beds learn from one draw of 20,000 points and are tested on
+others. `transfer_<from>_<to>` learns and tunes on one real domain and is tested on another: ours learns from drawn sets
+beside it (`n_drawn: 42`, of none of these domains: 42 worlds that small encoders embed, 14 whose items come in styles,
+14 sets of pictures and 8 of few, large classes), and suits itself to what is clustered (`linkage_threshold="adapted"`,
+`whitening=0.3`). `transfer_general_<to>` is the one model that ships in the package, beside baselines that are tuned on
+a third of what it has learned from. Both correct the linkage of items by what is usual in their set
+(`graph/linkage_context.py`); models of one labelled set do not. `omniglot_self_trained` is of the same images as
+`omniglot_all`, after our encoder has learned further from its own clusters of them (`hilander self-train`, three rounds
+of ten epochs, on 2026-11-30, by LANDER without views); what they show, nobody told it, and the baselines cluster these
+embeddings too. Our encoder is trained anew on each machine, so its embeddings of Omniglot and of the glyphs are those
+of the machine and day of each row. Seconds are those of clustering, for the baselines on a kNN graph that is there
+already, on a machine that other work may have shared.
 
 ## Every method
 
