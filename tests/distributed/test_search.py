@@ -6,8 +6,9 @@ import pytest
 from hilander.distributed import compare
 from hilander.distributed import search as module
 from hilander.distributed.engine import Run, ThisProcess
+from hilander.distributed.parts import Parts
 from hilander.distributed.search import search
-from hilander.distributed.store import Parts, Store
+from hilander.distributed.store import Store
 from hilander.embeddings import check_embeddings
 from hilander.graph import exact_search, inverted_lists, knn, list_join
 from hilander.graph.knn import nearest_neighbors

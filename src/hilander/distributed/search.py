@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from hilander.distributed.compare import compare_all, compare_some, whole_blocks
 from hilander.distributed.engine import Run
+from hilander.distributed.parts import Parts
 from hilander.distributed.reorder import fetch, reorder
-from hilander.distributed.store import Parts
 from hilander.graph.inverted_lists import (
     choose_lists,
     drawn_rows,
