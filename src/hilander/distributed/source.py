@@ -244,4 +244,4 @@ def _shape(shard: str) -> tuple[Sequence[int], int]:
 
 def _as_store(shard: str) -> tuple[Store, str]:
     folder, _, name = shard.rpartition("/")
-    return Store(f"{folder}/"), name.removesuffix(".npy")
+    return Store(f"{folder}/", is_mapped=False), name.removesuffix(".npy")

@@ -32,9 +32,12 @@ class Store:
     ----------
     url : str
         A folder: a path that all workers see, or any URL that fsspec knows (``s3://…``, ``gs://…``).
+    is_mapped : bool
+        Whether a file on this machine is mapped; a map ends the process where somebody else cuts the file short.
     """
 
     url: str
+    is_mapped: bool = True
 
     def write(self, name: str, array: NDArray) -> None:
         """Write an array, over what had that name.
@@ -104,10 +107,17 @@ class Store:
             ) from error
 
     def _read(self, name: str, start: int, stop: int | None) -> NDArray[Any]:
-        if self._fs is None:
+        if self._fs is None and self.is_mapped:
             return np.load(self._place(name), mmap_mode="r")[start:stop]
         with self._open(name) as file:
-            shape, dtype, begin = _header(file, name)
+            shape, column_after_column, dtype, begin = _header(file)
+            if column_after_column and self._fs is None:
+                return np.array(np.load(self._place(name), mmap_mode="r")[start:stop])
+            if column_after_column:
+                raise ValueError(
+                    f"{name}.npy lies column after column, expected it row after row; save it with "
+                    "numpy.save(path, numpy.ascontiguousarray(array))"
+                )
             start, stop, _ = slice(start, stop).indices(shape[0])
             n_rows = max(stop - start, 0)
             row = dtype.itemsize * math.prod(shape[1:])
@@ -121,7 +131,7 @@ class Store:
             if self._fs is None:
                 return np.load(self._place(name), mmap_mode="r").shape
             with self._open(name) as file:
-                return _header(file, name)[0]
+                return _header(file)[0]
 
     def below(self, folder: str) -> Store:
         """Return the store in a folder of this one."""
@@ -175,7 +185,8 @@ class Store:
             raise OSError(_not_reached(place, "deleted", error)) from error
 
     def _open(self, name: str) -> BinaryIO:
-        assert self._fs is not None
+        if self._fs is None:
+            return Path(self._place(name)).open("rb")
         return self._fs.open(self._place(name), "rb", block_size=_MOST_HEADER, cache_type="none")
 
     def _place(self, name: str) -> str:
@@ -200,21 +211,17 @@ class Store:
 
     def __getstate__(self) -> dict[str, Any]:
         """Travel without the connection."""
-        return {"url": self.url}
+        return {"url": self.url, "is_mapped": self.is_mapped}
 
 
 def _not_reached(place: str, what: str, error: OSError) -> str:
     return f"{place} could not be {what} ({error}); mend the connection or the access, and the same call carries on"
 
 
-def _header(file: BinaryIO, name: str) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Shape, dtype and where the rows begin."""
+def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Shape, whether the array lies column after column, dtype and where the rows begin."""
     header = io.BytesIO(file.read(_MOST_HEADER))
-    np.lib.format.read_magic(header)
-    shape, column_after_column, dtype = np.lib.format.read_array_header_1_0(header)
-    if column_after_column and len(shape) > 1:
-        raise ValueError(
-            f"{name}.npy lies column after column, expected it row after row; save it with "
-            "numpy.save(path, numpy.ascontiguousarray(array))"
-        )
-    return shape, dtype, header.tell()
+    version = np.lib.format.read_magic(header)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, column_after_column, dtype = read(header)
+    return shape, column_after_column and len(shape) > 1, dtype, header.tell()
