@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from hilander import atomic_write
 from hilander.atomic_write import DiskFullError, atomic_file, atomic_folder, save_array
 from hilander.distributed.store import Store
+from hilander.encoder.checkpoint import Checkpoint
 from hilander.estimator import HiLander
 from hilander.label_files import write_clusters
 
@@ -158,6 +160,15 @@ def test_a_model_that_the_disk_has_no_room_for_is_an_error_that_names_its_folder
     with room_for(2048), pytest.raises(DiskFullError, match=f"^{tmp_path / 'model'} could not be written"):
         HiLander().save(tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_of_training_that_the_disk_has_no_room_for_is_an_error_that_names_its_file(tmp_path):
+    checkpoint = Checkpoint(tmp_path, "a")
+    checkpoint.write({"epoch": 1})
+    with room_for(4096), pytest.raises(DiskFullError, match=r"checkpoint\.pt could not be written \(.*\); make room"):
+        checkpoint.write({"epoch": 2, "weights": torch.zeros(3000)})
+    assert checkpoint.read() == {"epoch": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
 @pytest.mark.parametrize("array", [np.arange(6).reshape(2, 3), np.asfortranarray(np.eye(3)), np.zeros((0, 4), "f4")])

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import fsspec
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from hilander.batch import FetchError, SourceError, fetch
 
@@ -169,6 +170,25 @@ def test_a_failed_download_is_no_download_and_is_carried_on(tmp_path, got_by_bre
     assert contents(fetch("memory://set", tmp_path / "new")) == {"a/1.png": b"1", "b/2.png": b"22"}
     assert got_by_breaking_store == ["/set/a/1.png", "/set/b/2.png", "/set/b/2.png"]
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_folder_that_cannot_be_listed_for_now_is_not_left_out(tmp_path, monkeypatch):
+    for name in ("a", "b", ".hidden"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        (tmp_path / "set" / name / "1.png").write_bytes(name.encode())
+    ls = LocalFileSystem.ls
+
+    def breaks(self, path, **options):
+        if path.rstrip("/").endswith("/b"):
+            raise ConnectionResetError("gone")
+        return ls(self, path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalFileSystem, "ls", breaks)
+        with pytest.raises(FetchError, match="ConnectionResetError: gone; try again"):
+            fetch(f"file://{tmp_path}/set", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    assert contents(fetch(f"file://{tmp_path}/set", tmp_path / "new")) == {"a/1.png": b"a", "b/1.png": b"b"}
 
 
 def test_a_store_cannot_write_outside_the_folder(tmp_path, store, monkeypatch):

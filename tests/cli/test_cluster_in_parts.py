@@ -53,6 +53,14 @@ def test_pairs_name_the_ids_of_the_shards(shards):
     assert clusters[0] == clusters[119]
 
 
+def test_ids_that_come_in_several_shards_are_told(shards):
+    pd.DataFrame({"id": ["face 7", "face 8"], "embedding": list(shards[7:9])}).to_parquet("faces/2.parquet")
+    for extra in ((), ("--run-folder", "work")):
+        result = run("faces", "-o", "clusters.csv", *extra)
+        assert result.exit_code == 0, result.output
+        assert "note: 2 ids occur before; clusters can then not be matched by id" in result.output
+
+
 def test_what_cannot_be_done_in_parts_is_told(shards):
     result = run("faces", "--run-folder", "work", "--encoder", "somewhere")
     assert result.exit_code == 1

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hilander.distributed.engine import Run, ThisProcess
-from hilander.distributed.store import Parts, Store
+from hilander.distributed.parts import Parts
+from hilander.distributed.store import Store
 
 
 def draw_classes(n, d=24, seed=0, spread=0.5):

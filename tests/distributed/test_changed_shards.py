@@ -1,5 +1,8 @@
 """Shards that change, vanish or are damaged after a run has begun."""
 
+import uuid
+
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,6 +35,28 @@ def test_a_shard_that_lost_rows_since_it_was_opened_is_named(tmp_path, rows, suf
     save(tmp_path / f"a.{suffix}", rows[:n_left])
     with pytest.raises(DataError, match=rf"a\.{suffix} has changed since this run began: expected rows up to 150, "):
         source.pieces[-1].read()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_rows_that_were_read_stay_when_their_file_is_written_over(tmp_path, rows, order):
+    save(tmp_path / "a.npy", np.asarray(rows, order=order))
+    found = Source.open(tmp_path).pieces[0].read()
+    with (tmp_path / "a.npy").open("r+b") as file:  # cut short, it would end the process that maps it
+        file.seek(128)
+        file.write(bytes(rows.nbytes))
+    np.testing.assert_array_equal(found, rows)
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+@pytest.mark.parametrize("place", ["folder", "memory"])
+def test_every_version_of_the_format_is_read(tmp_path, rows, version, place):
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.lib.format.write_array(file, rows, version)
+    where = str(tmp_path) if place == "folder" else f"memory://{uuid.uuid4().hex}"
+    if place == "memory":
+        with fsspec.open(f"{where}/a.npy", "wb") as file:
+            file.write((tmp_path / "a.npy").read_bytes())
+    np.testing.assert_array_equal(Source.open(where).pieces[0].read(), rows)
 
 
 @pytest.mark.parametrize("suffix", ["npy", "parquet"])

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -59,6 +61,22 @@ def test_a_scheduler_without_workers_is_told(without_workers, monkeypatch):
     address = without_workers.scheduler_address
     with pytest.raises(TimeoutError, match=f"no worker came to {address} within .*; start some with `dask worker"):
         HiLander(engine=address).fit(np.eye(6))
+
+
+def test_a_scheduler_that_is_lost_before_a_worker_comes_is_named(without_workers):
+    address = without_workers.scheduler_address
+
+    def close_once_asked_for_workers():
+        while not without_workers.scheduler.clients.keys() - {"fire-and-forget"}:  # which is always there
+            time.sleep(0.01)
+        time.sleep(0.5)
+        without_workers.close()
+
+    closer = threading.Thread(target=close_once_asked_for_workers)
+    closer.start()
+    with pytest.raises(ConnectionError, match=f"the scheduler at {address} was lost .*; start it again"):
+        HiLander(engine=address).fit(np.eye(6))
+    closer.join()
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import pytest
 
 from hilander.distributed import reorder as module
 from hilander.distributed.engine import Run, ThisProcess
+from hilander.distributed.parts import Parts
 from hilander.distributed.reorder import fetch, reorder
-from hilander.distributed.store import Parts, Store
+from hilander.distributed.store import Store
 
 
 @pytest.fixture(params=["folder", "memory"])

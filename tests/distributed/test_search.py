@@ -6,8 +6,9 @@ import pytest
 from hilander.distributed import compare
 from hilander.distributed import search as module
 from hilander.distributed.engine import Run, ThisProcess
+from hilander.distributed.parts import Parts
 from hilander.distributed.search import search
-from hilander.distributed.store import Parts, Store
+from hilander.distributed.store import Store
 from hilander.embeddings import check_embeddings
 from hilander.graph import exact_search, inverted_lists, knn, list_join
 from hilander.graph.knn import nearest_neighbors
@@ -80,14 +81,36 @@ def test_equal_similarities_and_rows_that_probe_many_lists(run, monkeypatch):
     expect_the_same(run, check_embeddings(rows), 10, 900)
 
 
-@pytest.mark.usefixtures("lists_from_500_rows")
-def test_rows_whose_lists_hold_too_few_others_are_compared_with_all(run, monkeypatch):
+@pytest.fixture
+def with_short_lists(lists_from_500_rows, monkeypatch):
+    """Embeddings of which some rows find fewer than 60 others in the lists that they probe."""
     monkeypatch.setattr(compare, "_ROWS_PER_GROUP", 512)
     embeddings = clustered(3000)
     embeddings[:1500:2] = check_embeddings(embeddings[:1500:2] - 4 * embeddings[:3].mean(axis=0))
     monkeypatch.setattr(inverted_lists, "TARGET_RECALL", 0.3)
-    expect_the_same(run, embeddings, 60, 700)
+    return embeddings
+
+
+def test_rows_whose_lists_hold_too_few_others_are_compared_with_all(run, with_short_lists):
+    expect_the_same(run, with_short_lists, 60, 700)
     assert len(run.store.read("near_lists/short")) > 0
+    left = "found_neighbors", "found_similarities", "answers", "rest_neighbors", "rest_similarities", "short"
+    assert not any(run.store.names(f"near_{name}") for name in left)
+
+
+def test_a_part_that_a_lost_worker_writes_late_takes_nothing_back(run, with_short_lists, monkeypatch):
+    written, write = {}, Store.write
+
+    def noted(store, name, array):
+        written.setdefault(name, np.array(array))
+        write(store, name, array)
+
+    monkeypatch.setattr(Store, "write", noted)
+    expect_the_same(run, with_short_lists, 60, 700)
+    for name in sorted(run.store.names("near_neighbors") | run.store.names("near_similarities")):
+        before = np.array(run.store.read(name))
+        write(run.store, name, written[name])
+        np.testing.assert_array_equal(run.store.read(name), before)
 
 
 @pytest.mark.usefixtures("lists_from_500_rows")

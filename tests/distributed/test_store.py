@@ -1,11 +1,14 @@
 import pickle
 import uuid
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
-from hilander.distributed.store import Parts, Store
+from hilander.distributed.parts import Parts
+from hilander.distributed.store import Store
 
 
 @pytest.fixture(params=["folder", "file://", "memory://"])
@@ -114,16 +117,50 @@ def test_a_damaged_array_is_named(tmp_path):
         store.read("folder/array")
 
 
-def test_a_connection_that_breaks_is_no_damage(monkeypatch):
+@pytest.fixture
+def breaking(monkeypatch):
+    """Let a way of the file system in memory fail, as where a network does."""
+
+    def breaks(*arguments, **options):
+        raise ConnectionResetError("reset by peer")
+
+    @contextmanager
+    def let(way):
+        with monkeypatch.context() as patch:
+            patch.setattr(MemoryFileSystem, way, breaks)
+            yield
+
+    return let
+
+
+@pytest.mark.parametrize(
+    ("way", "act"),
+    [
+        ("_open", lambda store: store.read("folder/array")),
+        ("_open", lambda store: store.shape("folder/array")),
+        ("pipe_file", lambda store: store.write("folder/array", np.arange(5))),
+        ("rm", lambda store: store.remove("folder")),
+        ("ls", lambda store: store.names("folder")),
+        ("ls", lambda store: store.kept("folder/array", lambda: np.arange(5))),
+    ],
+)
+def test_a_connection_that_breaks_is_no_damage(way, act, breaking):
     store = Store(f"memory://{uuid.uuid4().hex}")
-    store.write("array", np.arange(3))
+    store.write("folder/array", np.arange(3))
+    with breaking(way), pytest.raises(OSError, match=r"folder.* \(reset by peer\); .* the same call carries on"):
+        act(store)
+    assert store.read("folder/array").tolist() == [0, 1, 2]
 
-    def broken(self, name):
-        raise ConnectionError("reset by peer")
 
-    monkeypatch.setattr(Store, "_open", broken)
-    with pytest.raises(ConnectionError, match="reset by peer"):
-        store.read("array")
+def test_what_cannot_be_asked_for_now_does_not_seem_to_be_missing(breaking):
+    store = Store(f"memory://{uuid.uuid4().hex}")
+    store.write("folder/array", np.arange(3))
+    with breaking("info"), suppress(OSError):
+        assert store.kept("folder/array", lambda: np.arange(5)).tolist() == [0, 1, 2]
+    assert store.read("folder/array").tolist() == [0, 1, 2]
+    with breaking("info"), suppress(OSError):
+        store.remove("folder")
+        assert store.names("folder") == set()
 
 
 def test_a_folder_that_is_gone_is_not_made_anew(tmp_path):

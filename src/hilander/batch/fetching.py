@@ -131,7 +131,7 @@ def _list_files(
         size = None if over_http else filesystem.info(root).get("size")
         return {_checked(name or "data"): (root, size)}, False
     base = root.rstrip("/") + "/"
-    found = filesystem.find(root, detail=True)
+    found = _find(filesystem, root)
     files = {
         _checked(path.removeprefix(base)): (path, info.get("size"))
         for path, info in sorted(found.items())
@@ -140,6 +140,38 @@ def _list_files(
     if not files:
         raise SourceError(f"expected files in {redact(source)}, found none")
     return files, True
+
+
+def _find(filesystem: AbstractFileSystem, root: str) -> dict[str, dict[str, Any]]:
+    """What the file system says of every file below a folder.
+
+    fsspec's own `find` goes on without a folder that it cannot list, and what lies in it would be missing. Stores that
+    list all that begins with a prefix at once do not.
+    """
+    from fsspec import AbstractFileSystem
+    from fsspec.asyn import AsyncFileSystem
+
+    kind = type(filesystem)
+    is_general = (
+        kind._find is AsyncFileSystem._find
+        if isinstance(filesystem, AsyncFileSystem)
+        else kind.find is AbstractFileSystem.find
+    )
+    if not is_general:
+        return filesystem.find(root, detail=True)
+    found, folders = {}, [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            listed = filesystem.ls(folder, detail=True)
+        except FileNotFoundError:  # it went meanwhile
+            continue
+        for info in listed:
+            if info["type"] != "directory":
+                found[info["name"]] = info
+            elif info["name"].rstrip("/") != folder.rstrip("/"):  # what marks a folder as one
+                folders.append(info["name"])
+    return found
 
 
 def _checked(name: str) -> str:

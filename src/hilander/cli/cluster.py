@@ -127,13 +127,14 @@ def cluster(
         clusterer.set_params(engine=scheduler, run_folder=run_folder)
         X: Source | NDArray[np.float32] = source
         ids, shape, images = read_ids(source), (source.n_rows, source.width), None
+        if source.pieces and source.pieces[0].shard.endswith(".parquet"):  # row numbers need not be sorted
+            _tell_repeated(ids)
     elif is_url(data):
         raise ValueError(f"to read the URL {data}, name a --run-folder to cluster part by part, or fetch it first")
     else:
         dataset, X = load_embeddings(Path(data), encoder)
         ids, shape, images = dataset.ids, X.shape, dataset.images
-        if repeated := len(ids) - len(np.unique(ids)):
-            typer.echo(f"note: {repeated:,} ids occur before; clusters can then not be matched by id later", err=True)
+        _tell_repeated(ids)
     pairs = {"must_link": read_pairs(must_link, ids), "cannot_link": read_pairs(cannot_link, ids)}
     typer.echo(f"clustering {shape[0]:,} embeddings of width {shape[1]} …")
     clusterer.fit(X, **pairs)
@@ -164,6 +165,13 @@ def cluster(
             "some hundreds of labelled classes of the same kind (other people, other species) draws the boundaries "
             "better: `hilander train labelled.parquet -o my-model --check`, then `--model my-model`."
         )
+
+
+def _tell_repeated(ids: NDArray[np.str_]) -> None:
+    import numpy as np
+
+    if repeated := len(ids) - len(np.unique(ids)):
+        typer.echo(f"note: {repeated:,} ids occur before; clusters can then not be matched by id later", err=True)
 
 
 def _write_page(

@@ -31,6 +31,28 @@ def list_files(folder: Path, suffixes: Collection[str], *, deep: bool) -> list[P
     return sorted(found)
 
 
+def list_folder(folder: Path) -> list[tuple[Path, bool]]:
+    """Return all that lies in `folder`, sorted, each with whether it is a folder or a link to one.
+
+    Raises
+    ------
+    DataError
+        It cannot be read; one that is not there is empty.
+    """
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                try:
+                    is_folder = entry.is_dir()
+                except OSError:  # a link to itself, say, as `os.walk` has it
+                    is_folder = False
+                found.append((folder / entry.name, is_folder))
+    except OSError as error:
+        _refuse(error)
+    return sorted(found)
+
+
 def has_files(folder: Path, suffixes: Collection[str]) -> bool:
     """Return whether there is a file of these suffixes in `folder` or below; looks no further than the first one."""
     return next(_walk(folder, suffixes, deep=True), None) is not None

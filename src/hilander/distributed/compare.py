@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.distributed.engine import Run
+from hilander.distributed.parts import Parts
 from hilander.distributed.reorder import fetch
-from hilander.distributed.store import Parts
 from hilander.graph.exact_search import CANDIDATES_PER_BLOCK, ROWS_PER_BLOCK, compare
 from hilander.graph.threads import by_threads
 

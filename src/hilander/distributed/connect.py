@@ -31,7 +31,7 @@ def connected(scheduler: Client | str) -> Iterator[Client]:
     ValueError
         Neither a client nor an address, or a worker has another version of hilander.
     OSError
-        No scheduler answers there, or it has no worker within a minute.
+        No scheduler answers there, it is lost again, or it has no worker within a minute.
     ImportError
         Dask is not installed, or a worker lacks hilander or what it needs.
     """
@@ -53,12 +53,16 @@ def connected(scheduler: Client | str) -> Iterator[Client]:
         address = client.scheduler.address if client.scheduler else "the scheduler"
         try:
             client.wait_for_workers(1, timeout=_SECONDS_FOR_A_WORKER)
+            _check_workers(client)
         except TimeoutError as error:
             raise TimeoutError(
                 f"no worker came to {address} within {_SECONDS_FOR_A_WORKER} seconds; start some with "
                 f"`dask worker {address}`, and see their logs"
             ) from error
-        _check_workers(client)
+        except OSError as error:
+            raise ConnectionError(
+                f"the scheduler at {address} was lost ({error}); start it again, and do the same call"
+            ) from error
         yield client
 
 

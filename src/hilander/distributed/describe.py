@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.distributed.edges import EdgeParts
-from hilander.distributed.store import Parts
+from hilander.distributed.parts import Parts
 from hilander.graph.pairs import N_CANDIDATES
 from hilander.graph.relational_graph import N_RELATIONS, item_features, known_linkage, write_known
 from hilander.graph.relations import FEATURE_NAMES, SMOOTHED_NEIGHBORS, Relations

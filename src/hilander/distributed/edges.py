@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.distributed.engine import Run
-from hilander.distributed.store import Parts, Store
+from hilander.distributed.parts import Parts
+from hilander.distributed.store import Store
 from hilander.graph.pairs import N_CANDIDATES
 
 

@@ -62,11 +62,15 @@ class DaskWorkers:
         """See `Engine`."""
         from distributed import KilledWorker, as_completed
 
-        futures = [self.client.submit(_call, work, each, pure=False) for each in arguments]
+        open_ = {self.client.submit(_call, work, each, pure=False) for each in arguments}
         try:
             with _watched(self.client):
-                for future in as_completed(futures, loop=self.client.loop):
-                    yield future.result()
+                for future in as_completed(list(open_), loop=self.client.loop):
+                    if future.status != "finished":
+                        future.result()  # which raises
+                    open_.remove(future)
+                    future.release()  # else Dask does it again where its worker dies, for a result that nobody asks for
+                    yield future.key
         except KilledWorker as error:
             raise WorkersLost(
                 "several workers died at the same part, most likely of too little memory; give them more (1.5 GB "
@@ -77,7 +81,7 @@ class DaskWorkers:
                 "the scheduler was lost; start it again, and the same call with the same run folder carries on"
             ) from error
         finally:
-            self.client.cancel(futures)
+            self.client.cancel(list(open_))
 
 
 @contextmanager

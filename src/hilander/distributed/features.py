@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hilander.distributed.edges import EdgeParts
 from hilander.distributed.engine import Run
-from hilander.distributed.store import Parts
+from hilander.distributed.parts import Parts
 from hilander.graph.cluster_features import LEAST_LINKAGE, SMOOTHING_STEPS, move_rows
 
 _CLUSTERS_PER_PART = 1 << 12

@@ -21,10 +21,10 @@ from hilander.distributed.engine import DaskWorkers, Run, ThisProcess
 from hilander.distributed.features import cluster_feature_parts, sum_features
 from hilander.distributed.ingest import ROWS_PER_PART, ingest
 from hilander.distributed.link import link_parts
+from hilander.distributed.parts import Parts
 from hilander.distributed.run_folder import opened_run_folder
 from hilander.distributed.search import search
 from hilander.distributed.source import Source, array_digest, from_array
-from hilander.distributed.store import Parts
 from hilander.distributed.whiten import whitened_parts
 from hilander.embeddings import as_real_matrix
 from hilander.graph.relational_graph import RelationalGraph, forgotten

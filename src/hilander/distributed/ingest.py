@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from hilander.data.errors import DataError
 from hilander.distributed.engine import Run
+from hilander.distributed.parts import Parts
 from hilander.distributed.reorder import fetch, reorder
 from hilander.distributed.source import Piece, Source
-from hilander.distributed.store import Parts
 from hilander.distributed.tied_rows import rank_by_bytes
 from hilander.embeddings import check_embeddings, check_width
 from hilander.graph.distinct_rows import distinct_by_key, first_numbers

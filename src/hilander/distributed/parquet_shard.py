@@ -16,6 +16,7 @@ from hilander.data.errors import DataError, some
 from hilander.data.parquet_columns import to_names
 
 _ROWS_PER_BATCH = 4096  # decoded at once
+_BYTES_PER_READ = 1 << 20
 
 
 def parquet_shape(file: BinaryIO, name: str) -> tuple[Sequence[int], int]:
@@ -100,9 +101,12 @@ def read_parquet_rows(file: BinaryIO, name: str, start: int, stop: int, first_ro
 
 @contextmanager
 def _opened(file: BinaryIO, name: str) -> Iterator[pq.ParquetFile]:
-    """Open a file; of what fails in reading it, Arrow does not say which of many shards it is."""
+    """Open a file; of what fails in reading it, Arrow does not say which of many shards it is.
+
+    By default Arrow fetches a row group's whole column before the first row of it, a gigabyte in many files.
+    """
     try:
-        yield pq.ParquetFile(file)
+        yield pq.ParquetFile(file, buffer_size=_BYTES_PER_READ, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{name} cannot be read as Parquet: {error}") from error
 

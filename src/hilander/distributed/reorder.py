@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.distributed.engine import Run
-from hilander.distributed.store import Parts
+from hilander.distributed.parts import Parts
 
 _ROWS_PER_PART = 1 << 16  # of rows that are fetched
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from hilander.distributed.compare import compare_all, compare_some, whole_blocks
 from hilander.distributed.engine import Run
+from hilander.distributed.parts import Parts
 from hilander.distributed.reorder import fetch, reorder
-from hilander.distributed.store import Parts
 from hilander.graph.inverted_lists import (
     choose_lists,
     drawn_rows,
@@ -138,16 +138,19 @@ def _join_lists(
     answers = by_list.named(f"{name}_answers"), by_list.named(f"{name}_answer_similarities")
     short = by_list.named(f"{name}_short")
     run.step(f"{name}: answer", _answer, [(lists, k, *answers, short, part) for part in range(len(by_list))])
-    for source, target in zip(answers, (neighbors, similarities), strict=True):
-        rows = store.read(f"{lists.folder}/rows")[store.read(f"{lists.folder}/asking")]
+    lacking = store.kept(f"{lists.folder}/short", lambda: np.sort(short.all()))
+    rows = store.read(f"{lists.folder}/rows")[store.read(f"{lists.folder}/asking")]
+    final = neighbors, similarities
+    found = tuple(features.named(f"{name}_found_{what}") for what in ("neighbors", "similarities"))
+    for source, target in zip(answers, found if len(lacking) else final, strict=True):
         reorder(run, target.name, source, rows, target)
-    rows = store.kept(f"{lists.folder}/short", lambda: np.sort(short.all()))
-    if len(rows):
-        found = compare_some(run, f"{name}_rest", features, k, rows)
-        for values, into in zip(found, (neighbors, similarities), strict=True):
-            parts = np.unique(into.part_of(rows)).tolist()
-            run.step(f"{into.name}: rest", _replace, [(values, into, f"{lists.folder}/short", part) for part in parts])
+    if len(lacking):
+        rest = compare_some(run, f"{name}_rest", features, k, lacking)
+        for values, incomplete, into in zip(rest, found, final, strict=True):
+            tasks = [(values, incomplete, into, f"{lists.folder}/short", part) for part in range(len(into))]
+            run.step(f"{into.name}: rest", _complete, tasks)
             store.remove(values.name)
+            store.remove(incomplete.name)
     for used in (lists.features, lists.probes, *answers, short):
         store.remove(used.name)
 
@@ -185,10 +188,10 @@ def _answer(lists: _Lists, k: int, neighbors: Parts, similarities: Parts, short:
     short.write(part, rows[found[:, -1] < 0])
 
 
-def _replace(values: Parts, into: Parts, short_name: str, part: int) -> None:
-    """Write values of the rows that the lists held too few neighbours for."""
+def _complete(values: Parts, incomplete: Parts, into: Parts, short_name: str, part: int) -> None:
+    """Write what was found, and in it the values of the rows that the lists held too few neighbours for."""
     short, (first, last) = into.store.read(short_name), into.bounds[part : part + 2]
     start, stop = np.searchsorted(short, [first, last])
-    changed = np.array(into.read(part))
-    changed[short[start:stop] - first] = values.rows(int(start), int(stop))
-    into.write(part, changed)
+    completed = np.array(incomplete.read(part))
+    completed[short[start:stop] - first] = values.rows(int(start), int(stop))
+    into.write(part, completed)

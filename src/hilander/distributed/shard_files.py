@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hilander.data.errors import DataError, some
+from hilander.data.listing import list_folder
+from hilander.distributed.shard_patterns import ANYWHERE, Entry, Listing, matching_files, split_at_magic
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -49,12 +51,15 @@ def list_shards(place: str) -> dict[str, list[str]]:
     Raises
     ------
     DataError
-        Nothing there, a link that leads nowhere, or several formats side by side.
+        Nothing there, a link that leads nowhere, a folder that cannot be read, a suffix in capital letters, or several
+        formats side by side.
     ImportError
         `place` is a URL, and fsspec or what it needs for it is not installed.
     """
     found = list_files(place)
-    shards = {shard: found[shard] for shard in sorted(found) if _is_shard(shard)}
+    shards = {shard: found[shard] for shard in sorted(found, key=lambda file: file.split("/")) if _is_shard(shard)}
+    if odd := [file for file in sorted(found) if _is_shard(_in_small_letters(file)) and not _is_shard(file)]:
+        raise DataError(f"expected the suffix .npy or .parquet in small letters, got {some(odd)}; rename these files")
     if not shards:
         raise DataError(
             f"expected .npy or .parquet files of embeddings in {place}, found {some(sorted(found)) or 'none'}"
@@ -69,14 +74,38 @@ def list_shards(place: str) -> dict[str, list[str]]:
 
 
 def list_files(place: str) -> dict[str, list[str]]:
-    """Return what `list_shards` does, of all files at a place, whatever they are."""
+    """Return what `list_shards` does, of all files at a place, whatever they are.
+
+    Of a folder these are the files in it, and the Parquet files in folders below, unless ``.npy`` lie at its top.
+    """
     is_pattern = glob.has_magic(place)
     if is_url(place) and not place.startswith("file://"):
         return _list_remote(place, is_pattern)
     local = Path(place.removeprefix("file://")).absolute()
-    named = [local] if local.exists() else list(Path(local.anchor).glob(str(local.relative_to(local.anchor))))
-    paths = list(local.iterdir()) if local.is_dir() else named
-    return {str(path): _local_version(path) for path in paths if not path.is_dir()}
+    if local.is_dir():
+        entries = _in_folder(_list_local, str(local))
+    elif is_pattern and not local.exists():
+        entries = matching_files(_list_local, *split_at_magic(local.as_posix()))
+    else:
+        entries = [Entry(str(local), is_folder=False)] if local.exists() else []
+    return {entry.path: _local_version(Path(entry.path)) for entry in entries}
+
+
+def _in_folder(list_folder: Callable[[str], Listing], folder: str) -> list[Entry]:
+    """The files in a folder, and below it those of Parquet, as `hilander.data.parquet` reads them too."""
+    files = [entry for entry in list_folder(folder).entries if not entry.is_folder]
+    if any(_is_shard(entry.path) and entry.path.endswith(".npy") for entry in files):
+        return files
+    below = matching_files(list_folder, folder, (ANYWHERE, "*", "*"))
+    return files + [entry for entry in below if entry.path.lower().endswith(".parquet")]
+
+
+def _list_local(folder: str) -> Listing:
+    entries = [Entry(str(path), is_folder) for path, is_folder in list_folder(Path(folder))]
+    if not any(entry.is_folder for entry in entries):
+        return Listing(entries)
+    stat = Path(folder).stat()
+    return Listing(entries, (stat.st_dev, stat.st_ino))
 
 
 def _local_version(path: Path) -> list[str]:
@@ -93,20 +122,54 @@ def _list_remote(url: str, is_pattern: bool) -> dict[str, list[str]]:
         import fsspec
     except ImportError as error:
         raise ImportError("fsspec is not installed, which opens URLs; pip install 'hilander[dask]'") from error
+    from fsspec.archive import AbstractArchiveFileSystem
+
     fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
-    try:
-        if is_pattern:
-            infos = list(fs.glob(root, detail=True).values())
-        else:
-            itself = [fs.info(root)] if _is_shard(root) else []  # some file systems list no single file
-            infos = itself if itself and itself[0]["type"] == "file" else fs.ls(root, detail=True)
-    except FileNotFoundError:
-        infos = []
-    files = [info for info in infos if info["type"] == "file"]
+    if isinstance(fs, AbstractArchiveFileSystem):
+        raise DataError(f"{url} lies in an archive, whose files are not read in parts; unpack it, and give its folder")
+
+    def list_there(folder: str) -> Listing:
+        return _list_by(fs, folder)
+
+    itself = _itself(fs, root) if _is_shard(root) else None
+    if itself is not None:
+        files = [itself]
+    elif is_pattern:
+        files = matching_files(list_there, *split_at_magic(root))
+    else:
+        files = _in_folder(list_there, root)
     as_url = _namer(fs, url)
     with ThreadPoolExecutor(_FILES_AT_ONCE) as threads:
-        versions = list(threads.map(lambda info: _version(fs, info), files))
-    return {as_url(info["name"]): version for info, version in zip(files, versions, strict=True)}
+        versions = list(threads.map(lambda file: _version(fs, file.about), files))
+    return {as_url(file.path): version for file, version in zip(files, versions, strict=True)}
+
+
+def _itself(fs: AbstractFileSystem, path: str) -> Entry | None:
+    """The file at a path, which some file systems do not list."""
+    try:
+        info = fs.info(path)
+    except FileNotFoundError:
+        return None
+    return Entry(path, is_folder=False, about=info) if info["type"] == "file" else None
+
+
+def _list_by(fs: AbstractFileSystem, folder: str) -> Listing:
+    try:
+        infos = fs.ls(folder, detail=True)
+    except FileNotFoundError:
+        infos = []
+    except OSError as error:
+        raise DataError(
+            f"{folder} cannot be listed ({error}), and what lies in it would be missing; do it again, or see to it "
+            "that it may be listed"
+        ) from error
+    return Listing(
+        [
+            Entry(info["name"], is_folder=info["type"] == "directory", about=info)
+            for info in infos
+            if info["name"].rstrip("/") != folder.rstrip("/")  # some stores list what marks a folder as one
+        ]
+    )
 
 
 def _version(fs: AbstractFileSystem, info: dict[str, Any]) -> list[str]:
@@ -131,4 +194,10 @@ def _namer(fs: AbstractFileSystem, place: str) -> Callable[[str], str]:
 
 def _is_shard(shard: str) -> bool:
     stem, _, suffix = shard.rpartition("/")[2].rpartition(".")
-    return f".{suffix}" in _SUFFIXES and not stem.endswith("labels") and not stem.startswith(".")
+    is_labels = suffix == "npy" and stem.endswith("labels")
+    return f".{suffix}" in _SUFFIXES and not is_labels and not stem.startswith(".")
+
+
+def _in_small_letters(file: str) -> str:
+    stem, dot, suffix = file.rpartition(".")
+    return stem + dot + suffix.lower()

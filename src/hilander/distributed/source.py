@@ -115,12 +115,14 @@ class Source:
         place : str or Path
             A ``.npy`` file of shape (n, d), a ``.parquet`` file with a column ``embedding`` (lists of d numbers), a
             folder of such files or a pattern that they match (``shards/*.npy``), on this machine or at a URL that
-            fsspec opens. Shards are sorted by name; files whose names end in ``labels`` are left out.
+            fsspec opens. Shards are sorted by name; ``.npy`` files whose names end in ``labels`` are left out, as is
+            what `hilander.distributed.shard_patterns.matching_files` leaves out.
 
         Raises
         ------
         DataError
-            Nothing there, several formats or widths side by side, or a file that holds no embeddings.
+            Nothing there, several formats or widths side by side, a file that holds no embeddings, or a folder that
+            cannot be listed.
         ImportError
             `place` is a URL, and fsspec or what it needs for it is not installed.
         """
@@ -242,4 +244,4 @@ def _shape(shard: str) -> tuple[Sequence[int], int]:
 
 def _as_store(shard: str) -> tuple[Store, str]:
     folder, _, name = shard.rpartition("/")
-    return Store(f"{folder}/"), name.removesuffix(".npy")
+    return Store(f"{folder}/", is_mapped=False), name.removesuffix(".npy")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hilander.distributed.store import Parts
+from hilander.distributed.parts import Parts
 
 _COLUMNS_AT_ONCE = 16
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilander.distributed.engine import Run
-from hilander.distributed.store import Parts, Store
+from hilander.distributed.parts import Parts
+from hilander.distributed.store import Store
 from hilander.models.clustering_model import ClusteringModel, ClusteringSettings
 from hilander.set_whitening import learn_whitening, rows_to_learn_from
 from hilander.whitening import Whitening

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import logging
 from pathlib import Path
@@ -34,11 +35,19 @@ class Checkpoint:
         self._fingerprint = fingerprint
 
     def write(self, state: dict[str, Any]) -> None:
-        """Keep `state` (tensors, numbers, text, and lists and dicts of them) in place of the one before."""
+        """Keep `state` (tensors, numbers, text, and lists and dicts of them) in place of the one before.
+
+        Raises
+        ------
+        DiskFullError
+            There was no room for it.
+        """
         if self._path is None:
             return
+        content = io.BytesIO()  # a disk that is full, torch would tell as two numbers
+        torch.save({"fingerprint": self._fingerprint, "state": state}, content)
         with atomic_file(self._path) as temporary:
-            torch.save({"fingerprint": self._fingerprint, "state": state}, temporary)
+            temporary.write_bytes(content.getbuffer())
 
     def read(self) -> dict[str, Any] | None:
         """Return the state last written for this fingerprint, or None."""
