@@ -24,6 +24,16 @@ def test_clustering_works_at_the_first_try_and_says_what_a_model_would_add(files
     assert assigned.exit_code == 0, assigned.output
 
 
+def test_labels_that_stand_beside_clusters_are_the_true_ones(files):
+    table = pd.DataFrame({"id": range(6), "cluster": [0, 0, 0, 1, 1, 1], "label": ["a", "a", "b", "b", "c", "c"]})
+    table.to_csv("both.csv", index=False)
+    scored = run("evaluate", "both.csv", "both.csv", "--json")
+    assert json.loads(scored.output)["recall_pairwise"] == 2 / 3
+    table[["id", "label"]].rename(columns={"id": "ID"})[::-1].to_csv("labels.csv", index=False)
+    refused = run("evaluate", "both.csv", "labels.csv")
+    assert (refused.exit_code, "call that column id" in " ".join(refused.output.split())) == (1, True)
+
+
 def test_ids_that_repeat_are_noted(files):
     embeddings, _ = blobs()
     pd.DataFrame({"embedding": list(embeddings), "id": ["a", *map(str, range(239))]}).to_parquet("same.parquet")
