@@ -1,6 +1,7 @@
 """`hilander cluster`: what it writes, says and draws; and `hilander assign`, which reads that."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -65,6 +66,13 @@ def test_a_page_of_embeddings_names_the_items(files):
     html = (files / "page.html").read_text(encoding="utf-8")
     assert "data:image/png" not in html
     assert "none, they are embeddings" in html
+
+
+def test_a_page_is_written_of_data_whose_name_is_no_utf8(files):
+    odd = (files / "others.npy").rename(files / os.fsdecode(b"f\xfcr.npy"))
+    result = run("cluster", odd, "--report", "page.html")
+    assert result.exit_code == 0, result.output
+    assert "f?r.npy" in (files / "page.html").read_text(encoding="utf-8")
 
 
 def test_assigning_by_the_threshold_that_was_printed_is_as_after_a_fit(files):
