@@ -115,6 +115,41 @@ def test_labels_are_matched_by_id():
     assert align(Labels(CLUSTERS, IDS), shuffled).tolist() == ["x", "y", "z"]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("names", [["b", "c", "a"], [1, 2, 0]])
+def test_rows_whose_ids_have_another_name_are_not_taken_as_they_stand(tmp_path, suffix, names):
+    ours = Labels(CLUSTERS, np.sort(np.array(names).astype(str)))
+    table = pd.DataFrame({"File": names, "label": ["x", "y", "z"], "weight": [0.5, 1, 2]})
+
+    def read(table, index=False):
+        path = tmp_path / f"labels{suffix}"
+        table.to_csv(path, index=index) if suffix == ".csv" else table.to_parquet(path, index=index)
+        return read_labels(path)
+
+    for first, second in [(ours, read(table)), (read(table), ours)]:
+        with pytest.raises(ValueError, match="has no column id, 'File' holds these ids in another order; call that"):
+            align(first, second)
+    more = pd.concat([table, pd.DataFrame({"File": ["d" if names[0] == "b" else 3], "label": ["w"], "weight": [1.0]})])
+    with pytest.raises(ValueError, match="'File' holds these ids"):
+        align(ours, read(more))
+    nameless = table.set_index("File").rename_axis(None)
+    with pytest.raises(ValueError, match=r"'(Unnamed: 0|the index)' holds these ids"):
+        align(ours, read(nameless, index=True))
+    assert align(ours, read(table.sort_values("File"))).tolist() == ["z", "x", "y"]
+    assert align(ours, read(table.assign(File="b"))).tolist() == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_of_a_table_with_both_clusters_or_classes_are_read_as_asked(tmp_path, suffix):
+    path = tmp_path / f"both{suffix}"
+    table = pd.DataFrame({"id": IDS, "cluster": CLUSTERS, "label": ["x", "y", "z"]})
+    table.to_csv(path, index=False) if suffix == ".csv" else table.to_parquet(path)
+    assert read_labels(path).labels.tolist() == CLUSTERS.tolist()
+    assert read_labels(path, classes=True).labels.tolist() == ["x", "y", "z"]
+    write_clusters(path, IDS, CLUSTERS, np.ones(3, np.float32))
+    assert read_labels(path, classes=True).labels.tolist() == CLUSTERS.tolist()
+
+
 def test_what_cannot_be_matched_is_said():
     with pytest.raises(ValueError, match="3 labels against 2"):
         align(Labels(CLUSTERS), Labels(CLUSTERS[:2]))

@@ -6,7 +6,8 @@ import contextlib
 import csv
 import os
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pandas.api.types import infer_dtype
 
 from hilander.atomic_write import atomic_file, save_array
 
 SUFFIXES = (".parquet", ".csv", ".npy")
 _SIGNS = {",": "comma", ";": "semicolon", "\t": "tab"}
-_LABEL_COLUMNS = ("cluster", "label", "labels", "class")
+_CLUSTER_COLUMNS, _CLASS_COLUMNS = ("cluster",), ("label", "labels", "class")
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,13 @@ class Labels:
         Integers or strings; None where a label is missing.
     ids : ndarray of shape (n,), str, or None
         Names of the items, where the file has them.
+    others : mapping of str to ndarray of shape (n,), str
+        Columns that may hold names of the items, of a file without a column ``id``.
     """
 
     labels: NDArray
     ids: NDArray[np.str_] | None = None
+    others: Mapping[str, NDArray] = field(default_factory=dict)
 
 
 def write_clusters(
@@ -67,8 +72,14 @@ def write_clusters(
     return path
 
 
-def read_labels(path: str | Path) -> Labels:
+def read_labels(path: str | Path, *, classes: bool = False) -> Labels:
     """Read labels or clusters: a column ``cluster``, ``label``, ``labels`` or ``class``, and ``id`` where there is one.
+
+    Parameters
+    ----------
+    path : str or Path
+    classes : bool
+        Take the true classes of a table that holds clusters as well; by default its clusters.
 
     Raises
     ------
@@ -81,12 +92,12 @@ def read_labels(path: str | Path) -> Labels:
     if not path.is_file():
         raise FileNotFoundError(f"expected labels in {path}, found no such file")
     try:
-        return _read(path)
+        return _read(path, classes)
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError, pa.ArrowException, EOFError) as error:
         raise ValueError(f"{path} cannot be read as a {path.suffix} file: {error}") from error
 
 
-def _read(path: Path) -> Labels:
+def _read(path: Path, classes: bool) -> Labels:
     if path.suffix == ".npy":
         try:
             labels = np.load(path, allow_pickle=False)
@@ -101,13 +112,22 @@ def _read(path: Path) -> Labels:
         return Labels(labels)
     is_text = path.suffix == ".csv"
     table = read_text_table(path) if is_text else _read_parquet(path)
-    for column in _LABEL_COLUMNS:
+    columns = (*_CLASS_COLUMNS, *_CLUSTER_COLUMNS) if classes else (*_CLUSTER_COLUMNS, *_CLASS_COLUMNS)
+    for column in columns:
         if column in table:
-            ids = table["id"].astype(str).to_numpy() if "id" in table else None
-            return Labels(_parsed(table[column]) if is_text else table[column].to_numpy(), ids)
-    raise ValueError(
-        f"{path} must have a column {' or '.join(_LABEL_COLUMNS)}; it has {', '.join(map(str, table.columns))}"
-    )
+            labels = _parsed(table[column]) if is_text else table[column].to_numpy()
+            if "id" in table:
+                return Labels(labels, table["id"].astype(str).to_numpy())
+            return Labels(labels, others=_names(table.drop(columns=column)))
+    raise ValueError(f"{path} must have a column {' or '.join(columns)}; it has {', '.join(map(str, table.columns))}")
+
+
+def _names(table: pd.DataFrame) -> dict[str, NDArray]:
+    """Columns of strings or whole numbers, and an index that is no mere count, as strings."""
+    counted = isinstance(table.index, pd.RangeIndex)
+    columns = {str(name): table[name] for name in table} | ({} if counted else {"the index": table.index})
+    named = {name: column for name, column in columns.items() if infer_dtype(column) in ("string", "integer")}
+    return {name: column.astype(str).to_numpy() for name, column in named.items()}
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -166,9 +186,12 @@ def align(reference: Labels, other: Labels) -> NDArray:
     Raises
     ------
     ValueError
-        Ids repeat or are missing, or the lengths differ.
+        Ids repeat or are missing, the lengths differ, or one has the other's ids, in another order, in a column of
+        another name.
     """
     if reference.ids is None or other.ids is None:
+        _check_order(reference.ids, other.others)
+        _check_order(other.ids, reference.others)
         if len(reference.labels) != len(other.labels):
             raise ValueError(
                 f"both files must label the same items: {len(reference.labels)} labels against {len(other.labels)}"
@@ -187,6 +210,20 @@ def align(reference: Labels, other: Labels) -> NDArray:
         missing = reference.ids[np.isnan(rows)]
         raise ValueError(f"{len(missing)} of {len(reference.ids)} ids have no label in the other file: {missing[0]}, …")
     return other.labels[rows.astype(np.int64)]
+
+
+def _check_order(ids: NDArray[np.str_] | None, columns: Mapping[str, NDArray]) -> None:
+    """Raise ValueError where rows would be taken as they stand, though a column says that they are in another order."""
+    if ids is None or not len(ids):
+        return
+    for name, column in columns.items():
+        if np.array_equal(column, ids) or not (column == ids[0]).any():  # mostly, and quickly found
+            continue
+        if pd.Index(ids).isin(column).all():
+            raise ValueError(
+                f"one file names its items by id, and of the other, which has no column id, {name!r} holds these ids "
+                "in another order; call that column id, or leave it out where rows are in the same order"
+            )
 
 
 def check_suffix(path: str | Path) -> Path:

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from hilander.batch.redaction import redact
@@ -30,6 +33,10 @@ def test_urls_are_shown_without_secrets(url, shown):
 def test_what_surrounds_a_url_stays():
     error = "Cannot connect to 'https://me:hunter22@host/f?sig=ab' after 3 tries: is it up?"
     assert redact(error) == "Cannot connect to 'https://•••@host/f?sig=•••' after 3 tries: is it up?"
+
+
+def test_a_name_that_is_no_utf8_can_be_written_into_reports():
+    assert redact(Path(os.fsdecode(b"f\xfcr mich/\xc3\xa4"))) == "f?r mich/ä"
 
 
 def test_secrets_are_hidden_in_any_spelling():

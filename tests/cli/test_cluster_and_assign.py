@@ -1,6 +1,7 @@
 """`hilander cluster`: what it writes, says and draws; and `hilander assign`, which reads that."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -22,6 +23,16 @@ def test_clustering_works_at_the_first_try_and_says_what_a_model_would_add(files
     assert json.loads(scored.output)["f_bcubed"] > 0.9
     assigned = run("assign", "others.npy", "--to", "others.npy", "--clusters", "clusters.parquet")
     assert assigned.exit_code == 0, assigned.output
+
+
+def test_labels_that_stand_beside_clusters_are_the_true_ones(files):
+    table = pd.DataFrame({"id": range(6), "cluster": [0, 0, 0, 1, 1, 1], "label": ["a", "a", "b", "b", "c", "c"]})
+    table.to_csv("both.csv", index=False)
+    scored = run("evaluate", "both.csv", "both.csv", "--json")
+    assert json.loads(scored.output)["recall_pairwise"] == 2 / 3
+    table[["id", "label"]].rename(columns={"id": "ID"})[::-1].to_csv("labels.csv", index=False)
+    refused = run("evaluate", "both.csv", "labels.csv")
+    assert (refused.exit_code, "call that column id" in " ".join(refused.output.split())) == (1, True)
 
 
 def test_ids_that_repeat_are_noted(files):
@@ -55,6 +66,13 @@ def test_a_page_of_embeddings_names_the_items(files):
     html = (files / "page.html").read_text(encoding="utf-8")
     assert "data:image/png" not in html
     assert "none, they are embeddings" in html
+
+
+def test_a_page_is_written_of_data_whose_name_is_no_utf8(files):
+    odd = (files / "others.npy").rename(files / os.fsdecode(b"f\xfcr.npy"))
+    result = run("cluster", odd, "--report", "page.html")
+    assert result.exit_code == 0, result.output
+    assert "f?r.npy" in (files / "page.html").read_text(encoding="utf-8")
 
 
 def test_assigning_by_the_threshold_that_was_printed_is_as_after_a_fit(files):

@@ -62,6 +62,16 @@ def test_captures_are_read_by_folder(models, tmp_path):
     assert run(tmp_path / "captures", "--hours", 1, "--models", models, "-o", page).exit_code == 3
 
 
+def test_secrets_of_a_url_are_neither_told_nor_written(models, tmp_path):
+    url, page = "memory://me:hunter22@drift-command", tmp_path / "drift.html"
+    assert "memory://•••@drift-command holds no captures" in run(url, "--models", models, "-o", page).output
+    with CaptureWriter(url) as capture:
+        capture.put(classes(40, 1), None, None, release_in_service(models).version)
+    assert run(url, "--models", models, "-o", page).exit_code == 0
+    assert "memory://•••@drift-command" in (written := page.read_text(encoding="utf-8"))
+    assert "hunter22" not in written
+
+
 def test_what_another_encoder_made_is_not_compared(models, tmp_path):
     with CaptureWriter(str(tmp_path / "captures")) as capture:
         capture.put(classes(40, 2) + 0.5, None, None, "of another encoder")

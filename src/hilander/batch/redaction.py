@@ -18,6 +18,9 @@ _SHORTEST = 4  # characters: shorter values would black out ordinary words
 def redact(text: object, *, secrets_of: str = "") -> str:
     """Return `text` with user, password, query and fragment of every URL in it hidden; a query keeps its names.
 
+    Bytes of a file's name that are no UTF-8 become question marks, so that every report and log can hold what is
+    returned.
+
     Parameters
     ----------
     text : object
@@ -32,7 +35,8 @@ def redact(text: object, *, secrets_of: str = "") -> str:
     >>> redact("GET https://host/faces.npy?X-Amz-Signature=0a1b&v=2 failed")
     'GET https://host/faces.npy?X-Amz-Signature=•••&v=••• failed'
     """
-    redacted = _URL.sub(_without_secrets, str(text))
+    printable = str(text).encode("utf-8", "replace").decode("utf-8")
+    redacted = _URL.sub(_without_secrets, printable)
     for secret in sorted(_secrets(secrets_of), key=len, reverse=True):
         redacted = redacted.replace(secret, HIDDEN)
     return redacted

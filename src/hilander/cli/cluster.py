@@ -153,8 +153,8 @@ def cluster(
     if report is not None:
         facts = {
             "Data": redact(data),
-            "Encoder": str(encoder) if encoder else "none, they are embeddings",
-            "Model": str(model) if model else "the general one of the package",
+            "Encoder": redact(encoder) if encoder else "none, they are embeddings",
+            "Model": redact(model) if model else "the general one of the package",
             "Linkage threshold": f"{clusterer.linkage_threshold_:.6g}",
         }
         _write_page(report, clusterer, ids, images, facts)

@@ -38,6 +38,7 @@ def drift(
 
         hilander drift new.npy --json
     """
+    from hilander.batch.redaction import redact
     from hilander.cli.outputs import check_output_file
     from hilander.monitoring.drift import DriftMonitor
     from hilander.monitoring.drift.report import write_drift_report
@@ -50,7 +51,7 @@ def drift(
         release, against=against, use_model=model, calibration_folder=models / "drift_calibration"
     )
     comparison = monitor.compare(embeddings, show_progress=not as_json)
-    facts = {"Window": window, "Release": release.version, "Compared with": f"its {against} items"}
+    facts = {"Window": redact(window), "Release": release.version, "Compared with": f"its {against} items"}
     write_drift_report(output, comparison, facts=facts)
     verdict = comparison.verdict
     if as_json:
@@ -65,6 +66,7 @@ def drift(
 def _read(window: str, hours: float | None, versions: list[str]) -> NDArray[np.float32]:
     from datetime import UTC, datetime, timedelta
 
+    from hilander.batch.redaction import redact
     from hilander.cli.inputs import load_embeddings
     from hilander.monitoring.capture import read_captures
 
@@ -83,8 +85,9 @@ def _read(window: str, hours: float | None, versions: list[str]) -> NDArray[np.f
     since = None if until is None else until - timedelta(hours=hours or 0)
     captures = read_captures(window, since=since, until=until, model_version=versions)
     if not len(captures):
+        period = "" if hours is None else f" of the last {hours:g} hours"
         raise ValueError(
-            f"{window} holds no captures{'' if hours is None else f' of the last {hours:g} hours'} that the release in "
-            "service answered, or an earlier one with the same encoder"
+            f"{redact(window)} holds no captures{period} that the release in service answered, or an earlier one with "
+            "the same encoder"
         )
     return captures.embeddings

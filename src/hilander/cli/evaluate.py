@@ -12,7 +12,10 @@ import typer
 def evaluate(
     clusters: Annotated[Path, typer.Argument(help="Clusters: .parquet, .csv or .npy.")],
     labels: Annotated[
-        Path, typer.Argument(help="True labels: .parquet, .csv or .npy, matched by `id` if both have it.")
+        Path,
+        typer.Argument(
+            help="True labels: .npy, or .parquet or .csv with a column label, matched by `id` if both have it."
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -28,7 +31,7 @@ def evaluate(
     from hilander.metrics import score
 
     found = read_labels(clusters)
-    scores = score(align(found, read_labels(labels)), found.labels)
+    scores = score(align(found, read_labels(labels, classes=True)), found.labels)
     if as_json:
         typer.echo(json.dumps(scores, indent=2))
         return

@@ -20,7 +20,12 @@ def train(
     data: DataArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Model folder to write.")] = Path("model"),
     labels: Annotated[
-        Path | None, typer.Option(help="Labels (.parquet, .csv, .npy), where the data hold none.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Labels, where the data hold none: .npy, or .parquet or .csv with a column label, matched by `id` "
+            "where it has that too.",
+            show_default=False,
+        ),
     ] = None,
     split: Annotated[str | None, typer.Option(help="Train on this split alone.", show_default=False)] = None,
     variant: Annotated[str, typer.Option(help="hilander, or published: the paper's own network.")] = "hilander",
@@ -55,7 +60,7 @@ def train(
     dataset, embeddings = load_embeddings(data, encoder)
     classes = dataset.labels
     if labels is not None:
-        classes = align(Labels(dataset.ids, dataset.ids), read_labels(labels))
+        classes = align(Labels(dataset.ids, dataset.ids), read_labels(labels, classes=True))
     if classes is None:
         raise ValueError(f"{data} holds no labels; name a file of them with --labels")
     if split is not None:
