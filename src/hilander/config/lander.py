@@ -66,8 +66,8 @@ class RelationalParams:
         Learn from so many drawn worlds beside the labelled set (42 hold every width and size), and fewer sets of three
         other kinds, see `hilander.training.general_sets.sets_beside`: where classes to be clustered are of another kind
         than the labelled ones. Many of the steps are theirs, so at least twice as many are needed; with 42 it takes 9
-        to 11 GB, and some 2 more with `n_projected`. The networks that correct the linkage and link clusters see as many others in place of these worlds,
-        some with classes that hardly differ.
+        to 11 GB, and some 2 more with `n_projected`. The networks that correct the linkage and link clusters see as
+        many others in place of these worlds, some with classes that hardly differ.
     n_cores, core_size : int
         At most so many parts are cut out of each graph, a third of it out of a projection's, of so many nodes without
         the halo of their neighbours.
