@@ -38,3 +38,19 @@ def test_large_parts_stay_by_themselves_and_none_is_lost(parts, monkeypatch):
     monkeypatch.setattr("hilander.training.connected_batches._EDGES_PER_STEP", 1)
     mixed = list(mixed_batches(parts, 1))
     assert sorted(len(batch.linked) for batch in mixed) == sorted(len(batch.linked) for batch in parts)
+
+
+def test_a_part_of_too_many_edges_has_a_smaller_core():
+    drawn = LabelledSet(*draw_embeddings(600, 32, seed=1))
+    level = LabelledGraph(first_graph(drawn.embeddings, *drawn.nearest), np.arange(600), drawn.labels)
+
+    def parts_of(max_edges):
+        return connected_batches(level, 4, 300, np.random.default_rng(0), torch.device("cpu"), max_edges)
+
+    whole = parts_of(None)
+    most = max(len(part.inputs[1]) for part in whole)
+    assert [len(part.inputs[1]) for part in parts_of(most)] == [len(part.inputs[1]) for part in whole]
+    for part in parts_of(most // 2):
+        assert 0 < len(part.inputs[1]) <= most // 2
+        assert part.edge_counts.any()
+    assert all(part.edge_counts.any() for part in parts_of(1))  # of which no core is small enough

@@ -41,12 +41,18 @@ class Batch:
 
 
 def connected_batches(
-    level: LabelledGraph, n_cores: int, core_size: int, rng: np.random.Generator, device: torch.device
+    level: LabelledGraph,
+    n_cores: int,
+    core_size: int,
+    rng: np.random.Generator,
+    device: torch.device,
+    max_edges: int | None = None,
 ) -> list[Batch]:
     """Cut at most so many parts out of a graph, of so many nodes without the halo of their neighbours.
 
     A part is a core of connected nodes with all their neighbours; the loss counts the edges that touch the core. So
-    the true share of edges that run between classes is kept, and with it the calibration of the linkage.
+    the true share of edges that run between classes is kept, and with it the calibration of the linkage. Where a part
+    has more than `max_edges`, its core is halved until it has not.
     """
     graph = level.graph
     linked = _share_of_one_class(graph, level.members, level.labels)
@@ -58,6 +64,9 @@ def connected_batches(
     for _ in range(min(n_cores, int(np.ceil(_COVERAGE * graph.n_nodes / core_size)))):
         core = connected_core(graph, core_size, rng)
         part, nodes, edge_rows = with_halo(graph, core)
+        while max_edges is not None and len(edge_rows) > max_edges and len(core) > 1:
+            core = connected_core(graph, len(core) // 2, rng)
+            part, nodes, edge_rows = with_halo(graph, core)
         in_core = np.isin(nodes, core)
         batches.append(
             Batch(

@@ -18,6 +18,7 @@ from hilander.training.labelled_set import LabelledSet
 _SETS_PER_SAMPLE = 16  # of the features; of more sets not every edge is looked at
 _EDGES_PER_SAMPLE = 1 << 17  # of one level at least, where there are as many: enough to standardise by
 _VIEWS_SHARE = 3  # of so many parts of a set's graphs, one of a view's
+_MOST_EDGES_OF_VIEWS = 100_000  # of one part: where views are a tangle, the neighbours of a core are most of the graph
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,14 @@ class Lessons:
     def add(self, level: LabelledGraph, of: LabelledSet) -> None:
         """Cut parts out of one more level of a set."""
         params = self._run.params
-        n_cores = max(params.n_cores // _VIEWS_SHARE, 1) if of.is_view else params.n_cores
+        n_cores, max_edges = params.n_cores, None
+        if of.is_view:
+            n_cores, max_edges = max(n_cores // _VIEWS_SHARE, 1), _MOST_EDGES_OF_VIEWS
         features = level.graph.features
         self._features.append(features[:: max(self._every, len(features) // _EDGES_PER_SAMPLE)].copy())
         levels = self._of_views if of.is_view else self._of_sets
-        levels.append(connected_batches(level, n_cores, params.core_size, self._rng, self._run.device))
+        parts = connected_batches(level, n_cores, params.core_size, self._rng, self._run.device, max_edges)
+        levels.append(parts)
 
     def n_parts(self) -> int:
         """Return the number of parts of all levels."""
