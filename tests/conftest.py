@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from importlib.util import find_spec
 
 import pytest
@@ -112,3 +113,17 @@ def leaves_the_old_page(tmp_path):
         return path.read_text() == "old" and [file.name for file in tmp_path.iterdir()] == ["report.html"]
 
     return check
+
+
+@pytest.fixture
+def unreadable_below(tmp_path):
+    """A folder with one that lies too deep to be read by its path, as one without permission is to all but root."""
+    folder = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("x" * 250, dir_fd=folder)
+        below = os.open("x" * 250, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    yield tmp_path
+    os.close(folder)
+    shutil.rmtree(tmp_path)

@@ -1,5 +1,4 @@
 import os
-import shutil
 
 import numpy as np
 import pytest
@@ -30,18 +29,9 @@ def test_a_link_back_ends_from_any_spelling_of_the_folder(tmp_path, monkeypatch,
 
 
 @pytest.fixture
-def unreadable(tmp_path):
-    """A folder that lies too deep to be read by its path, as one without permission is to all but root."""
-    Image.new("L", (4, 4)).save(tmp_path / "a.png")
-    folder = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(20):
-        os.mkdir("x" * 250, dir_fd=folder)
-        below = os.open("x" * 250, os.O_RDONLY, dir_fd=folder)
-        os.close(folder)
-        folder = below
-    yield tmp_path
-    os.close(folder)
-    shutil.rmtree(tmp_path)
+def unreadable(unreadable_below):
+    Image.new("L", (4, 4)).save(unreadable_below / "a.png")
+    return unreadable_below
 
 
 def test_a_folder_that_cannot_be_read_is_not_left_out_without_a_word(unreadable):

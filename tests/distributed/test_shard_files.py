@@ -1,7 +1,5 @@
 """Which files are shards: the same ones that are read in memory, and none left out without a word."""
 
-import os
-import shutil
 import uuid
 import zipfile
 
@@ -87,18 +85,9 @@ def test_linked_folders_are_looked_into_and_a_link_back_is_not(tmp_path):
 
 
 @pytest.fixture
-def unreadable(tmp_path):
-    """A folder that lies too deep to be read by its path, as one without permission is to all but root."""
-    put(tmp_path / "0.parquet", 0)
-    folder = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(20):
-        os.mkdir("x" * 250, dir_fd=folder)
-        below = os.open("x" * 250, os.O_RDONLY, dir_fd=folder)
-        os.close(folder)
-        folder = below
-    yield tmp_path
-    os.close(folder)
-    shutil.rmtree(tmp_path)
+def unreadable(unreadable_below):
+    put(unreadable_below / "0.parquet", 0)
+    return unreadable_below
 
 
 @pytest.mark.parametrize("pattern", ["", "/**/*.parquet"])
