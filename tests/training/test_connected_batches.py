@@ -4,6 +4,7 @@ import torch
 
 from hilander.data.synthetic_embeddings import draw_embeddings
 from hilander.graph.relational_graph import first_graph
+from hilander.graph.super_graph import super_graph
 from hilander.nn.relational_lander import RelationalLander
 from hilander.training.connected_batches import LabelledGraph, connected_batches, mixed_batches
 from hilander.training.labelled_set import LabelledSet
@@ -54,3 +55,30 @@ def test_a_part_of_too_many_edges_has_a_smaller_core():
         assert 0 < len(part.inputs[1]) <= most // 2
         assert part.edge_counts.any()
     assert all(part.edge_counts.any() for part in parts_of(1))  # of which no core is small enough
+
+
+def test_targets_are_those_of_the_whole_graph_where_they_count():
+    labelled = LabelledSet(*draw_embeddings(500, 32, seed=2))
+    items = first_graph(labelled.embeddings, *labelled.nearest)
+    members = np.random.default_rng(0).permutation(500) % 90  # clusters of several classes
+    graph = super_graph(labelled.embeddings, items.edges, np.full(len(items.edges), 0.3, np.float32), members)
+    counts = np.zeros((90, labelled.labels.max() + 1))
+    np.add.at(counts, (members, labelled.labels), 1)
+    i, j = graph.edges.T
+    pairs = counts.sum(axis=1)[i] * counts.sum(axis=1)[j]
+    linked = (counts[i] * counts[j]).sum(axis=1) / pairs
+    weight = np.sqrt(pairs) / np.sqrt(pairs).mean()
+    density = [
+        np.mean([max(graph.features[e, 0], 0) * (2 * linked[e] - 1) for e in np.flatnonzero((i == node) | (j == node))])
+        for node in range(90)
+    ]
+    level = LabelledGraph(graph, members, labelled.labels)
+    for part in connected_batches(level, 5, 30, np.random.default_rng(1), torch.device("cpu")):
+        rows = [int(np.flatnonzero((graph.features == row).all(axis=1))[0]) for row in part.inputs[0].numpy()]
+        nodes = np.unique(graph.edges[rows])
+        np.testing.assert_allclose(part.linked, linked[rows], atol=1e-6)
+        np.testing.assert_allclose(part.weight, weight[rows], rtol=1e-6)
+        np.testing.assert_allclose(
+            part.density[part.node_counts], np.array(density)[nodes][part.node_counts], atol=1e-6
+        )
+        assert part.node_counts.sum() == 30

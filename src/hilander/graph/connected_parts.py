@@ -18,7 +18,7 @@ def connected_core(graph: RelationalGraph, n_nodes: int, rng: np.random.Generato
     ndarray of shape (min(n_nodes, n),), int64
         Distinct nodes.
     """
-    indptr, indices = graph.adjacency.indptr, graph.adjacency.indices
+    starts, rows = graph.incidence
     seen = np.zeros(graph.n_nodes, bool)
     core: list[int] = []
     for seed in rng.permutation(graph.n_nodes):
@@ -31,7 +31,7 @@ def connected_core(graph: RelationalGraph, n_nodes: int, rng: np.random.Generato
         for node in fragment:  # grows while it is walked: breadth first
             if len(fragment) >= _NODES_PER_FRAGMENT:
                 break
-            around = indices[indptr[node] : indptr[node + 1]]
+            around = graph.edges[rows[starts[node] : starts[node + 1]]].sum(axis=1) - node
             fresh = around[~seen[around]]
             seen[fresh] = True
             fragment.extend(fresh.tolist())
@@ -39,27 +39,21 @@ def connected_core(graph: RelationalGraph, n_nodes: int, rng: np.random.Generato
     return np.array(core[:n_nodes], np.int64)
 
 
-def with_halo(graph: RelationalGraph, core: NDArray[np.int64]) -> tuple[RelationalGraph, NDArray, NDArray]:
-    """Cut out the nodes of `core` and all their neighbours.
-
-    Returns
-    -------
-    part : RelationalGraph
-        Nodes renumbered in ascending order; degrees are those in the whole graph.
-    nodes, edge_rows : ndarray, int64
-        Where the part's nodes and edges lie in the whole graph.
-    """
+def with_halo(graph: RelationalGraph, core: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the nodes of `core` and all their neighbours, and the rows of all edges among these; both ascending."""
     inside = np.zeros(graph.n_nodes, bool)
     inside[core] = True
-    touching = inside[graph.edges].any(axis=1)
-    inside[graph.edges[touching]] = True
+    inside[graph.edges[graph.incidence.at(core)]] = True
     nodes = np.flatnonzero(inside)
-    edge_rows = np.flatnonzero(inside[graph.edges].all(axis=1))
-    new_node = np.cumsum(inside) - 1
-    part = RelationalGraph(
-        new_node[graph.edges[edge_rows]],
-        graph.features[edge_rows].__getitem__,
+    edge_rows = graph.incidence.at(nodes)
+    return nodes, edge_rows[inside[graph.edges[edge_rows]].all(axis=1)]
+
+
+def cut_out(graph: RelationalGraph, nodes: NDArray[np.int64], edge_rows: NDArray[np.int64]) -> RelationalGraph:
+    """Return a part of the graph, its nodes renumbered in ascending order; degrees are those in the whole graph."""
+    return RelationalGraph(
+        np.searchsorted(nodes, graph.edges[edge_rows]),
+        graph.features_of(edge_rows).__getitem__,
         graph.degrees[nodes],
         graph.sizes[nodes],
     )
-    return part, nodes, edge_rows

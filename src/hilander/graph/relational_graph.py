@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from hilander.graph.cluster_features import cluster_features
+from hilander.graph.incidence import Incidence, incidence
 from hilander.graph.knn import nearest_neighbors
 from hilander.graph.pairs import undirected_edges
 from hilander.graph.relations import FEATURE_NAMES, N_CONTEXT, Relations
@@ -33,6 +33,9 @@ N_RELATIONS = 2 * len(FEATURE_NAMES)  # how many of these are relations, by iden
 
 EDGES_PER_CHUNK = 1 << 16  # whose features are made at once, 17 MB: longer arrays cost a page fault per page
 
+_EDGES_DESCRIBED_ONCE = 1 << 20  # 270 MB: of larger graphs only those features are made that are asked for
+
+Rows = slice | NDArray[np.int64]
 Neighborhoods = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]  # features, neighbours, similarities
 
 
@@ -45,7 +48,7 @@ class RelationalGraph:
     edges : ndarray of shape (m, 2), int64
         Each pair once, ``edges[:, 0] < edges[:, 1]``, sorted.
     describe : callable
-        From a slice of the edges to their features.
+        From rows of the edges, a slice or ascending numbers, to their features.
     degrees : ndarray of shape (n,), float32
         Edges at each node in the whole graph.
     sizes : ndarray of shape (n,), int64
@@ -53,7 +56,7 @@ class RelationalGraph:
     """
 
     edges: NDArray[np.int64]
-    describe: Callable[[slice], NDArray[np.float32]]
+    describe: Callable[[Rows], NDArray[np.float32]]
     degrees: NDArray[np.float32]
     sizes: NDArray[np.int64]
 
@@ -72,6 +75,10 @@ class RelationalGraph:
             start += len(chunk)
         return features
 
+    def features_of(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the features of some edges, ascending rows; those of all are made once and kept where they are few."""
+        return self.features[rows] if len(self.edges) <= _EDGES_DESCRIBED_ONCE else self.describe(rows)
+
     def feature_chunks(self) -> Iterator[NDArray[np.float32]]:
         """Yield the features of all edges in their order, made chunk by chunk unless all are there already."""
         describe = self.features.__getitem__ if "features" in vars(self) else self.describe
@@ -88,9 +95,9 @@ class RelationalGraph:
         return triangles(self.edges, self.n_nodes)
 
     @cached_property
-    def adjacency(self) -> sp.csr_array:
-        """Symmetric (n, n) matrix of ones."""
-        return symmetric(self.edges, np.ones(len(self.edges), np.float32), self.n_nodes)
+    def incidence(self) -> Incidence:
+        """The edges at each node."""
+        return incidence(self.edges, self.n_nodes)
 
 
 def first_graph(
@@ -108,7 +115,7 @@ def first_graph(
     edges = undirected_edges(neighbors)
     relations = Relations(embeddings, neighbors, similarities)
 
-    def describe(rows: slice) -> NDArray[np.float32]:
+    def describe(rows: Rows) -> NDArray[np.float32]:
         features = item_features(len(edges[rows]))
         relations.write(edges[rows], features)
         features[:, len(FEATURE_NAMES) : N_RELATIONS] = features[:, : len(FEATURE_NAMES)]
@@ -164,7 +171,7 @@ def graph_of_both(
     edges = undirected_edges(items[1], clusters[1])
     by_identity, by_cluster = Relations(*items), Relations(*clusters)
 
-    def describe(rows: slice) -> NDArray[np.float32]:
+    def describe(rows: Rows) -> NDArray[np.float32]:
         pairs = edges[rows]
         features = item_features(len(pairs))
         by_identity.write(pairs, features)
@@ -176,17 +183,11 @@ def graph_of_both(
 
 
 def assemble(
-    edges: NDArray[np.int64], describe: Callable[[slice], NDArray[np.float32]], sizes: NDArray[np.int64]
+    edges: NDArray[np.int64], describe: Callable[[Rows], NDArray[np.float32]], sizes: NDArray[np.int64]
 ) -> RelationalGraph:
     """Complete a graph by its degrees."""
     degrees = np.bincount(edges.ravel(), minlength=len(sizes)).astype(np.float32)
     return RelationalGraph(edges, describe, degrees, sizes)
-
-
-def symmetric(edges: NDArray[np.int64], weights: NDArray[np.float32], n_nodes: int) -> sp.csr_array:
-    """Return the (n_nodes, n_nodes) matrix that holds each edge's weight in both directions."""
-    upper = sp.coo_array((weights, (edges[:, 0], edges[:, 1])), shape=(n_nodes, n_nodes)).tocsr()
-    return (upper + upper.T).tocsr()
 
 
 def look_up(keys: NDArray[np.int64], values: Sequence[NDArray[Any]], wanted: NDArray[np.int64]) -> list[NDArray[Any]]:
@@ -244,6 +245,6 @@ def write_known(features: NDArray[np.float32], known: NDArray[np.float32]) -> No
     features[:, N_RELATIONS + 2] = known[:, 0]
 
 
-def forgotten(rows: slice) -> NDArray[np.float32]:
+def forgotten(rows: Rows) -> NDArray[np.float32]:
     """Stand for the features of a graph that has been predicted on."""
     raise ValueError("the features of this graph were let go after it had been predicted on")

@@ -9,7 +9,7 @@ from hilander.graph.cluster_features import sum_over_clusters
 from hilander.graph.evidence import Evidence, gather_evidence
 from hilander.graph.knn import nearest_neighbors
 from hilander.graph.pairs import sorted_pairs, undirected_edges
-from hilander.graph.relational_graph import EDGE_FEATURES, N_RELATIONS, RelationalGraph, assemble, look_up
+from hilander.graph.relational_graph import EDGE_FEATURES, N_RELATIONS, RelationalGraph, Rows, assemble, look_up
 from hilander.graph.relations import FEATURE_NAMES, N_CONTEXT, Relations
 from hilander.graph.size_context import SIZE_CONTEXT, size_context
 
@@ -87,7 +87,7 @@ def graph_of_clusters(
     known = np.concatenate([np.stack(columns, axis=1, dtype=np.float32), size_context(sizes, found)], axis=1)
     by_identity, by_cluster = (Relations(*of) for of in ((identity, *nearest[0]), (cluster, *nearest[1])))
 
-    def describe(rows: slice) -> NDArray[np.float32]:
+    def describe(rows: Rows) -> NDArray[np.float32]:
         features = np.empty((len(found[rows]), len(CLUSTER_EDGE_FEATURES)), np.float32)
         by_identity.write(found[rows], features)
         by_cluster.write(found[rows], features, len(FEATURE_NAMES))

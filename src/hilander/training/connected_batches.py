@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hilander.graph.connected_parts import connected_core, with_halo
+from hilander.graph.connected_parts import connected_core, cut_out, with_halo
 from hilander.graph.relational_graph import RelationalGraph
 from hilander.models.relational import graph_tensors
 
@@ -35,7 +35,7 @@ class Batch:
     inputs: tuple[Tensor, Tensor, Tensor, Tensor]
     linked: Tensor  # (m,) float32, share of the pairs of items that are of one class
     weight: Tensor  # (m,) float32, mean 1
-    density: Tensor  # (n,) float32
+    density: Tensor  # (n,) float32, right where it counts
     edge_counts: Tensor  # (m,) bool
     node_counts: Tensor  # (n,) bool
 
@@ -55,25 +55,28 @@ def connected_batches(
     has more than `max_edges`, its core is halved until it has not.
     """
     graph = level.graph
-    linked = _share_of_one_class(graph, level.members, level.labels)
-    signed = np.maximum(graph.features[:, 0], 0) * (2 * linked - 1)
-    density = sum(np.bincount(end, signed, graph.n_nodes) for end in graph.edges.T) / np.maximum(graph.degrees, 1)
-    weight = np.sqrt(graph.sizes[graph.edges].prod(axis=1))
-    weight /= weight.mean()
+    of_class = sp.csr_array((np.ones(len(level.labels)), (level.members, level.labels)))
+    pairs_of_items = graph.sizes[graph.edges].prod(axis=1)
+    mean_weight = np.sqrt(pairs_of_items).mean()
     batches = []
     for _ in range(min(n_cores, int(np.ceil(_COVERAGE * graph.n_nodes / core_size)))):
         core = connected_core(graph, core_size, rng)
-        part, nodes, edge_rows = with_halo(graph, core)
+        nodes, edge_rows = with_halo(graph, core)
         while max_edges is not None and len(edge_rows) > max_edges and len(core) > 1:
             core = connected_core(graph, len(core) // 2, rng)
-            part, nodes, edge_rows = with_halo(graph, core)
-        in_core = np.isin(nodes, core)
+            nodes, edge_rows = with_halo(graph, core)
+        part = cut_out(graph, nodes, edge_rows)
+        i, j = graph.edges[edge_rows].T
+        linked = of_class[i].multiply(of_class[j]).sum(axis=1) / pairs_of_items[edge_rows]  # share of one class
+        signed = np.maximum(part.features[:, 0], 0) * (2 * linked - 1)
+        in_core = np.isin(nodes, core)  # all of whose edges are here
+        density = sum(np.bincount(end, signed, len(nodes)) for end in part.edges.T) / np.maximum(part.degrees, 1)
         batches.append(
             Batch(
                 graph_tensors(part, device),
-                _float_tensor(linked[edge_rows], device),
-                _float_tensor(weight[edge_rows], device),
-                _float_tensor(density[nodes], device),
+                _float_tensor(linked, device),
+                _float_tensor(np.sqrt(pairs_of_items[edge_rows]) / mean_weight, device),
+                _float_tensor(density, device),
                 torch.from_numpy(in_core[part.edges].any(axis=1)).to(device),
                 torch.from_numpy(in_core).to(device),
             )
@@ -108,15 +111,6 @@ def _side_by_side(batches: Sequence[Batch]) -> Batch:
     )
     names = ("linked", "weight", "density", "edge_counts", "node_counts")
     return Batch(inputs, *(torch.cat([getattr(batch, name) for batch in batches]) for name in names))
-
-
-def _share_of_one_class(
-    graph: RelationalGraph, members: NDArray[np.int64], labels: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Share of the pairs of items of both ends that are of one class, (m,)."""
-    counts = sp.csr_array((np.ones(len(labels)), (members, labels)))
-    i, j = graph.edges.T
-    return counts[i].multiply(counts[j]).sum(axis=1) / (graph.sizes[i] * graph.sizes[j])
 
 
 def _float_tensor(values: NDArray[np.float64], device: torch.device) -> Tensor:

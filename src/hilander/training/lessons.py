@@ -58,8 +58,9 @@ class Lessons:
         n_cores, max_edges = params.n_cores, None
         if of.is_view:
             n_cores, max_edges = max(n_cores // _VIEWS_SHARE, 1), _MOST_EDGES_OF_VIEWS
-        features = level.graph.features
-        self._features.append(features[:: max(self._every, len(features) // _EDGES_PER_SAMPLE)].copy())
+        n_edges = len(level.graph.edges)
+        sample = np.arange(0, n_edges, max(self._every, n_edges // _EDGES_PER_SAMPLE))
+        self._features.append(level.graph.features_of(sample))
         levels = self._of_views if of.is_view else self._of_sets
         parts = connected_batches(level, n_cores, params.core_size, self._rng, self._run.device, max_edges)
         levels.append(parts)
