@@ -44,6 +44,10 @@ _ROWS = (
     ("… exponent of n from 1M to 5M, two threads", "end_to_end_5m.growth", ""),
     ("training step of the published network: times the naive one", "training_step.ratio", "≥ 2"),
     ("training on Omniglot's background: wall minutes", "training_omniglot.wall_minutes", "≤ 4"),
+    ("training on 100k labelled rows: minutes of one thread", "training_100k.minutes", ""),
+    ("… peak memory in GB", "training_100k.peak_gb", ""),
+    ("… 500k labelled rows: minutes of one thread", "training_500k.minutes", ""),
+    ("… peak memory in GB", "training_500k.peak_gb", ""),
 )
 
 
@@ -94,6 +98,10 @@ def _derived(figures: dict[str, float]) -> dict[str, float]:
         derived["end_to_end_5m.wall_minutes"] = figures["hilander_5m.wall_seconds"] / 60
         derived["end_to_end_5m.peak_gb"] = figures["hilander_5m.peak_bytes"] / 1e9
         derived["end_to_end_5m.growth"] = math.log(growth, 5)
+    for part in ("training_100k", "training_500k"):
+        if f"{part}.seconds" in figures:
+            derived[f"{part}.minutes"] = figures[f"{part}.seconds"] / 60
+            derived[f"{part}.peak_gb"] = figures[f"{part}.peak_bytes"] / 1e9
     if "hilander_1m_one_thread.seconds" in figures:
         derived["end_to_end_1m.growth"] = math.log10(figures["hilander_1m_one_thread.seconds"] / ours)
     return derived

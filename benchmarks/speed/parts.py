@@ -24,6 +24,8 @@ from hilander.graph.knn import nearest_neighbors
 from hilander.graph.sampling import FullNeighborSampler
 from hilander.hierarchy.decode import Links, tree_parents
 from hilander.hierarchy.next_level import first_level, next_level
+from hilander.metrics import score
+from hilander.models.clustering_model import ClusteringModel
 from hilander.models.persistence import load_model
 from hilander.models.published import PublishedModel
 from hilander.nn.lander import Lander
@@ -31,6 +33,7 @@ from hilander.nn.lander import Lander
 _SAMPLE = 4096  # queries of a flat search, whose cost is scaled to all of them
 _JUDGED = 1000  # queries on which recall is measured
 _TRAINING_ROWS = 6000
+_CLUSTERED_ROWS = 20_000  # by what has learned from many more
 _LIKELY = 0.65  # similarity that stands for a linkage above the threshold
 
 Figures = dict[str, float]
@@ -183,6 +186,17 @@ def training_omniglot() -> Figures:
     return {"wall_seconds": figures["omniglot_all.hilander.train_seconds"]}
 
 
+def training(n: int) -> Figures:
+    """`train_lander` of the default variant on `n` labelled rows, and how well it clusters others."""
+    embeddings, labels = draw(n, seed=n + 1)
+    started = time.perf_counter()
+    models: list[ClusteringModel] = []
+    seconds = cpu_seconds(lambda: models.append(train_lander(embeddings, labels)))
+    figures = {"seconds": seconds, "wall_seconds": time.perf_counter() - started, "peak_bytes": peak_memory()}
+    others, classes = draw(_CLUSTERED_ROWS, seed=n + 2)
+    return figures | {"f_pairwise": score(classes, HiLander(models[0]).fit_predict(others))["f_pairwise"]}
+
+
 PARTS: dict[str, Callable[[], Figures]] = {
     "knn_100k": lambda: knn(100_000, 10, repeats=3),
     "knn_100k_k80": lambda: knn(100_000, 80),
@@ -191,6 +205,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "decode": decode,
     "training_step": training_step,
     "training_omniglot": training_omniglot,
+    "training_100k": lambda: training(100_000),
     "hilander_100k": lambda: ours_end_to_end(100_000),
     "naive_100k": lambda: naive_end_to_end(100_000),
     "hilander_100k_again": lambda: ours_again(100_000),
@@ -199,9 +214,10 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "hilander_1m": lambda: ours_end_to_end(1_000_000),
     "hilander_1m_one_thread": lambda: ours_end_to_end(1_000_000),
     "hilander_5m": lambda: ours_end_to_end(5_000_000),
+    "training_500k": lambda: training(500_000),
 }
 # minutes of a small machine, and most of its memory; of five million also 35 GB of its disk
-ON_REQUEST = ("hilander_500k", "hilander_1m", "hilander_1m_one_thread", "hilander_5m")
+ON_REQUEST = ("hilander_500k", "hilander_1m", "hilander_1m_one_thread", "hilander_5m", "training_100k", "training_500k")
 
 
 def drawn(n: int) -> Path:

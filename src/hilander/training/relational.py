@@ -26,6 +26,7 @@ from hilander.nn.relational_lander import RelationalLander
 from hilander.training.connected_batches import Batch, LabelledGraph
 from hilander.training.context import LinkedSet, corrected, link_each, train_context
 from hilander.training.divergence import check_finite
+from hilander.training.freed_memory import give_back_freed_memory
 from hilander.training.labelled_set import LabelledSet
 from hilander.training.lessons import Lessons, Run
 
@@ -93,6 +94,7 @@ def fit_relational(
     run = Run(params, random_state, resolve_device(device), show_progress, mixed)
     with torch.random.fork_rng():
         item_network, history = _train_items(sets, run)
+        give_back_freed_memory()  # room for what is linked next
         linked, of_clusters = link_each(item_network, context_sets, cluster_sets)
         context = None
         if len(linked) >= _FEWEST_SETS_FOR_CONTEXT:

@@ -13,6 +13,7 @@ from hilander.config import LanderParams, PublishedParams, RelationalParams
 from hilander.embeddings import check_embeddings, check_labels, check_neighbors
 from hilander.models.clustering_model import ClusteringModel
 from hilander.nn.device import resolve_device
+from hilander.training.freed_memory import give_back_freed_memory
 from hilander.training.general_sets import sets_beside
 from hilander.training.labelled_set import LabelledSet, projected, thinned
 from hilander.training.relational import fit_relational
@@ -118,6 +119,7 @@ def train_lander(
                 mixed=params.n_drawn > 0,
                 **common,
             )
+        give_back_freed_memory()
         choice = choose_threshold_for_all(model, sets, random_state=random_state, show_progress=show_progress)
     model.provenance |= {
         "trained_on": {"items": len(checked), "classes": n_classes},
