@@ -44,7 +44,9 @@ class LinkedSet:
     labels: NDArray[np.int64]
 
 
-def link_each(item_network: RelationalLander, *groups: Sequence[LabelledSet]) -> Iterator[list[LinkedSet]]:
+def link_each(
+    item_network: RelationalLander, *groups: Sequence[LabelledSet], show_progress: bool = False
+) -> Iterator[list[LinkedSet]]:
     """Yield the linked sets of each group; a set that is in several is linked once.
 
     Parameters
@@ -53,10 +55,11 @@ def link_each(item_network: RelationalLander, *groups: Sequence[LabelledSet]) ->
         The one for items.
     *groups : sequences of LabelledSet
         The same objects where groups share sets.
+    show_progress : bool
     """
     linked: dict[int, LinkedSet] = {}
     for group in groups:
-        for each in group:
+        for each in tqdm(group, desc="links", unit="set", disable=not show_progress, leave=False):
             if id(each) not in linked:
                 found = link_items(item_network, each.embeddings, *each.nearest)
                 # The features take far more memory than what is kept.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, cycle
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
 from hilander.config import RelationalParams
 from hilander.training.connected_batches import Batch, LabelledGraph, connected_batches, mixed_batches
@@ -30,6 +31,10 @@ class Run:
     device: torch.device
     show_progress: bool
     mixed: bool
+
+    def over(self, sets: Sequence[LabelledSet], what: str) -> Iterable[LabelledSet]:
+        """Go through the sets behind a progress bar that goes when it is full: large ones take minutes each."""
+        return tqdm(sets, desc=what, unit="set", disable=not self.show_progress, leave=False)
 
 
 class Lessons:

@@ -95,7 +95,7 @@ def fit_relational(
     with torch.random.fork_rng():
         item_network, history = _train_items(sets, run)
         give_back_freed_memory()  # room for what is linked next
-        linked, of_clusters = link_each(item_network, context_sets, cluster_sets)
+        linked, of_clusters = link_each(item_network, context_sets, cluster_sets, show_progress=show_progress)
         context = None
         if len(linked) >= _FEWEST_SETS_FOR_CONTEXT:
             context = train_context(
@@ -117,14 +117,14 @@ def fit_relational(
 def _train_items(sets: Sequence[LabelledSet], run: Run) -> tuple[RelationalLander, list[dict[str, float]]]:
     """Train on the graphs of both passes; the second ones are made by a starter, which is thrown away."""
     lessons = Lessons(run, len(sets))
-    for each in sets:
+    for each in run.over(sets, "neighbours"):
         lessons.add(_of_items(first_graph(each.embeddings, *each.nearest), each), each)
-    starter, _ = _train(lessons, run, run.params.n_starter_steps)
-    for each in sets:
+    starter, _ = _train(lessons, run, run.params.n_starter_steps, "items, at first")
+    for each in run.over(sets, "likely mates"):
         graph = first_graph(each.embeddings, *each.nearest)
         second = next_graph(each.embeddings, *each.nearest, graph, predict(starter, graph).linkage)
         lessons.add(_of_items(second, each), each)
-    return _train(lessons, run, min(run.params.n_item_steps, run.params.max_passes * lessons.n_parts()))
+    return _train(lessons, run, min(run.params.n_item_steps, run.params.max_passes * lessons.n_parts()), "items")
 
 
 def _train_clusters(
@@ -146,7 +146,7 @@ def _train_clusters(
         # One cluster of all: nothing to learn about clusters, and nothing to link.
         members.append(merged if merged.max() > 0 else np.arange(len(merged)))
         lessons.add(level_of(i, members[i]), sets[i])
-    starter, _ = _train(lessons, run, params.n_starter_steps)
+    starter, _ = _train(lessons, run, params.n_starter_steps, "clusters, at first")
     for i in range(len(sets)):
         level = level_of(i, members[i])
         for _ in range(_UPPER_LEVELS):
@@ -157,14 +157,14 @@ def _train_clusters(
                 break
             level = level_of(i, merged[level.members])
             lessons.add(level, sets[i])
-    return _train(lessons, run, n_steps)
+    return _train(lessons, run, n_steps, "clusters")
 
 
 def _of_items(graph: RelationalGraph, labelled: LabelledSet) -> LabelledGraph:
     return LabelledGraph(graph, np.arange(graph.n_nodes), labelled.labels)
 
 
-def _train(lessons: Lessons, run: Run, n_steps: int) -> tuple[RelationalLander, list[dict[str, float]]]:
+def _train(lessons: Lessons, run: Run, n_steps: int, what: str) -> tuple[RelationalLander, list[dict[str, float]]]:
     """Train on connected parts of the graphs, at full scale."""
     params = run.params
     torch.manual_seed(run.random_state)
@@ -179,7 +179,7 @@ def _train(lessons: Lessons, run: Run, n_steps: int) -> tuple[RelationalLander, 
         optimizer, params.learning_rate, total_steps=max(n_steps, _SHORTEST_CYCLE), pct_start=_WARM_UP_SHARE
     )
     history = []
-    progress = tqdm(range(n_steps), desc="LANDER", unit="step", disable=not run.show_progress)
+    progress = tqdm(range(n_steps), desc=f"LANDER, {what}", unit="step", disable=not run.show_progress)
     for step, batch in zip(progress, lessons.batches(), strict=False):
         logits, density = network(*batch.inputs)
         loss_linkage, loss_density = _losses(logits, density, batch, params)
