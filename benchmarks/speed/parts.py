@@ -214,10 +214,9 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "hilander_1m": lambda: ours_end_to_end(1_000_000),
     "hilander_1m_one_thread": lambda: ours_end_to_end(1_000_000),
     "hilander_5m": lambda: ours_end_to_end(5_000_000),
-    "training_500k": lambda: training(500_000),
 }
 # minutes of a small machine, and most of its memory; of five million also 35 GB of its disk
-ON_REQUEST = ("hilander_500k", "hilander_1m", "hilander_1m_one_thread", "hilander_5m", "training_100k", "training_500k")
+ON_REQUEST = ("hilander_500k", "hilander_1m", "hilander_1m_one_thread", "hilander_5m")
 
 
 def drawn(n: int) -> Path:
