@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hilander.allowed_values import check_random_state, check_values
@@ -101,7 +102,8 @@ def train_lander(
     model: ClusteringModel
     whole = LabelledSet(checked, classes, neighbors)
     sets = [whole]
-    with told_of_compilation(show_progress):
+    # Also where the caller has turned gradients off, as notebooks do that otherwise only predict.
+    with told_of_compilation(show_progress), torch.inference_mode(False), torch.enable_grad():
         if isinstance(params, PublishedParams):
             from hilander.training.published import fit_published  # DGL, which no other variant needs, loads slowly
 
