@@ -48,7 +48,8 @@ def train_lander(
     neighbors : tuple of ndarrays of shape (n, k), optional
         Neighbours and similarities from `hilander.graph.knn.nearest_neighbors`, where they are known already.
     random_state : int
-        0 to 2³² − 1. The same seed gives the same model on the same machine.
+        0 to 2³² − 1. The same seed gives the same model on the same machine, with as many threads of torch's: gradients
+        are summed by them. Trainings in several threads of one process at once draw from one generator: take processes.
     device : str
         "auto", "cpu" or "cuda".
     show_progress : bool
