@@ -3,6 +3,7 @@ import pytest
 
 from hilander import HiLander, train_lander
 from hilander.config import RelationalParams
+from hilander.data.splits import split_classes
 from hilander.evaluation.held_out import score_on_held_out_classes
 from hilander.metrics import score
 
@@ -41,3 +42,11 @@ def test_scores_are_those_of_classes_that_were_not_learned_from(monkeypatch):
 def test_fewer_than_four_classes_cannot_be_parted():
     with pytest.raises(ValueError, match="at least 4 of them, got 3"):
         score_on_held_out_classes(*draw(3, 5), params=BRIEF)
+
+
+def test_a_half_in_which_no_two_items_share_a_class_is_named_as_such():
+    labels = np.r_[0, np.arange(39)]
+    embeddings = np.random.default_rng(0).normal(size=(40, 8))
+    seed = next(seed for seed in range(20) if split_classes(labels, 0.5, seed)[0])
+    with pytest.raises(ValueError, match="of the 19 classes that would be learned from, while 20 others are held out"):
+        score_on_held_out_classes(embeddings, labels, params=BRIEF, random_state=seed)

@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from hilander.clustering import LevelSummary
+from hilander.data.images import Images
 from hilander.evaluation import Prediction, evaluate, write_report
 
 pytest.importorskip("matplotlib")
@@ -50,6 +51,14 @@ def test_the_same_evaluation_gives_the_same_file_without_images(tmp_path, evalua
     first, second = (write_report(tmp_path / name, evaluation).read_bytes() for name in ("a.html", "b.html"))
     assert first == second
     assert b"image/png" not in first
+
+
+def test_examples_of_images_that_cannot_be_read_are_told_in_words(tmp_path, evaluation):
+    n = len(evaluation.labels)
+    damaged = Images([b"no image"] * n, np.arange(n).astype(str))
+    html = write_report(tmp_path / "report.html", evaluation, images=damaged).read_text(encoding="utf-8")
+    assert "is split over" in html
+    assert "image/png" not in html
 
 
 def test_a_failed_report_leaves_the_old_one(leaves_the_old_page, evaluation):

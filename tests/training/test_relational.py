@@ -110,6 +110,53 @@ def test_a_training_that_diverges_ends_at_once(params):
         train_lander(*blobs(10, 8, seed=0), variant=variant, params=params)
 
 
+@pytest.mark.parametrize("turn_off", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("params", [BRIEF, PublishedParams(hidden_features=8, epochs=1)])
+def test_trains_where_the_caller_has_turned_gradients_off(turn_off, params):
+    variant = "published" if isinstance(params, PublishedParams) else "hilander"
+    expected = train_lander(*blobs(10, 8, seed=0), variant=variant, params=params)
+    with turn_off():
+        model = train_lander(*blobs(10, 8, seed=0), variant=variant, params=params)
+        assert not torch.is_grad_enabled()
+    assert not any(weight.is_inference() for weight in model.network().parameters())
+    assert model.provenance == expected.provenance
+    weights = expected.network().state_dict()
+    assert all(torch.equal(weight, weights[name]) for name, weight in model.network().state_dict().items())
+
+
+@pytest.fixture(params=[torch.float64, torch.bfloat16])
+def other_default_dtype(request):
+    before = torch.get_default_dtype()
+    yield lambda: torch.set_default_dtype(request.param)
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize("params", [BRIEF, PublishedParams(hidden_features=8, epochs=1)])
+def test_trains_clusters_and_loads_alike_whatever_the_default_dtype(tmp_path, other_default_dtype, params):
+    variant = "published" if isinstance(params, PublishedParams) else "hilander"
+    embeddings, labels = blobs(10, 8, seed=0)
+    expected = train_lander(embeddings, labels, variant=variant, params=params)
+    clustered = HiLander(expected).fit(embeddings)
+    other_default_dtype()
+    model = train_lander(embeddings, labels, variant=variant, params=params)
+    model.save(tmp_path / "model")
+    weights = expected.network().state_dict()
+    for each in (model, load_model(tmp_path / "model")):
+        assert all(torch.equal(weight, weights[name]) for name, weight in each.network().state_dict().items())
+        again = HiLander(each).fit(embeddings)
+        assert np.array_equal(again.labels_, clustered.labels_)
+        assert np.array_equal(again.probabilities_, clustered.probabilities_)
+
+
+def test_what_is_usual_in_sets_is_learned_alike_whatever_the_default_dtype(other_default_dtype):
+    sets = [LabelledSet(*blobs(5, 6, seed=seed)) for seed in range(16)]
+    params = replace(BRIEF, n_context_steps=2)
+    expected = fit_relational(sets, params)[0].landers.context.state_dict()
+    other_default_dtype()
+    found = fit_relational(sets, params)[0].landers.context.state_dict()
+    assert all(torch.equal(weight, expected[name]) for name, weight in found.items())
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -120,6 +167,7 @@ def test_a_training_that_diverges_ends_at_once(params):
         (replace(BRIEF, learning_rate=float("nan")), "learning_rate must be from"),
         (replace(BRIEF, dropout=1.5), "dropout must be from 0 to 1"),
         (PublishedParams(epochs=0), "epochs must be from 1"),
+        (PublishedParams(hidden_features=1), "hidden_features must be from 2"),
         (PublishedParams(n_neighbors=(0, 5, 3)), "n_neighbors must be from 1"),
         (PublishedParams(n_levels=(2, 3)), "as many training graphs"),
         (PublishedParams(n_neighbors=(), n_levels=()), "at least one"),

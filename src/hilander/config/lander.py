@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from hilander.allowed_values import Count, CountOrNone, NotNegative, OneOf, Positive, Range, Seed, Share
+from hilander.allowed_values import AtLeastTwo, Count, CountOrNone, NotNegative, OneOf, Positive, Range, Seed, Share
 from hilander.typed_mapping import ConfigError
 
 Variant = Annotated[str, OneOf("hilander", "published")]
@@ -21,7 +21,7 @@ class PublishedParams:
 
     n_neighbors: tuple[Count, ...] = (10, 5, 3)
     n_levels: tuple[Count, ...] = (2, 3, 4)
-    hidden_features: Count = 512
+    hidden_features: AtLeastTwo = 512  # edges are classified at half of it
     n_convolutions: Annotated[int, Range(1, 4)] = 1
     convolution: Annotated[str, OneOf("mean", "attention")] = "mean"
     n_heads: Count = 1

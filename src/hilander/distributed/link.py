@@ -63,7 +63,8 @@ def _begin(
     network.eval()
     describe = edge_features(graph, identity, cluster, before, part)
     m = len(graph.edges(part))
-    states, linkage = torch.empty((m, cast(nn.Linear, network.readouts[0]).in_features)), torch.empty(m)
+    hidden = cast(nn.Linear, network.readouts[0]).in_features
+    states, linkage = torch.empty((m, hidden), dtype=torch.float32), torch.empty(m, dtype=torch.float32)
     affinity = np.empty(m, np.float32)
     for start in range(0, m, _EDGES_PER_CHUNK):
         rows = slice(start, start + _EDGES_PER_CHUNK)
@@ -81,9 +82,8 @@ def _gather(network: RelationalLander, graph: EdgeParts, number: int, part: int)
     start, stop = graph.bounds[part], graph.bounds[part + 1]
     own, told = graph.edges(part), graph.told(part, "told_edges")
     n = int(stop - start)
-    sums = torch.zeros(
-        (n + 1, 2 * message_round.to_channels.in_features + 1)
-    )  # the last row is for nodes of other parts
+    n_sums = 2 * message_round.to_channels.in_features + 1
+    sums = torch.zeros((n + 1, n_sums), dtype=torch.float32)  # the last row is for nodes of other parts
     all_ends, all_channels = [], []
     for edges, tells in ((told, True), (own, False)):
         states, channels = (
@@ -145,7 +145,7 @@ def _write_states(
         graph.tell(part, "told_linkage", linkage.numpy())
         return
     message_round = _round(network, number)
-    channels = torch.empty((len(states), message_round.to_channels.out_features + 1))
+    channels = torch.empty((len(states), message_round.to_channels.out_features + 1), dtype=torch.float32)
     fill_channels(message_round, states, linkage, channels)
     for name, values in (("states", states.numpy()), ("channels", channels.numpy())):
         graph.array(_of_round(name, number)).write(part, values)

@@ -64,7 +64,8 @@ def score_on_held_out_classes(
     Raises
     ------
     ValueError
-        There are fewer than four classes, or as `train_lander` says.
+        There are fewer than four classes, no two items of the half that is learned from share a class, or as
+        `train_lander` says.
     """
     checked = check_embeddings(embeddings, min_rows=2)
     classes = check_labels(labels, len(checked))
@@ -72,6 +73,12 @@ def score_on_held_out_classes(
     if n_classes < _FEWEST_CLASSES:
         raise ValueError(f"to hold classes out takes at least {_FEWEST_CLASSES} of them, got {n_classes}")
     held_out = split_classes(classes, _HELD_OUT_SHARE, random_state)
+    n_learned = len(np.unique(classes[~held_out]))
+    if n_learned == np.count_nonzero(~held_out):
+        raise ValueError(
+            f"of the {n_learned} classes that would be learned from, while {n_classes - n_learned} others are held "
+            "out, none has two items: there are too few labels to check by; another seed holds out other classes"
+        )
     model = train_lander(
         checked[~held_out],
         classes[~held_out],

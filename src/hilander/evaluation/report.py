@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from hilander.data.errors import DataError
 from hilander.evaluation import plotting
 from hilander.evaluation.evaluate import Evaluation
 from hilander.evaluation.examples import Example, pick_examples
@@ -33,7 +35,8 @@ def write_report(
     evaluation : Evaluation
         From `hilander.evaluation.evaluate`.
     images : ImageSource, optional
-        Image of each test item, for the examples; without it they are listed in words.
+        Image of each test item, for the examples; without it, or where one of an example cannot be read, it is told in
+        words.
     facts : mapping of str to str, optional
         What was trained on what: heading → text, shown as a list.
     histories : mapping of str to DataFrame, optional
@@ -92,7 +95,8 @@ def _tuning(result: MethodResult) -> dict[str, object]:
 
 
 def _with_strip(example: Example, images: ImageSource | None) -> dict[str, object]:
-    if images is None:
-        return {"example": example, "strip": None}
-    strip = draw_strip(example, images)
-    return {"example": example, "strip": png_url(strip), "width": strip.width // 2}
+    if images is not None:
+        with contextlib.suppress(DataError):  # removed or altered since it was embedded: what is measured stands
+            strip = draw_strip(example, images)
+            return {"example": example, "strip": png_url(strip), "width": strip.width // 2}
+    return {"example": example, "strip": None}

@@ -63,7 +63,7 @@ def link_in_chunks(
     )
     with passed, torch.inference_mode():
         states = EdgeStates(m, first_readout.in_features)
-        linkage, affinity = torch.empty(m), np.empty(m, np.float32)
+        linkage, affinity = torch.empty(m, dtype=torch.float32), np.empty(m, np.float32)
         start = 0
         for chunk in features:
             rows = slice(start, start + len(chunk))
@@ -127,7 +127,7 @@ class _Messages:
     def none(cls, message_round: MessageRound, m: int, n: int) -> _Messages:
         to_channels = message_round.to_channels
         channels = np.empty((m, 1 + to_channels.out_features), np.float32)
-        return cls(torch.zeros((n, 2 * to_channels.in_features + 1)), channels)
+        return cls(torch.zeros((n, 2 * to_channels.in_features + 1), dtype=torch.float32), channels)
 
     def read(
         self, message_round: MessageRound, states: Tensor, linkage: Tensor, edges: NDArray[np.int64], rows: slice
@@ -156,7 +156,7 @@ def _node_states(message_round: MessageRound, sums: Tensor, degrees: Tensor) -> 
     No part is short: products of few rows may be rounded otherwise.
     """
     n = len(sums)
-    nodes = torch.empty((n, message_round.to_channels.in_features))
+    nodes = torch.empty((n, message_round.to_channels.in_features), dtype=torch.float32)
     n_parts = max(n // _NODES_PER_PART, 1)
 
     @torch.inference_mode()

@@ -34,7 +34,7 @@ class ContextNetwork(StandardizedInputs):
     def __init__(self, n_features: int = len(LINKAGE_CONTEXT), *, width: int = 32) -> None:
         super().__init__(n_features, largest=LARGEST_INPUT)
         self.settings = {"n_features": n_features, "width": width}
-        last = nn.Linear(width, 1)
+        last = nn.Linear(width, 1, dtype=torch.float32)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(Linear(n_features, width), nn.ReLU(), Linear(width, width), nn.ReLU(), last)

@@ -41,7 +41,7 @@ class MeanConvolution(nn.Module):
 
     def __init__(self, in_features: int, out_features: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.linear = nn.Linear(2 * in_features, out_features)
+        self.linear = nn.Linear(2 * in_features, out_features, dtype=torch.float32)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, edges: InEdges, features: Tensor) -> Tensor:
@@ -74,8 +74,8 @@ class AttentionConvolution(nn.Module):
         super().__init__()
         from hilander.graph.build import dgl  # takes a second to load, and nothing else here needs it
 
-        self.attention = dgl.nn.pytorch.GATConv(in_features, out_features, n_heads, allow_zero_in_degree=True)
-        self.bias = nn.Parameter(torch.zeros(n_heads, out_features))
+        self.attention = dgl.nn.pytorch.GATConv(in_features, out_features, n_heads, allow_zero_in_degree=True).float()
+        self.bias = nn.Parameter(torch.zeros((n_heads, out_features), dtype=torch.float32))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, edges: InEdges, features: Tensor) -> Tensor:

@@ -68,7 +68,12 @@ class Lander(nn.Module):
         self.source = Linear(widths[-1], half)
         self.destination = Linear(widths[-1], half)
         self.edge = Linear(n_edge_features, half, bias=False) if n_edge_features else None
-        self.classifier = nn.Sequential(nn.PReLU(half), Linear(half, half), nn.PReLU(half), nn.Linear(half, 2))
+        self.classifier = nn.Sequential(
+            nn.PReLU(half, dtype=torch.float32),
+            Linear(half, half),
+            nn.PReLU(half, dtype=torch.float32),
+            nn.Linear(half, 2, dtype=torch.float32),
+        )
 
     def forward(
         self, blocks: Sequence[InEdges], features: Tensor, edge_features: Tensor | None = None
@@ -136,7 +141,7 @@ class Lander(nn.Module):
 
     def _link_in_chunks(self, edges: InEdges, features: Tensor, edge_features: Tensor | None) -> Tensor:
         source, destination = self._project([edges] * (len(self.convolutions) + 1), features)
-        linkage = torch.empty(len(edges.sources), device=features.device)
+        linkage = torch.empty(len(edges.sources), dtype=torch.float32, device=features.device)
         for start in range(0, len(linkage), _EDGES_PER_CHUNK):
             chunk = slice(start, start + _EDGES_PER_CHUNK)
             hidden = source[edges.sources[chunk]] + destination[edges.destinations[chunk]]
@@ -157,5 +162,5 @@ class Lander(nn.Module):
 
 def _density(edges: InEdges, linkage: Tensor) -> Tensor:
     signed = edges.affinity * (2 * linkage - 1)
-    total = torch.zeros(edges.n_destinations, device=signed.device).index_add(0, edges.destinations, signed)
-    return total / edges.indptr.diff().clamp(min=1)
+    none = torch.zeros(edges.n_destinations, dtype=signed.dtype, device=signed.device)
+    return none.index_add(0, edges.destinations, signed) / edges.indptr.diff().clamp(min=1)

@@ -16,8 +16,18 @@ from torch.nn import functional
 class Linear(nn.Linear):
     """`torch.nn.Linear`, with the same parameters and, to rounding, the same results and gradients.
 
-    **Shapes:** (n, in_features) → (n, out_features), float32.
+    Parameters
+    ----------
+    in_features, out_features : int
+    bias : bool
+
+    Notes
+    -----
+    **Shapes:** (n, in_features) → (n, out_features), float32, whatever torch's default is.
     """
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__(in_features, out_features, bias, dtype=torch.float32)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return ``inputs weightᵀ + bias``."""
@@ -73,7 +83,8 @@ def _has_onednn() -> bool:
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         return False
     try:
-        return bool(_multiply(torch.ones(1, 1), torch.ones(1, 1), None) == 1)
+        one = torch.ones((1, 1), dtype=torch.float32)
+        return bool(_multiply(one, one, None) == 1)
     except RuntimeError:  # torch knows the operator, but was built without it
         return False
 

@@ -63,7 +63,7 @@ class RelationalLander(StandardizedInputs):
         }
         self.encode = nn.Sequential(Linear(n_features, width), nn.ReLU(), nn.Dropout(dropout), Linear(width, hidden))
         self.rounds = nn.ModuleList(MessageRound(hidden, n_channels, width, dropout) for _ in range(n_rounds))
-        self.readouts = nn.ModuleList(nn.Linear(hidden, 1) for _ in range(n_rounds + 1))
+        self.readouts = nn.ModuleList(nn.Linear(hidden, 1, dtype=torch.float32) for _ in range(n_rounds + 1))
 
     def forward(
         self, features: Tensor, edges: Tensor, triangles: Tensor, degrees: Tensor
@@ -138,7 +138,11 @@ class MessageRound(nn.Module):
         self.to_node = Linear(2 * hidden + 2, hidden)
         n_inputs = 3 * hidden + 4 * (n_channels + 1)
         self.update = nn.Sequential(
-            nn.LayerNorm(n_inputs), Linear(n_inputs, width), nn.ReLU(), nn.Dropout(dropout), Linear(width, hidden)
+            nn.LayerNorm(n_inputs, dtype=torch.float32),
+            Linear(n_inputs, width),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            Linear(width, hidden),
         )
 
     def forward(self, states: Tensor, linkage: Tensor, edges: Tensor, triangles: Tensor, degrees: Tensor) -> Tensor:
@@ -149,7 +153,7 @@ class MessageRound(nn.Module):
 
     def summarize(self, states: Tensor, linkage: Tensor, edges: Tensor, n_nodes: int) -> Summary:
         """Return what the edges say of the nodes at their ends, and show of themselves in triangles."""
-        sums = torch.zeros((), device=states.device)
+        sums = torch.zeros((), dtype=states.dtype, device=states.device)
         for chunk, p, ends in zip(
             *(each.split(_EDGES_PER_CHUNK) for each in (states, linkage[:, None], edges)), strict=True
         ):

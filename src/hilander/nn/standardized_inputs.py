@@ -24,8 +24,8 @@ class StandardizedInputs(nn.Module):
 
     def __init__(self, n_features: int, *, largest: float) -> None:
         super().__init__()
-        self.register_buffer("feature_mean", torch.zeros(n_features))
-        self.register_buffer("feature_std", torch.ones(n_features))
+        self.register_buffer("feature_mean", torch.zeros(n_features, dtype=torch.float32))
+        self.register_buffer("feature_std", torch.ones(n_features, dtype=torch.float32))
         self._largest = largest
 
     @property

@@ -111,7 +111,7 @@ def train_context(
         torch.manual_seed(random_state)
         network = ContextNetwork(len(LINKAGE_CONTEXT))
     network.set_standardization(context)
-    deviation = torch.full((len(LINKAGE_CONTEXT),), _PAIR_NOISE)
+    deviation = torch.full((len(LINKAGE_CONTEXT),), _PAIR_NOISE, dtype=torch.float32)
     deviation[0] = 0  # the linkage is no matter of context
     deviation[N_OF_PAIRS:] = _SET_NOISE
     optimizer = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
@@ -120,7 +120,7 @@ def train_context(
     )
     for _ in tqdm(range(n_steps), desc="context", unit="step", disable=not show_progress):
         batch = torch.randint(len(context), (_BATCH_SIZE,), generator=generator)
-        moved = deviation * torch.randn(len(sets), len(deviation), generator=generator)
+        moved = deviation * torch.randn(len(sets), len(deviation), dtype=torch.float32, generator=generator)
         loss = binary_cross_entropy_with_logits(network(context[batch], moved[set_of[batch]]), target[batch])
         optimizer.zero_grad()
         loss.backward()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from hilander.allowed_values import check_random_state, check_values
@@ -48,7 +49,8 @@ def train_lander(
     neighbors : tuple of ndarrays of shape (n, k), optional
         Neighbours and similarities from `hilander.graph.knn.nearest_neighbors`, where they are known already.
     random_state : int
-        0 to 2³² − 1. The same seed gives the same model on the same machine.
+        0 to 2³² − 1. The same seed gives the same model on the same machine, with as many threads of torch's: gradients
+        are summed by them. Trainings in several threads of one process at once draw from one generator: take processes.
     device : str
         "auto", "cpu" or "cuda".
     show_progress : bool
@@ -102,7 +104,8 @@ def train_lander(
     model: ClusteringModel
     whole = LabelledSet(checked, classes, neighbors)
     sets = [whole]
-    with told_of_compilation(show_progress):
+    # Also where the caller has turned gradients off, as notebooks do that otherwise only predict.
+    with told_of_compilation(show_progress), torch.inference_mode(False), torch.enable_grad():
         if isinstance(params, PublishedParams):
             from hilander.training.published import fit_published  # DGL, which no other variant needs, loads slowly
 
