@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageChops
+from tqdm import tqdm
 
 import hilander.encoder.network_training as network_training
 from hilander.config import EncoderParams
 from hilander.data import split_classes
 from hilander.encoder import load_encoder, train_encoder
+from hilander.encoder.images import prepare_images
 from hilander.encoder.torch_encoder import TorchEncoder
+from hilander.encoder.training_run import TrainingRun
 from hilander.metrics import one_nn_accuracy
 
 PARAMS = EncoderParams(
@@ -78,6 +81,25 @@ def test_an_interrupted_run_carries_on_to_the_same_weights(drawings, tmp_path, m
     assert [dataclasses.replace(record, seconds=0) for record in resumed_history] == [
         dataclasses.replace(record, seconds=0) for record in history
     ]
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_quarter_turn_of_a_class_shows_it_turned_that_far_mirrored_before_if_at_all(drawings, mirror):
+    params = dataclasses.replace(SHORT, augmentation=0.0, rotate_classes=True, mirror=mirror)
+    images, classes = prepare_images(drawings[0], 24), np.unique(drawings[1], return_inverse=True)[1]
+    run = TrainingRun(images, classes, params)
+    seen, told = [], []
+    run.encoder.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    run.head.register_forward_pre_hook(lambda _, inputs: told.append(inputs[1]))
+    run.train_epoch(tqdm(disable=True))
+    n_mirrored = 0
+    for image, label in zip(torch.cat(seen[: len(told)]), torch.cat(told).tolist(), strict=True):
+        upright = torch.rot90(image, -(label % 4), (1, 2)).mul(255).round().byte()
+        own = images[classes == label // 4]
+        as_drawn, mirrored = ((own == each).flatten(1).all(dim=1).any() for each in (upright, upright.flip(2)))
+        assert as_drawn or (mirror and mirrored)
+        n_mirrored += bool(mirrored and not as_drawn)
+    assert (n_mirrored > len(images) // 3) == mirror
 
 
 def test_the_state_of_other_data_or_parameters_is_not_picked_up(drawings, tmp_path):
