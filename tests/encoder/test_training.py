@@ -170,10 +170,33 @@ def test_without_held_out_classes_the_last_epoch_is_taken(drawings):
     assert encoder.encode(drawings[0][:2]).shape == (2, 32)
 
 
+@pytest.mark.parametrize("rows", [np.arange(24), np.arange(0, 192, 8)], ids=["of one class", "of one item each"])
+def test_held_out_classes_that_tell_nothing_have_no_accuracy_and_the_last_epoch_is_taken(drawings, rows):
+    images, labels = [drawings[0][i] for i in rows], drawings[1][rows]
+    encoder, history = train_encoder(images, labels, dataclasses.replace(SHORT, epochs=2))
+    assert np.isnan([record.held_out_one_nn for record in history]).all()
+    held_out = split_classes(labels, SHORT.held_out_share, SHORT.seed)
+    run = TrainingRun(
+        prepare_images([images[i] for i in np.flatnonzero(~held_out)], 24),
+        np.unique(labels[~held_out], return_inverse=True)[1],
+        dataclasses.replace(SHORT, epochs=2),
+    )
+    for record in history:
+        assert run.train_epoch(tqdm(disable=True)) == record.loss
+        run.keep(record)
+    assert same_weights(encoder, run.encoder)
+
+
 def test_too_few_classes_and_wrong_labels_are_refused(drawings):
     images, labels = drawings
-    with pytest.raises(ValueError, match="at least 2 classes"):
+    with pytest.raises(
+        ValueError, match=r"got 1, and 1 held out\. Add labelled classes, or set encoder\.held_out_share"
+    ):
         train_encoder(images[:16], labels[:16], SHORT)
+    with pytest.raises(ValueError, match=r"2 classes to train on; got 1, and 0 held out\. Add labelled classes$"):
+        train_encoder(images[:8], labels[:8], SHORT)
+    with pytest.raises(ValueError, match=r"2 classes to train on; got 0, and 0 held out\. Add labelled classes$"):
+        train_encoder([], [], SHORT)
     with pytest.raises(ValueError, match="labels must have shape"):
         train_encoder(images, labels[:-1], SHORT)
     with pytest.raises(ValueError, match=r"encoder\.batch_size must be from 2"):

@@ -38,7 +38,8 @@ class EpochRecord:
     loss : float
         Mean over the batches, on augmented images.
     held_out_one_nn : float
-        1-NN accuracy among the items of the held-out classes; NaN where none are held out.
+        1-NN accuracy among the items of the held-out classes; NaN where it would tell nothing: fewer than two are held
+        out, or none of them has two items.
     seconds : float
         Duration.
     """
