@@ -41,6 +41,7 @@ def as_shown(image: Image.Image) -> Image.Image:
         Nothing says which of its values is light, see `check_mode`.
     """
     check_mode(image)
+    image.load()  # a TIFF is turned as it is loaded; turned by others, it would lose what its tags say of its pixels
     with contextlib.suppress(Exception):  # metadata that cannot be read turn nothing
         if image.getexif().get(_ORIENTATION, 1) != 1:
             image = ImageOps.exif_transpose(image)
