@@ -148,6 +148,15 @@ class Images:
         """Return the images at `rows`, in that order; nothing is read."""
         return Images(self._sources[rows], self.ids[rows])
 
+    def in_common(self, other: Images) -> NDArray[np.str_]:
+        """Return the ids of those that `other` has as well: the same file, or in memory the same bytes."""
+        theirs = {_origin(source) for source in other._sources}
+        return self.ids[np.array([_origin(source) in theirs for source in self._sources], dtype=bool)]
+
+
+def _origin(source: Path | bytes) -> Path | bytes:
+    return source if isinstance(source, bytes) else source.resolve()
+
 
 def check_readable(*sets: Images, show_progress: bool = False) -> None:
     """Decode every image, so that all that cannot be read are named at once and not one a run.
