@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from hilander.config import EncoderParams
-from hilander.data import read_dataset
+from hilander.data import read_dataset, write_dataset
 from hilander.encoder import load_encoder, train_encoder
 from hilander.models.persistence import load_model
 from tests.cli.conftest import run
@@ -71,7 +71,10 @@ def test_photos_are_clustered_and_the_new_encoder_and_model_make_the_same_cluste
         (("--split", "test"), "expected a split 'test'"),
         (("--rounds", "0"), "rounds must be"),
         (("--learning-rate", "0"), "learning_rate must be"),
-        (("--labelled", "photos/../photos"), "the images to cluster are the labelled ones, photos/../photos"),
+        (
+            ("--labelled", "photos/../photos"),
+            "96 of the images to cluster are among the labelled ones, photos/../photos",
+        ),
         (("-o", "photos"), "lies in photos, and would be read as data"),
         (("--encoder", "data"), "data"),
     ],
@@ -83,6 +86,25 @@ def test_what_cannot_be_learned_from_is_told_in_a_sentence(workspace, arguments,
     assert result.exit_code == 1
     assert told in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("form", ["folder", "parquet"])
+@pytest.mark.parametrize("labelled_split", [None, "test"])
+def test_images_whose_classes_are_told_are_not_clustered(workspace, form, labelled_split):
+    shutil.move("data", "parts")
+    for split, first, last in (("train", 0, 6), ("test", 6, 12)):
+        for character in range(first, last):
+            shutil.copytree(f"parts/{character:02d}", f"data/{split}/{character:02d}")
+    images = "data"
+    if form == "parquet":
+        images = "parts.parquet"
+        write_dataset(read_dataset("data"), images)
+    told = () if labelled_split is None else ("--labelled-split", labelled_split)
+    arguments = ("--split", "test", "--labelled", images, "--encoder", "encoder", *SHORT, *told)
+    result = run("self-train", images, *arguments)
+    assert result.exit_code == 1
+    assert f"48 of the images to cluster are among the labelled ones, {images}" in " ".join(result.output.split())
+    assert not (workspace / "self-trained" / "checkpoints").exists()
 
 
 def test_images_that_cannot_be_read_are_all_named_before_anything_is_learned(workspace):

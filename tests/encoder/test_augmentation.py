@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from hilander.encoder.augmentation import build_augmentation, random_quarter_turns
+from hilander.encoder.augmentation import build_augmentation, build_mirror, random_quarter_turns
 
 
 def test_distortions_keep_the_shape_and_the_range_and_follow_the_seed():
@@ -113,10 +113,11 @@ def test_colours_change_from_image_to_image_by_up_to_a_fifth():
 @pytest.mark.parametrize("n_channels", [1, 3])
 def test_half_of_the_images_are_mirrored(n_channels):
     images = torch.rand(1, n_channels, 8, 8).repeat(200, 1, 1, 1)
-    found = build_augmentation(0.0, color=n_channels == 3, mirror=True)(images)
+    found = build_mirror(True)(images)
     mirrored = (found == images.flip(3)).flatten(1).all(dim=1)
     assert ((found == images).flatten(1).all(dim=1) | mirrored).all()
     assert 70 < mirrored.sum() < 130
+    assert torch.equal(build_mirror(False)(images), images)
 
 
 def test_quarter_turns_make_four_classes_of_each():

@@ -137,6 +137,17 @@ def test_of_a_tiff_whose_white_is_zero_light_stays_light(bits):
     assert np.array_equal(as_shown(image), grey)
 
 
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+def test_a_tiff_that_is_turned_is_the_same_picture_loaded_before_or_not(orientation):
+    deep = np.random.default_rng(0).integers(0, 1 << 16, (8, 16), dtype=np.uint16)
+    buffer = io.BytesIO()
+    Image.fromarray(deep).save(buffer, "TIFF", tiffinfo={262: 0, 274: orientation})
+    expected = np.rot90(255 - (deep >> 8), {1: 0, 6: -1, 8: 1}[orientation])
+    with Image.open(buffer) as opened:
+        assert np.array_equal(as_shown(opened), expected)
+        assert np.array_equal(as_shown(opened), expected)
+
+
 def test_grey_of_16_bits_lies_on_white_where_it_is_transparent():
     deep = np.full((16, 16), 7, dtype=np.uint16)
     deep[4:12, 6:10] = 6

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageChops
+from tqdm import tqdm
 
 import hilander.encoder.network_training as network_training
 from hilander.config import EncoderParams
 from hilander.data import split_classes
 from hilander.encoder import load_encoder, train_encoder
+from hilander.encoder.images import prepare_images
 from hilander.encoder.torch_encoder import TorchEncoder
+from hilander.encoder.training_run import TrainingRun
 from hilander.metrics import one_nn_accuracy
 
 PARAMS = EncoderParams(
@@ -80,6 +83,25 @@ def test_an_interrupted_run_carries_on_to_the_same_weights(drawings, tmp_path, m
     ]
 
 
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_quarter_turn_of_a_class_shows_it_turned_that_far_mirrored_before_if_at_all(drawings, mirror):
+    params = dataclasses.replace(SHORT, augmentation=0.0, rotate_classes=True, mirror=mirror)
+    images, classes = prepare_images(drawings[0], 24), np.unique(drawings[1], return_inverse=True)[1]
+    run = TrainingRun(images, classes, params)
+    seen, told = [], []
+    run.encoder.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    run.head.register_forward_pre_hook(lambda _, inputs: told.append(inputs[1]))
+    run.train_epoch(tqdm(disable=True))
+    n_mirrored = 0
+    for image, label in zip(torch.cat(seen[: len(told)]), torch.cat(told).tolist(), strict=True):
+        upright = torch.rot90(image, -(label % 4), (1, 2)).mul(255).round().byte()
+        own = images[classes == label // 4]
+        as_drawn, mirrored = ((own == each).flatten(1).all(dim=1).any() for each in (upright, upright.flip(2)))
+        assert as_drawn or (mirror and mirrored)
+        n_mirrored += bool(mirrored and not as_drawn)
+    assert (n_mirrored > len(images) // 3) == mirror
+
+
 def test_the_state_of_other_data_or_parameters_is_not_picked_up(drawings, tmp_path):
     images, labels = drawings
     train_encoder(images, labels, SHORT, checkpoint_folder=tmp_path)
@@ -148,10 +170,33 @@ def test_without_held_out_classes_the_last_epoch_is_taken(drawings):
     assert encoder.encode(drawings[0][:2]).shape == (2, 32)
 
 
+@pytest.mark.parametrize("rows", [np.arange(24), np.arange(0, 192, 8)], ids=["of one class", "of one item each"])
+def test_held_out_classes_that_tell_nothing_have_no_accuracy_and_the_last_epoch_is_taken(drawings, rows):
+    images, labels = [drawings[0][i] for i in rows], drawings[1][rows]
+    encoder, history = train_encoder(images, labels, dataclasses.replace(SHORT, epochs=2))
+    assert np.isnan([record.held_out_one_nn for record in history]).all()
+    held_out = split_classes(labels, SHORT.held_out_share, SHORT.seed)
+    run = TrainingRun(
+        prepare_images([images[i] for i in np.flatnonzero(~held_out)], 24),
+        np.unique(labels[~held_out], return_inverse=True)[1],
+        dataclasses.replace(SHORT, epochs=2),
+    )
+    for record in history:
+        assert run.train_epoch(tqdm(disable=True)) == record.loss
+        run.keep(record)
+    assert same_weights(encoder, run.encoder)
+
+
 def test_too_few_classes_and_wrong_labels_are_refused(drawings):
     images, labels = drawings
-    with pytest.raises(ValueError, match="at least 2 classes"):
+    with pytest.raises(
+        ValueError, match=r"got 1, and 1 held out\. Add labelled classes, or set encoder\.held_out_share"
+    ):
         train_encoder(images[:16], labels[:16], SHORT)
+    with pytest.raises(ValueError, match=r"2 classes to train on; got 1, and 0 held out\. Add labelled classes$"):
+        train_encoder(images[:8], labels[:8], SHORT)
+    with pytest.raises(ValueError, match=r"2 classes to train on; got 0, and 0 held out\. Add labelled classes$"):
+        train_encoder([], [], SHORT)
     with pytest.raises(ValueError, match="labels must have shape"):
         train_encoder(images, labels[:-1], SHORT)
     with pytest.raises(ValueError, match=r"encoder\.batch_size must be from 2"):

@@ -52,6 +52,7 @@ def self_train(
 
     from hilander.cli.outputs import check_output, check_output_folder
     from hilander.config import SelfTrainingParams, load_params
+    from hilander.data.errors import some
     from hilander.data.images import check_readable
     from hilander.embeddings import missing_labels
     from hilander.encoder import encoder_folder, load_encoder
@@ -63,13 +64,13 @@ def self_train(
     for name, kind in (("encoder", encoder_folder.FORMAT), ("model", persistence.FORMAT)):
         check_output_folder(output / name, kind)
     check_output(output / "clusters.parquet", images, labelled)
-    if images.resolve() == labelled.resolve() and split == labelled_split:
-        raise ValueError(
-            f"the images to cluster are the labelled ones, {labelled}; name others, or part them by --split and "
-            "--labelled-split"
-        )
     settings = load_params(params)
     unknown, known = _read(images, split), _read(labelled, labelled_split)
+    if len(common := images_of(unknown).in_common(images_of(known))):
+        raise ValueError(
+            f"{len(common):,} of the images to cluster are among the labelled ones, {labelled}, and their classes "
+            f"would be learned from: {some(common)}; name others, or part them by --split and --labelled-split"
+        )
     classes = known.labels
     if classes is None:
         raise ValueError(f"{labelled} holds no labels, and --labelled names images of known classes")

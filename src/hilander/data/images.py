@@ -41,6 +41,7 @@ def as_shown(image: Image.Image) -> Image.Image:
         Nothing says which of its values is light, see `check_mode`.
     """
     check_mode(image)
+    image.load()  # a TIFF is turned as it is loaded; turned by others, it would lose what its tags say of its pixels
     with contextlib.suppress(Exception):  # metadata that cannot be read turn nothing
         if image.getexif().get(_ORIENTATION, 1) != 1:
             image = ImageOps.exif_transpose(image)
@@ -146,6 +147,15 @@ class Images:
     def take(self, rows: NDArray | slice) -> Images:
         """Return the images at `rows`, in that order; nothing is read."""
         return Images(self._sources[rows], self.ids[rows])
+
+    def in_common(self, other: Images) -> NDArray[np.str_]:
+        """Return the ids of those that `other` has as well: the same file, or in memory the same bytes."""
+        theirs = {_origin(source) for source in other._sources}
+        return self.ids[np.array([_origin(source) in theirs for source in self._sources], dtype=bool)]
+
+
+def _origin(source: Path | bytes) -> Path | bytes:
+    return source if isinstance(source, bytes) else source.resolve()
 
 
 def check_readable(*sets: Images, show_progress: bool = False) -> None:

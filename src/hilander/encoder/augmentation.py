@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 
 import torch
 from torch import Tensor
 
 
-def build_augmentation(strength: float, *, color: bool = False, mirror: bool = False) -> Callable[[Tensor], Tensor]:
+def build_augmentation(strength: float, *, color: bool = False) -> Callable[[Tensor], Tensor]:
     """Return the map from a batch of images to randomly distorted ones.
 
     Each is turned by up to 10°, shifted by up to a tenth of its size, scaled by 0.8 to 1.2 and sheared by up to 10°;
@@ -19,11 +20,9 @@ def build_augmentation(strength: float, *, color: bool = False, mirror: bool = F
     Parameters
     ----------
     strength : float
-        Factor on all of these amounts; 0 leaves images as they are, but for `mirror`.
+        Factor on all of these amounts; 0 leaves images as they are.
     color : bool
         Images show colours; what comes in from outside is the nearest pixel, else 0, the ground of grey images.
-    mirror : bool
-        Half of the images are mirrored, left to right.
 
     Returns
     -------
@@ -35,33 +34,41 @@ def build_augmentation(strength: float, *, color: bool = False, mirror: bool = F
     ImportError
         kornia is not installed.
     """
-    if strength == 0 and not mirror:
-        return lambda images: images
-    try:
-        import kornia.augmentation as K
-    except ImportError as error:
-        raise ImportError("training an encoder needs kornia: pip install 'hilander[encoder]'") from error
-    steps: list[torch.nn.Module] = [K.RandomHorizontalFlip(p=0.5)] if mirror else []
-    if strength > 0:
-        angle, shift, zoom = 10 * strength, 0.1 * strength, 0.2 * strength
-        outside = "border" if color else "zeros"
-        steps.append(
-            K.RandomAffine(
-                degrees=angle,
-                translate=(shift, shift),
-                scale=(1 - zoom, 1 + zoom),
-                shear=torch.tensor([[-angle, angle], [-angle, angle]]),
-                padding_mode=outside,
-                p=1.0,
-            )
-        )
+    if strength == 0:
+        return _as_they_are
+    K = _kornia_augmentation()
+    angle, shift, zoom = 10 * strength, 0.1 * strength, 0.2 * strength
+    outside = "border" if color else "zeros"
+    steps: list[torch.nn.Module] = [
+        K.RandomAffine(
+            degrees=angle,
+            translate=(shift, shift),
+            scale=(1 - zoom, 1 + zoom),
+            shear=torch.tensor([[-angle, angle], [-angle, angle]]),
+            padding_mode=outside,
+            p=1.0,
+        ),
         # Noise blurred over 5 pixels has a standard deviation of about .03 half image sizes.
-        bent = (strength, strength)
-        steps.append(K.RandomElasticTransform((25, 25), (5.0, 5.0), bent, padding_mode=outside, p=0.5))
-        if color:
-            change = 0.2 * strength
-            steps.append(K.ColorJitter(brightness=change, contrast=change, saturation=change, p=1.0))
+        K.RandomElasticTransform((25, 25), (5.0, 5.0), (strength, strength), padding_mode=outside, p=0.5),
+    ]
+    if color:
+        change = 0.2 * strength
+        steps.append(K.ColorJitter(brightness=change, contrast=change, saturation=change, p=1.0))
     return torch.nn.Sequential(*steps)
+
+
+def build_mirror(mirror: bool) -> Callable[[Tensor], Tensor]:
+    """Return the map from a batch of images to the same, half of them mirrored left to right; all as they are if not.
+
+    It comes before `random_quarter_turns`: mirrored left to right afterwards, a quarter turn to the left would show the
+    class's quarter turn to the right.
+
+    Raises
+    ------
+    ImportError
+        kornia is not installed.
+    """
+    return _kornia_augmentation().RandomHorizontalFlip(p=0.5) if mirror else _as_they_are
 
 
 def random_quarter_turns(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,14 +79,14 @@ def random_quarter_turns(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor
 
     Parameters
     ----------
-    images : (b, 1, size, size)
+    images : (b, c, size, size)
         Square.
     labels : (b,) int64
         Classes 0..C-1.
 
     Returns
     -------
-    images : (b, 1, size, size)
+    images : (b, c, size, size)
         A fresh tensor.
     labels : (b,) int64
         Classes 0..4C-1: four times the class, plus the number of quarter turns.
@@ -90,3 +97,15 @@ def random_quarter_turns(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor
         chosen = turns == quarter
         turned[chosen] = torch.rot90(images[chosen], quarter, (2, 3))
     return turned, 4 * labels + turns
+
+
+def _as_they_are(images: Tensor) -> Tensor:
+    return images
+
+
+def _kornia_augmentation() -> ModuleType:
+    try:
+        import kornia.augmentation
+    except ImportError as error:
+        raise ImportError("training an encoder needs kornia: pip install 'hilander[encoder]'") from error
+    return kornia.augmentation

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from hilander.config import EncoderParams
@@ -32,13 +32,16 @@ def train_network(
 ) -> tuple[TorchEncoder, list[EpochRecord]]:
     """Train the one network that `params` describe; see `hilander.encoder.train_encoder`, which calls this."""
     classes = check_labels(labels, len(images))
+    n_classes = len(np.unique(classes))
     held_out = np.zeros(len(classes), dtype=bool)
-    if params.held_out_share > 0:
+    if params.held_out_share > 0 and n_classes > 1:
         held_out = split_classes(as_names(labels, "labels", len(classes)), params.held_out_share, params.seed)
-    if len(np.unique(classes[~held_out])) < 2:
+    n_held_out = len(np.unique(classes[held_out]))
+    if n_classes - n_held_out < 2:
+        lower = ", or set encoder.held_out_share lower or to 0" if n_classes > 1 else ""
         raise ValueError(
-            f"expected at least 2 classes to train on; got {len(np.unique(classes[~held_out]))}, and "
-            f"{len(np.unique(classes[held_out]))} held out. Add labelled classes, or lower encoder.held_out_share"
+            f"expected at least 2 classes to train on; got {n_classes - n_held_out}, and {n_held_out} held out. Add "
+            f"labelled classes{lower}"
         )
     prepared = prepare_images(images, params.image_size, params.color == "rgb", show_progress)
     weights = () if start_from is None else start_from.network.state_dict().values()
@@ -57,9 +60,15 @@ def train_network(
                 started = time.perf_counter()
                 loss = run.train_epoch(progress)
                 score = float("nan")
-                if held_out.sum() > 1:
+                if _tell_epochs_apart(classes[held_out]):
                     score = one_nn_accuracy(run.encoder.encode_prepared(prepared[held_out]), classes[held_out])
                 run.keep(EpochRecord(len(run.history) + 1, loss, score, time.perf_counter() - started))
                 progress.set_postfix(loss=f"{loss:.2f}", held_out_one_nn=f"{score:.4f}")
                 checkpoint.write(run.state())
     return run.chosen(), run.history
+
+
+def _tell_epochs_apart(held_out: NDArray[np.int64]) -> bool:
+    """Whether the 1-NN accuracy hangs on the embeddings: of one class it is 1, of classes of one item each it is 0."""
+    sizes = np.unique(held_out, return_counts=True)[1]
+    return len(sizes) > 1 and bool(sizes.max() > 1)

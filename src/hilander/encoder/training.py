@@ -55,7 +55,7 @@ def train_encoder(
     encoder : Encoder
         A `TorchEncoder`, or an `EnsembleEncoder` where an ensemble or whitening is asked for. Each network is that of
         the epoch with the highest 1-NN accuracy on the held-out classes, the later one of equals; of the last epoch
-        where ``held_out_share`` is 0.
+        where ``held_out_share`` is 0, or so few are held out that their accuracy tells nothing.
     history : list of EpochRecord
         One per epoch; those of several networks are numbered on.
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from hilander.config import EncoderParams
-from hilander.encoder.augmentation import build_augmentation, random_quarter_turns
+from hilander.encoder.augmentation import build_augmentation, build_mirror, random_quarter_turns
 from hilander.encoder.margin_heads import build_margin_head
 from hilander.encoder.precision import use_bfloat16
 from hilander.encoder.torch_encoder import TorchEncoder, to_input
@@ -38,7 +38,8 @@ class EpochRecord:
     loss : float
         Mean over the batches, on augmented images.
     held_out_one_nn : float
-        1-NN accuracy among the items of the held-out classes; NaN where none are held out.
+        1-NN accuracy among the items of the held-out classes; NaN where it would tell nothing: fewer than two are held
+        out, or none of them has two items.
     seconds : float
         Duration.
     """
@@ -95,9 +96,8 @@ class TrainingRun:
             params.margin,
             params.scale,
         ).to(self.encoder.device)
-        self.augment: Callable[[Tensor], Tensor] = build_augmentation(
-            params.augmentation, color=self.encoder.color, mirror=params.mirror
-        )
+        self.mirror: Callable[[Tensor], Tensor] = build_mirror(params.mirror)
+        self.augment: Callable[[Tensor], Tensor] = build_augmentation(params.augmentation, color=self.encoder.color)
         self.batch_size = min(params.batch_size, len(images))
         self.steps_per_epoch = len(images) // self.batch_size
         self.images_per_epoch = self.steps_per_epoch * self.batch_size
@@ -125,9 +125,10 @@ class TrainingRun:
         for batch in torch.randperm(len(self.images))[: self.images_per_epoch].split(self.batch_size):
             images = to_input(self.images[batch], self.encoder.device)
             classes = self.classes[batch].to(self.encoder.device)
-            if self.params.rotate_classes:
-                images, classes = random_quarter_turns(images, classes)
             with torch.no_grad():
+                images = self.mirror(images)
+                if self.params.rotate_classes:
+                    images, classes = random_quarter_turns(images, classes)
                 images = self.augment(images).contiguous(memory_format=torch.channels_last)
             with torch.autocast(self.encoder.device.type, torch.bfloat16, enabled=self.bfloat16):
                 embeddings = self.encoder.network(images)

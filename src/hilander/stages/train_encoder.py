@@ -33,7 +33,7 @@ def main() -> None:
         pd.DataFrame(history, columns=[*columns, "seconds"])[columns].to_csv(temporary, index=False)
     metrics: dict[str, float] = {"embedding_size": encoder.embedding_size, "epochs": len(history)}
     scores = [record.held_out_one_nn for record in history if not math.isnan(record.held_out_one_nn)]
-    if scores:  # none where fewer than two items are held out
+    if scores:  # none where too few are held out to tell anything
         metrics["held_out_one_nn"] = max(scores)
     with atomic_file(METRICS) as temporary:
         temporary.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
